@@ -1,0 +1,151 @@
+// Package command is the frame of a gocoro program: a table of subcommands,
+// their flags and help texts, and the way an error reaches the person who
+// typed the command.
+package command
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+)
+
+// A Command is a row of a program's table.
+type Command struct {
+	Name  string
+	Args  string // "[-line L] [name ...]"
+	Short string // one line, no full stop
+	Long  string // paragraphs
+
+	// Setup defines the command's flags and returns the function that runs
+	// it with what is left of the arguments.
+	Setup func(fs *flag.FlagSet) func(ctx context.Context, args []string) error
+}
+
+// A Program is a table of commands under a name.
+type Program struct {
+	Name     string // as typed: "go run ./build"
+	Doc      string // what it is, a paragraph
+	Default  string // the command that runs when none is named
+	Commands []Command
+}
+
+// An ExitError ends the program with the given status and no further message.
+type ExitError int
+
+func (e ExitError) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+// Main runs the program with the arguments and returns its exit status: 0, 1
+// for a failure, 2 for arguments that it does not understand. SIGINT, SIGTERM
+// and SIGHUP end the context.
+func (p *Program) Main(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	return p.run(ctx, args, os.Stdout, os.Stderr)
+}
+
+func (p *Program) run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	name := p.Default
+	if len(args) > 0 {
+		switch a := args[0]; {
+		case a == "help" || a == "-h" || a == "-help" || a == "--help":
+			return p.help(args[1:], stdout, stderr)
+		case !strings.HasPrefix(a, "-"):
+			name, args = a, args[1:]
+		}
+	}
+	c := p.find(name)
+	if c == nil {
+		fmt.Fprintf(stderr, "%s: unknown command %q\n\t%s help lists the commands\n", p.Name, name, p.Name)
+		return 2
+	}
+	fs, run := p.setup(c, stderr)
+	if err := fs.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			p.helpOn(c, stdout)
+			return 0
+		}
+		fmt.Fprintf(stderr, "\t%s help %s explains the flags\n", p.Name, c.Name)
+		return 2
+	}
+	err := run(ctx, fs.Args())
+	var exit ExitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		return int(exit)
+	case errors.Is(err, errUsage):
+		fmt.Fprintf(stderr, "%s %s: %v\n\t%s help %s explains it\n", p.Name, c.Name, err, p.Name, c.Name)
+		return 2
+	case ctx.Err() != nil:
+		fmt.Fprintf(stderr, "%s: interrupted; what was finished is kept, run the command again to go on\n", p.Name)
+		return 1
+	}
+	fmt.Fprintf(stderr, "%s: %v\n", p.Name, err)
+	return 1
+}
+
+func (p *Program) find(name string) *Command {
+	for i := range p.Commands {
+		if p.Commands[i].Name == name {
+			return &p.Commands[i]
+		}
+	}
+	return nil
+}
+
+func (p *Program) setup(c *Command, stderr io.Writer) (*flag.FlagSet, func(context.Context, []string) error) {
+	fs := flag.NewFlagSet(p.Name+" "+c.Name, flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	fs.Usage = func() {}
+	return fs, c.Setup(fs)
+}
+
+func (p *Program) help(args []string, stdout, stderr io.Writer) int {
+	if len(args) == 0 {
+		fmt.Fprintf(stdout, "%s\n\nUsage:\n\n\t%s [command] [flags]\n\nThe commands are:\n\n", p.Doc, p.Name)
+		for _, c := range p.Commands {
+			mark := ""
+			if c.Name == p.Default {
+				mark = " (what runs when no command is named)"
+			}
+			fmt.Fprintf(stdout, "\t%-10s %s%s\n", c.Name, c.Short, mark)
+		}
+		fmt.Fprintf(stdout, "\n%s help <command> tells more about one.\n", p.Name)
+		return 0
+	}
+	c := p.find(args[0])
+	if c == nil {
+		fmt.Fprintf(stderr, "%s: no help on %q: it is not a command\n\t%s help lists the commands\n", p.Name, args[0], p.Name)
+		return 2
+	}
+	p.helpOn(c, stdout)
+	return 0
+}
+
+func (p *Program) helpOn(c *Command, stdout io.Writer) {
+	fmt.Fprintf(stdout, "Usage: %s\n\n%s\n", strings.TrimSpace(p.Name+" "+c.Name+" "+c.Args), strings.TrimSpace(c.Long))
+	fs, _ := p.setup(c, stdout)
+	any := false
+	fs.VisitAll(func(*flag.Flag) { any = true })
+	if any {
+		fmt.Fprintf(stdout, "\nFlags:\n\n")
+		fs.PrintDefaults()
+	}
+}
+
+var errUsage = errors.New("unexpected argument")
+
+// NoArgs returns an error if there are arguments.
+func NoArgs(args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("%w %q: this command takes flags only", errUsage, args[0])
+	}
+	return nil
+}

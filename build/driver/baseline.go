@@ -1,0 +1,105 @@
+package driver
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"gocoro/build/line"
+	"gocoro/build/progress"
+	"gocoro/build/series"
+	"gocoro/build/store"
+	"gocoro/build/tree"
+)
+
+// Baseline returns the path of a GOROOT to compare with: upstream's own
+// binaries and sources with nothing of ours but the tests, that is, the
+// overlay's files and the patches that change nothing but tests. Where a test
+// passes on the patched tree and fails here, the patches made the difference.
+func (d *Driver) Baseline(ctx context.Context) (string, error) {
+	up, err := d.Stock(ctx)
+	if err != nil {
+		return "", err
+	}
+	key, patches, overlay, err := d.baselineKey(ctx)
+	if err != nil {
+		return "", err
+	}
+	what := fmt.Sprintf("%s with our tests", d.Line.Pin.Upstream)
+	return d.step(ctx, "baseline", "baseline", key, what, func(dir string, _ *os.File, _ *progress.Step) (string, error) {
+		if err := tree.Copy(ctx, dir, up, nil); err != nil {
+			return "", err
+		}
+		for _, f := range overlay {
+			if err := tree.AddFile(dir, f); err != nil {
+				return "", err
+			}
+		}
+		for _, p := range patches {
+			if _, err := p.Apply(ctx, dir, func(cmd *exec.Cmd) { d.Rep.TraceCmd(cmd) }); err != nil {
+				return "", err
+			}
+		}
+		return what, nil
+	})
+}
+
+// Keys returns the content keys of the patched tree and of the baseline.
+func (d *Driver) Keys(ctx context.Context) (patched, baseline string, err error) {
+	if patched, err = d.treeKey(ctx); err != nil {
+		return "", "", err
+	}
+	baseline, _, _, err = d.baselineKey(ctx)
+	return patched, baseline, err
+}
+
+// baselineKey returns the baseline's key and what goes into it.
+func (d *Driver) baselineKey(ctx context.Context) (key string, patches []*series.Patch, overlay []line.OverlayFile, err error) {
+	up, err := d.upstreamKey(ctx)
+	if err != nil {
+		return "", nil, nil, err
+	}
+	var k store.Key
+	k.Add("baseline of", []byte(up))
+	files, err := d.Line.Patches()
+	if err != nil {
+		return "", nil, nil, err
+	}
+	for _, file := range files {
+		p, err := series.Read(file)
+		if err != nil {
+			return "", nil, nil, err
+		}
+		if onlyTests(p.Files) {
+			patches = append(patches, p)
+			k.Add("patch "+p.Name, p.Data)
+		}
+	}
+	all, err := d.Line.Overlay()
+	if err != nil {
+		return "", nil, nil, err
+	}
+	for _, f := range all {
+		if !onlyTests([]string{f.Name}) {
+			continue
+		}
+		overlay = append(overlay, f)
+		if err := k.AddFile("overlay "+f.Name, f.Path); err != nil {
+			return "", nil, nil, err
+		}
+	}
+	return k.String(), patches, overlay, nil
+}
+
+// onlyTests reports whether all files are tests or what tests run.
+func onlyTests(files []string) bool {
+	for _, f := range files {
+		if !strings.HasSuffix(f, "_test.go") && !strings.Contains(filepath.ToSlash(f), "/testdata/") {
+			return false
+		}
+	}
+	return true
+}

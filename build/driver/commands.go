@@ -1,0 +1,346 @@
+package driver
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"gocoro/build/command"
+	"gocoro/build/install"
+	"gocoro/build/line"
+	"gocoro/build/progress"
+	"gocoro/build/store"
+)
+
+// Flags are the flags that the steps share.
+type Flags struct {
+	Line   string
+	Source string
+	Trace  bool
+	Dry    bool
+	Stream bool
+	Root   string
+	Bin    string
+}
+
+func (f *Flags) register(fs *flag.FlagSet) {
+	fs.StringVar(&f.Line, "line", "", "the `line` to build, such as go1.22 (default: the line of VERSION)")
+	fs.StringVar(&f.Source, "source", "module", "where upstream comes from: module, tarball=PATH or URL, git=REPO[@COMMIT], or dir=PATH")
+	fs.BoolVar(&f.Trace, "x", false, "print each command before it runs")
+	fs.BoolVar(&f.Dry, "n", false, "say what would be done, and do nothing")
+	fs.BoolVar(&f.Stream, "v", false, "show the output of the commands as it comes")
+}
+
+func (f *Flags) registerTarget(fs *flag.FlagSet) {
+	fs.StringVar(&f.Root, "root", "", "the `folder` that holds the installed toolchains (default ~/sdk)")
+	fs.StringVar(&f.Bin, "bin", "", "the `folder` on PATH for the link (default GOBIN, or GOPATH/bin)")
+}
+
+// Open returns the driver that the flags ask for, in the checkout that holds
+// the working directory.
+func (f *Flags) Open() (*Driver, error) {
+	repo, err := line.FindRepo(".")
+	if err != nil {
+		return nil, err
+	}
+	l, err := repo.Line(f.Line)
+	if err != nil {
+		return nil, err
+	}
+	st, err := store.Open()
+	if err != nil {
+		return nil, err
+	}
+	rep := progress.New(os.Stderr)
+	rep.Trace, rep.Stream = f.Trace, f.Stream
+	d, err := New(l, f.Source, st, rep)
+	if err != nil {
+		return nil, err
+	}
+	d.Dry = f.Dry
+	return d, nil
+}
+
+// target returns the install target of the release with the given name.
+func (f *Flags) target(ctx context.Context, name string, trace func(*exec.Cmd)) (*install.Target, error) {
+	t := &install.Target{Root: f.Root, Bin: f.Bin, Name: name}
+	var err error
+	if t.Root == "" {
+		if t.Root, err = install.DefaultRoot(); err != nil {
+			return nil, err
+		}
+	}
+	if t.Bin == "" {
+		if t.Bin, err = install.DefaultBin(ctx, trace); err != nil {
+			return nil, err
+		}
+	}
+	if t.Root, err = filepath.Abs(t.Root); err != nil {
+		return nil, err
+	}
+	t.Bin, err = filepath.Abs(t.Bin)
+	return t, err
+}
+
+// use calls f, which uses what the store holds.
+func (d *Driver) use(ctx context.Context, f func() error) error {
+	if !d.Dry {
+		lock, err := d.Store.Use(ctx)
+		if err != nil {
+			return progress.Explain(err, d.Store.Root)
+		}
+		defer lock.Close()
+	}
+	return progress.Explain(f(), d.Store.Root)
+}
+
+// path returns the Setup of a command that runs one step and prints the path
+// of its result.
+func path(step func(*Driver, context.Context) (string, error)) func(*flag.FlagSet) func(context.Context, []string) error {
+	return func(fs *flag.FlagSet) func(context.Context, []string) error {
+		f := new(Flags)
+		f.register(fs)
+		return func(ctx context.Context, args []string) error {
+			if err := command.NoArgs(args); err != nil {
+				return err
+			}
+			d, err := f.Open()
+			if err != nil {
+				return err
+			}
+			return d.use(ctx, func() error {
+				dir, err := step(d, ctx)
+				if err == nil && !d.Dry {
+					fmt.Println(dir)
+				}
+				return err
+			})
+		}
+	}
+}
+
+// Fetch, Tree and Make are the commands of the single steps.
+var (
+	Fetch = path((*Driver).Fetch)
+	Tree  = path((*Driver).Tree)
+	Make  = path((*Driver).Make)
+)
+
+// Install is the command that does all steps.
+func Install(fs *flag.FlagSet) func(context.Context, []string) error {
+	f := new(Flags)
+	f.register(fs)
+	f.registerTarget(fs)
+	replace := fs.Bool("replace", false, "replace an installed toolchain of the same name that has other content")
+	return func(ctx context.Context, args []string) error {
+		if err := command.NoArgs(args); err != nil {
+			return err
+		}
+		d, err := f.Open()
+		if err != nil {
+			return err
+		}
+		t, err := f.target(ctx, d.Line.Release(), d.Rep.TraceCmd)
+		if err != nil {
+			return err
+		}
+		return d.use(ctx, func() error {
+			changed, err := d.Install(ctx, t, *replace)
+			if err != nil {
+				return err
+			}
+			if !changed {
+				fmt.Printf("%s is installed and up to date: %s\n", t.Name, t.GOROOT())
+			}
+			if d.Dry {
+				return nil
+			}
+			if err := d.Smoke(ctx, t); err != nil {
+				return err
+			}
+			if changed {
+				fmt.Print(next(t, f.again(), os.Getenv("PATH")))
+			}
+			return nil
+		})
+	}
+}
+
+// again returns the flags that make another command mean the same
+// installation.
+func (f *Flags) again() string {
+	s := ""
+	for _, v := range [][2]string{{"line", f.Line}, {"root", f.Root}, {"bin", f.Bin}} {
+		if v[1] != "" {
+			s += " -" + v[0] + " " + progress.ShellQuote(v[1])
+		}
+	}
+	return s
+}
+
+// next tells what to type after an installation.
+func next(t *install.Target, flags, path string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\nInstalled %s in %s\n", t.Name, t.GOROOT())
+	fmt.Fprintf(&b, "Linked    %s\n\n", t.Link())
+	onPath := false
+	for _, p := range filepath.SplitList(path) {
+		if p != "" && filepath.Clean(p) == t.Bin {
+			onPath = true
+		}
+	}
+	if !onPath {
+		fmt.Fprintf(&b, "%s is not on your PATH, where the go command looks for toolchains:\n\n\texport PATH=\"$PATH:%s\"\n\n", t.Bin, t.Bin)
+	}
+	fmt.Fprintf(&b, "Use it for one command, or for all of them from now on:\n\n")
+	fmt.Fprintf(&b, "\tGOTOOLCHAIN=%s go version\n\tgo env -w GOTOOLCHAIN=%s\n\n", t.Name, t.Name)
+	fmt.Fprintf(&b, "Test it:    go run ./ci\nRemove it:  go run ./build uninstall%s\n", flags)
+	return b.String()
+}
+
+// Uninstall is the command that removes installed toolchains.
+func Uninstall(fs *flag.FlagSet) func(context.Context, []string) error {
+	f := new(Flags)
+	fs.StringVar(&f.Line, "line", "", "the `line` whose release to remove (default: the line of VERSION)")
+	fs.BoolVar(&f.Dry, "n", false, "say what would be removed, and remove nothing")
+	f.registerTarget(fs)
+	return func(ctx context.Context, args []string) error {
+		if len(args) == 0 {
+			repo, err := line.FindRepo(".")
+			if err != nil {
+				return err
+			}
+			l, err := repo.Line(f.Line)
+			if err != nil {
+				return err
+			}
+			args = []string{l.Release()}
+		}
+		for _, name := range args {
+			if name != filepath.Base(name) || !strings.Contains(name, "-coro.") {
+				return fmt.Errorf("%q is not the name of a gocoro release such as go1.22.12-coro.1\n\tgo run ./build list shows what is installed", name)
+			}
+			t, err := f.target(ctx, name, nil)
+			if err != nil {
+				return err
+			}
+			if f.Dry {
+				fmt.Printf("would remove %s and %s\n", t.GOROOT(), t.Link())
+				continue
+			}
+			if err := t.Uninstall(); err != nil {
+				return err
+			}
+			fmt.Printf("removed %s and %s\n", t.GOROOT(), t.Link())
+		}
+		return nil
+	}
+}
+
+// List is the command that shows the lines and what is installed.
+func List(fs *flag.FlagSet) func(context.Context, []string) error {
+	f := new(Flags)
+	f.registerTarget(fs)
+	return func(ctx context.Context, args []string) error {
+		if err := command.NoArgs(args); err != nil {
+			return err
+		}
+		repo, err := line.FindRepo(".")
+		if err != nil {
+			return err
+		}
+		names, err := repo.Lines()
+		if err != nil {
+			return err
+		}
+		def, err := repo.Default()
+		if err != nil {
+			return err
+		}
+		fmt.Println("Lines:")
+		for _, n := range names {
+			l, err := repo.Line(n)
+			if err != nil {
+				return err
+			}
+			patches, err := l.Patches()
+			if err != nil {
+				return err
+			}
+			mark := ""
+			if n == def {
+				mark = ", default"
+			}
+			fmt.Printf("\t%-8s %s, %d patches%s\n", n, l.Release(), len(patches), mark)
+		}
+		t, err := f.target(ctx, "", nil)
+		if err != nil {
+			return err
+		}
+		recs, err := install.List(t.Root)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("Installed in %s:\n", t.Root)
+		for _, r := range recs {
+			it := &install.Target{Root: t.Root, Bin: t.Bin, Name: r.Release}
+			state, err := it.Check(r.Key)
+			if err != nil {
+				return err
+			}
+			notes := []string{"linked as " + it.Link()}
+			if !it.Linked() {
+				notes[0] = "NOT LINKED in " + t.Bin
+			}
+			if state == install.Modified {
+				notes = append(notes, "MODIFIED since")
+			}
+			fmt.Printf("\t%s  from %s, %s\n", r.Release, r.Upstream, strings.Join(notes, ", "))
+		}
+		if len(recs) == 0 {
+			fmt.Println("\tnothing")
+		}
+		return nil
+	}
+}
+
+// Clean is the command that frees the cache.
+func Clean(fs *flag.FlagSet) func(context.Context, []string) error {
+	dry := fs.Bool("n", false, "say what would be removed, and remove nothing")
+	return func(ctx context.Context, args []string) error {
+		if err := command.NoArgs(args); err != nil {
+			return err
+		}
+		st, err := store.Open()
+		if err != nil {
+			return err
+		}
+		var sum int64
+		show := func(it store.Item) {
+			sum += it.Bytes
+			fmt.Printf("%8.1f MB  %s\n", float64(it.Bytes)/1e6, it.Path)
+		}
+		if *dry {
+			items, err := st.Items()
+			if err != nil {
+				return err
+			}
+			for _, it := range items {
+				show(it)
+			}
+			fmt.Printf("would free %.1f MB", float64(sum)/1e6)
+		} else {
+			st.Waiting = func(string) { fmt.Fprintln(os.Stderr, "waiting for the builds under way to finish") }
+			if err := st.Clean(ctx, show); err != nil {
+				return err
+			}
+			fmt.Printf("freed %.1f MB", float64(sum)/1e6)
+		}
+		fmt.Println("; installed toolchains are not part of the cache")
+		return nil
+	}
+}

@@ -1,0 +1,389 @@
+// Package driver runs the build steps in order and keeps their results:
+// pin → fetch and verify → tree (unpack, overlay, apply) → make → install.
+package driver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"golang.org/x/sync/errgroup"
+
+	"gocoro/build/goroot"
+	"gocoro/build/install"
+	"gocoro/build/line"
+	"gocoro/build/progress"
+	"gocoro/build/series"
+	"gocoro/build/store"
+	"gocoro/build/tree"
+	"gocoro/build/upstream"
+)
+
+// format is part of every key: a change of what the driver does to a tree
+// makes all earlier results stale.
+const format = "gocoro build 1"
+
+// A Driver builds one line from one source.
+type Driver struct {
+	Line  *line.Line
+	Store *store.Store
+	Rep   *progress.Reporter
+
+	// Dry makes the driver say what it would do instead of doing it (-n).
+	Dry bool
+
+	src      upstream.Source
+	env      *upstream.Env
+	sourceID string // from src.ID, once asked
+	treeKey_ string
+}
+
+// New returns a driver of the line, from the source that spec names.
+func New(l *line.Line, spec string, st *store.Store, rep *progress.Reporter) (*Driver, error) {
+	d := &Driver{Line: l, Store: st, Rep: rep}
+	d.env = &upstream.Env{
+		Pin:      l.Pin,
+		Line:     l.Name,
+		Platform: upstream.Host(),
+		Trace:    rep.TraceCmd,
+	}
+	src, err := upstream.Parse(spec, d.env)
+	if err != nil {
+		return nil, err
+	}
+	d.src = src
+	st.Waiting = func(what string) {
+		rep.Printf("waiting for another gocoro build to finish (%s)", what)
+	}
+	return d, nil
+}
+
+// upstreamKey returns the key of the unpacked upstream.
+func (d *Driver) upstreamKey(ctx context.Context) (string, error) {
+	if d.sourceID == "" {
+		id, err := d.src.ID(ctx)
+		if err != nil {
+			return "", err
+		}
+		d.sourceID = id
+	}
+	var k store.Key
+	k.Add("format", []byte(format))
+	k.Add("source", []byte(d.sourceID))
+	return k.String(), nil
+}
+
+// treeKey returns the key of the patched tree, and of what is built from it:
+// everything that went into it and the platform it is for.
+func (d *Driver) treeKey(ctx context.Context) (string, error) {
+	if d.treeKey_ != "" {
+		return d.treeKey_, nil
+	}
+	up, err := d.upstreamKey(ctx)
+	if err != nil {
+		return "", err
+	}
+	var k store.Key
+	k.Add("upstream", []byte(up))
+	k.Add("platform", []byte(d.env.Platform))
+	k.Add("VERSION", []byte(d.Line.VERSION()))
+	patches, err := d.Line.Patches()
+	if err != nil {
+		return "", err
+	}
+	for _, p := range patches {
+		if err := k.AddFile("patch "+filepath.Base(p), p); err != nil {
+			return "", err
+		}
+	}
+	overlay, err := d.Line.Overlay()
+	if err != nil {
+		return "", err
+	}
+	for _, f := range overlay {
+		if err := k.AddFile("overlay "+f.Name, f.Path); err != nil {
+			return "", err
+		}
+	}
+	d.treeKey_ = k.String()
+	return d.treeKey_, nil
+}
+
+// step runs one item's build as a step with progress, under the name of the
+// command that does it. With Dry it only says what it would do.
+func (d *Driver) step(ctx context.Context, name, kind, key, what string, build func(dir string, lock *os.File, s *progress.Step) (result string, err error)) (string, error) {
+	if d.Store.Has(kind, key) {
+		if d.Dry {
+			d.Rep.Printf("%-8s is done: %s", name, d.Store.Path(kind, key))
+		}
+		return d.Store.Path(kind, key), nil
+	}
+	if d.Dry {
+		d.Rep.Printf("%-8s would do: %s\n         into %s", name, what, d.Store.Path(kind, key))
+		return d.Store.Path(kind, key), nil
+	}
+	return d.Store.Item(ctx, kind, key, func(dir string, lock *os.File) error {
+		s := d.Rep.Start(name, what)
+		d.env.Progress = s.Detail
+		result, err := build(dir, lock, s)
+		if err != nil {
+			s.Fail()
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		s.Done(result)
+		return nil
+	})
+}
+
+// Fetch returns the path of the unpacked, verified upstream.
+func (d *Driver) Fetch(ctx context.Context) (string, error) {
+	key, err := d.upstreamKey(ctx)
+	if err != nil {
+		return "", fmt.Errorf("fetch: %w", err)
+	}
+	return d.step(ctx, "fetch", "upstream", key, d.Line.Pin.Upstream, func(dir string, _ *os.File, _ *progress.Step) (string, error) {
+		if err := d.src.Unpack(ctx, dir); err != nil {
+			return "", err
+		}
+		return d.src.Verified(), nil
+	})
+}
+
+// Tree returns the path of the patched source tree.
+func (d *Driver) Tree(ctx context.Context) (string, error) {
+	up, err := d.Fetch(ctx)
+	if err != nil {
+		return "", err
+	}
+	key, err := d.treeKey(ctx)
+	if err != nil {
+		return "", fmt.Errorf("tree: %w", err)
+	}
+	patches, err := d.Line.Patches()
+	if err != nil {
+		return "", err
+	}
+	overlay, err := d.Line.Overlay()
+	if err != nil {
+		return "", err
+	}
+	what := fmt.Sprintf("%d patches and %d overlay files on %s", len(patches), len(overlay), d.Line.Pin.Upstream)
+	return d.step(ctx, "tree", "tree", key, what, func(dir string, _ *os.File, _ *progress.Step) (string, error) {
+		offsets, err := tree.Make(ctx, dir, up, d.Line, d.Rep.TraceCmd)
+		if err != nil {
+			return "", err
+		}
+		return what + offsetNote(offsets), nil
+	})
+}
+
+func offsetNote(offsets []series.Offset) string {
+	note := ""
+	for _, o := range offsets {
+		note += "\n         " + o.String()
+	}
+	return note
+}
+
+// Make returns the path of the built GOROOT.
+func (d *Driver) Make(ctx context.Context) (string, error) {
+	key, err := d.treeKey(ctx)
+	if err != nil {
+		return "", fmt.Errorf("make: %w", err)
+	}
+	if d.Store.Has("goroot", key) && !d.Dry {
+		return d.Store.Path("goroot", key), nil
+	}
+	src, err := d.Tree(ctx)
+	if err != nil {
+		return "", err
+	}
+	return d.step(ctx, "make", "goroot", key, "make.bash of "+d.Line.Release(), func(dir string, lock *os.File, s *progress.Step) (string, error) {
+		boot, err := goroot.FindBootstrap(ctx, d.Line.Pin, d.Rep)
+		if err != nil {
+			return "", err
+		}
+		if err := tree.Copy(ctx, dir, src, nil); err != nil {
+			return "", err
+		}
+		// make.bash leaves a processor idle now and then: the API baseline,
+		// which needs only the upstream, is made in that time.
+		g, gctx := errgroup.WithContext(ctx)
+		api := ""
+		if !goroot.HasAPI(dir) {
+			g.Go(func() (err error) {
+				api, err = d.api(gctx)
+				return err
+			})
+		}
+		g.Go(func() error {
+			return goroot.Make(gctx, dir, boot, d.Rep, d.Store.Log("goroot", key), lock, s.Detail)
+		})
+		if err := g.Wait(); err != nil {
+			return "", err
+		}
+		if api != "" {
+			if err := tree.Copy(ctx, filepath.Join(dir, "api"), api, nil); err != nil {
+				return "", err
+			}
+		}
+		return d.Line.Release() + ", built with " + boot.Version, nil
+	})
+}
+
+// api returns the path of the API baseline of the upstream, an item of its
+// own: it does not depend on the series. It is empty if the source has neither
+// an api folder nor binaries to make one with (dir=).
+func (d *Driver) api(ctx context.Context) (string, error) {
+	key, err := d.upstreamKey(ctx)
+	if err != nil {
+		return "", err
+	}
+	if d.Store.Has("api", key) {
+		return d.Store.Path("api", key), nil
+	}
+	up, err := d.Fetch(ctx)
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(filepath.Join(up, "bin", "go")); errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	return d.Store.Item(ctx, "api", key, func(dir string, lock *os.File) error {
+		return goroot.MakeAPI(ctx, dir, up, d.Rep, d.Store.Log("api", key), lock)
+	})
+}
+
+// Stock returns the path of a GOROOT of the unpatched upstream with binaries
+// for this host, for comparisons.
+func (d *Driver) Stock(ctx context.Context) (string, error) {
+	up, err := d.Fetch(ctx)
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(filepath.Join(up, "bin", "go")); err != nil {
+		return "", fmt.Errorf("%s has no binaries for %s: %v\n\tuse -source module", up, d.env.Platform, err)
+	}
+	return up, nil
+}
+
+// Install builds what is not built yet and installs it. It reports whether
+// anything had to be done.
+func (d *Driver) Install(ctx context.Context, t *install.Target, replace bool) (changed bool, err error) {
+	key, err := d.treeKey(ctx)
+	if err != nil {
+		return false, fmt.Errorf("install: %w", err)
+	}
+	state, err := d.check(t, key, replace)
+	if err != nil {
+		return false, fmt.Errorf("install: %w", err)
+	}
+	if state == install.Current && t.Linked() {
+		return false, nil
+	}
+	if !d.Dry {
+		if err := t.Writable(); err != nil {
+			return false, fmt.Errorf("install: %w", err)
+		}
+	}
+	built := ""
+	if state != install.Current {
+		if built, err = d.Make(ctx); err != nil {
+			return false, err
+		}
+	}
+	if d.Dry {
+		d.Rep.Printf("%-8s would do: copy to %s and link as %s", "install", t.GOROOT(), t.Link())
+		return true, nil
+	}
+	rec, err := d.record(key)
+	if err != nil {
+		return false, err
+	}
+	var lockKey store.Key
+	lockKey.Add("install", []byte(t.GOROOT()))
+	lock, err := d.Store.Lock(ctx, "install-"+lockKey.String())
+	if err != nil {
+		return false, err
+	}
+	defer lock.Close()
+	// Another process may have installed something while this one built.
+	if state, err = d.check(t, key, replace); err != nil {
+		return false, fmt.Errorf("install: %w", err)
+	}
+	if state == install.Current {
+		return true, t.MakeLink()
+	}
+	if built == "" { // it was current, and was uninstalled meanwhile
+		if built, err = d.Make(ctx); err != nil {
+			return false, err
+		}
+	}
+	s := d.Rep.Start("install", t.GOROOT())
+	if err := t.Install(ctx, built, rec); err != nil {
+		s.Fail()
+		return false, fmt.Errorf("install: %w", err)
+	}
+	s.Done(t.GOROOT())
+	return true, nil
+}
+
+// check looks at what is installed at the target. What is not the driver's to
+// replace is an error.
+func (d *Driver) check(t *install.Target, key string, replace bool) (install.State, error) {
+	state, err := t.Check(key)
+	switch {
+	case err != nil || replace:
+	case state == install.Other:
+		err = fmt.Errorf("%s is installed with other content: the patches, the overlay or the upstream have changed since\n\ta release does not change under its name: raise the revision in %s and in VERSION,\n\tor say that you mean it: go run ./build install -replace", t.GOROOT(), d.Line.Pin.File)
+	case state == install.Modified:
+		err = fmt.Errorf("files in %s have changed since it was installed\n\tkeep them by moving the folder away, or lose them: go run ./build install -replace", t.GOROOT())
+	}
+	return state, err
+}
+
+// record says what the line's toolchain is made of.
+func (d *Driver) record(key string) (*install.Record, error) {
+	r := &install.Record{
+		Release:  d.Line.Release(),
+		Upstream: d.Line.Pin.Upstream,
+		Source:   d.sourceID,
+		Verified: d.src.Verified(),
+		Key:      key,
+	}
+	patches, err := d.Line.Patches()
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range patches {
+		r.Patches = append(r.Patches, filepath.Base(p))
+	}
+	overlay, err := d.Line.Overlay()
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range overlay {
+		r.Overlay = append(r.Overlay, f.Name)
+	}
+	return r, nil
+}
+
+// Smoke runs the installed go command once, by its link, as GOTOOLCHAIN would.
+func (d *Driver) Smoke(ctx context.Context, t *install.Target) error {
+	cmd := exec.CommandContext(ctx, t.Link(), "version")
+	cmd.Dir = os.TempDir()
+	cmd.Env = append(os.Environ(), "GOTOOLCHAIN=local", "GOROOT=", "PWD="+cmd.Dir)
+	d.Rep.TraceCmd(cmd)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("what is installed does not run: %s version: %v: %s\n\tbuild it again (go run ./build clean, then install -replace), or choose other folders with -root and -bin", t.Link(), err, out)
+	}
+	if want := "go version " + t.Name + " "; len(out) < len(want) || string(out[:len(want)]) != want {
+		return fmt.Errorf("%s version printed %q, want it to begin with %q\n\tthe build is not what VERSION says: go run ./build clean, then install -replace", t.Link(), out, want)
+	}
+	return nil
+}

@@ -1,0 +1,119 @@
+package goroot
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"gocoro/build/progress"
+)
+
+// HasAPI reports whether a tree has the files that cmd/api checks the
+// standard library against, or has no cmd/api to miss them.
+func HasAPI(tree string) bool {
+	_, noCmd := os.Stat(filepath.Join(tree, "src/cmd/api/main_test.go"))
+	_, hasAPI := os.Stat(filepath.Join(tree, "api/go1.txt"))
+	return noCmd != nil || hasAPI == nil
+}
+
+// MakeAPI writes api/go1.txt and api/except.txt into the folder dst: the
+// exported API of the unpatched upstream at stock, which must have binaries
+// for this host, as upstream's own cmd/api sees it.
+//
+// The module form of a release has no api folder, and without one the test of
+// cmd/api fails, and with it all.bash. With an empty baseline cmd/api prints
+// every feature as "+pkg ...": these lines are the baseline. The patched
+// tree's check against it then says what it should: the series changes no
+// public API.
+//
+// lock is inherited by the commands, as in Make.
+func MakeAPI(ctx context.Context, dst, stock string, rep *progress.Reporter, log string, lock *os.File) error {
+	work := filepath.Join(dst, ".work") // in dst, whose leftovers the next run removes
+	defer os.RemoveAll(work)
+	root := filepath.Join(work, "goroot")
+	if err := mirror(root, stock); err != nil {
+		return err
+	}
+	except := []byte("# This baseline is of the release itself: nothing is excepted.\n")
+	if err := os.MkdirAll(filepath.Join(root, "api"), 0o777); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(root, "api", "except.txt"), except, 0o644); err != nil {
+		return err
+	}
+
+	run := func(name string, out *[]string, arg0 string, args ...string) error {
+		cmd := exec.Command(arg0, args...)
+		cmd.Dir = filepath.Join(root, "src/cmd/api")
+		cmd.Env = Environ("GOROOT="+root, "GOFLAGS=", "GOCACHE="+filepath.Join(work, "gocache"), "PWD="+cmd.Dir,
+			"PATH="+filepath.Join(root, "bin")+string(os.PathListSeparator)+os.Getenv("PATH"))
+		// This runs beside make.bash and must not slow it: it takes only
+		// processor time that nobody else wants.
+		idle(cmd)
+		cmd.ExtraFiles = []*os.File{lock}
+		rep.TraceCmd(cmd)
+		// Not rep.Run: even with -v nobody wants to see 150,000 features.
+		return new(progress.Reporter).Run(ctx, name, cmd, log, func(l string) {
+			if out != nil && strings.HasPrefix(l, "+") {
+				*out = append(*out, l[1:])
+			}
+		})
+	}
+	test := filepath.Join(work, "api.test")
+	if err := run("building cmd/api", nil, filepath.Join(root, "bin/go"), "test", "-c", "-o", test, "."); err != nil {
+		return err
+	}
+	var features []string
+	err := run("cmd/api -check", &features, test, "-check")
+	if ctx.Err() != nil {
+		return err
+	}
+	// Its check must have failed, for everything is new to it.
+	if err == nil || len(features) == 0 {
+		return fmt.Errorf("cmd/api of %s printed %d features and ended with %v, want every feature and a failed check\n\tfull log: %s", stock, len(features), err, log)
+	}
+	var b bytes.Buffer
+	w := bufio.NewWriter(&b)
+	for _, f := range features {
+		fmt.Fprintln(w, f)
+	}
+	w.Flush()
+	if err := os.WriteFile(filepath.Join(dst, "go1.txt"), b.Bytes(), 0o644); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dst, "except.txt"), except, 0o644)
+}
+
+// mirror makes root look like the GOROOT at stock, with symbolic links, so
+// that an api folder can be added without touching stock.
+func mirror(root, stock string) error {
+	if err := os.MkdirAll(root, 0o777); err != nil {
+		return err
+	}
+	ents, err := os.ReadDir(stock)
+	if err != nil {
+		return err
+	}
+	for _, e := range ents {
+		if e.Name() == "api" {
+			continue
+		}
+		if err := os.Symlink(filepath.Join(stock, e.Name()), filepath.Join(root, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// idle makes the command run at the lowest priority, where nice is at hand.
+func idle(cmd *exec.Cmd) {
+	if nice, err := exec.LookPath("nice"); err == nil {
+		cmd.Args = append([]string{nice, "-n", "19"}, cmd.Args...)
+		cmd.Path = nice
+	}
+}

@@ -1,0 +1,128 @@
+// Package goroot turns a patched source tree into a built GOROOT, the way
+// upstream builds releases: make.bash, with VERSION in place, in an
+// environment that holds nothing of the user's.
+package goroot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"go/version"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"gocoro/build/line"
+	"gocoro/build/progress"
+)
+
+// keepEnv lists the variables that pass from the user's environment into a
+// build. Everything else is left out: CC, CGO_ENABLED, GOAMD64, GOFLAGS,
+// GOEXPERIMENT, GO_LDFLAGS and two dozen more change the bytes of the result
+// (cmd/dist reads them), and the next Go may read others.
+var keepEnv = []string{
+	"PATH", "HOME", "TMPDIR", "USER", "LOGNAME", "TERM",
+	"DEVELOPER_DIR", "SDKROOT", // macOS: which Xcode
+	"GOCACHE", "XDG_CACHE_HOME", // only cmd/dist's own first build uses them
+}
+
+// Environ returns the environment of a build with the given variables added.
+func Environ(extra ...string) []string {
+	var env []string
+	for _, k := range keepEnv {
+		if v, ok := os.LookupEnv(k); ok {
+			env = append(env, k+"="+v)
+		}
+	}
+	return append(append(env, "LC_ALL=C", "TZ=UTC", "GOENV=off", "GOTOOLCHAIN=local"), extra...)
+}
+
+// A Bootstrap is the Go that builds a toolchain.
+type Bootstrap struct {
+	GOROOT  string
+	Version string
+}
+
+// FindBootstrap returns the running Go, the one that "go" on PATH is, or, if
+// that is older than the pin allows, a stock release of the oldest version
+// allowed, which the go command downloads.
+func FindBootstrap(ctx context.Context, pin *line.Pin, rep *progress.Reporter) (*Bootstrap, error) {
+	b, err := goEnv(ctx, rep, "local")
+	if err != nil {
+		return nil, err
+	}
+	if version.Compare(b.Version, pin.Bootstrap) >= 0 {
+		return b, nil
+	}
+	rep.Printf("%s is too old to build %s; getting %s", b.Version, pin.Upstream, pin.Bootstrap)
+	b2, err := goEnv(ctx, rep, pin.Bootstrap)
+	if err != nil {
+		return nil, fmt.Errorf("%s needs Go %s or newer to build it, this is %s, and downloading %s failed: %w\n\tinstall a newer Go, put it first on PATH, and run the command again", pin.Upstream, pin.Bootstrap, b.Version, pin.Bootstrap, err)
+	}
+	return b2, nil
+}
+
+func goEnv(ctx context.Context, rep *progress.Reporter, toolchain string) (*Bootstrap, error) {
+	cmd := exec.CommandContext(ctx, "go", "env", "GOROOT", "GOVERSION")
+	cmd.Dir = os.TempDir() // no go.mod may choose another toolchain
+	cmd.Env = append(os.Environ(), "GOTOOLCHAIN="+toolchain, "GOROOT=", "GOWORK=off", "GOFLAGS=", "PWD="+cmd.Dir)
+	rep.TraceCmd(cmd)
+	out, err := cmd.Output()
+	if err != nil {
+		var ee *exec.ExitError
+		if errors.As(err, &ee) {
+			err = fmt.Errorf("%v: %s", err, strings.TrimSpace(string(ee.Stderr)))
+		}
+		return nil, fmt.Errorf("GOTOOLCHAIN=%s go env: %w", toolchain, err)
+	}
+	f := strings.Split(strings.TrimSpace(string(out)), "\n")
+	if len(f) != 2 {
+		return nil, fmt.Errorf("go env GOROOT GOVERSION printed %q, want two lines", out)
+	}
+	// A locally patched Go may report "go1.26.8 X:exp" or the like.
+	v, _, _ := strings.Cut(f[1], " ")
+	return &Bootstrap{GOROOT: f[0], Version: v}, nil
+}
+
+// Make runs make.bash in the tree at dir. lock is inherited by the whole
+// build, so that it stays taken for as long as any part of the build runs.
+func Make(ctx context.Context, dir string, boot *Bootstrap, rep *progress.Reporter, log string, lock *os.File, detail func(string)) error {
+	cmd := exec.Command("bash", "make.bash", "--no-banner")
+	cmd.Dir = filepath.Join(dir, "src")
+	cmd.Env = Environ("GOROOT_BOOTSTRAP="+boot.GOROOT, "PWD="+cmd.Dir)
+	if lock != nil {
+		cmd.ExtraFiles = []*os.File{lock}
+	}
+	err := rep.Run(ctx, "make.bash", cmd, log, func(l string) {
+		// "Building Go toolchain1 using ...": what a person can follow.
+		if strings.HasPrefix(l, "Building ") {
+			l, _, _ = strings.Cut(l, " using ")
+			detail(strings.TrimSuffix(l, "."))
+		}
+	})
+	var ce *progress.CommandError
+	if errors.As(err, &ce) {
+		ce.Next = "go run ./build make -v  (shows the whole output)"
+		if hint := hintFor(ce.Tail); hint != "" {
+			ce.Next = hint
+		}
+	}
+	if err != nil {
+		return err
+	}
+	// Only what a build of its own would need again is in pkg/obj.
+	return os.RemoveAll(filepath.Join(dir, "pkg", "obj"))
+}
+
+// hintFor recognizes failures that have a cause outside the tree.
+func hintFor(tail []string) string {
+	text := strings.Join(tail, "\n")
+	switch {
+	case strings.Contains(text, "signal: killed"):
+		return "the system killed the compiler, most likely for want of memory: close other programs and run the command again"
+	case strings.Contains(text, "gcc: not found"), strings.Contains(text, `"gcc": executable file not found`), strings.Contains(text, `"clang": executable file not found`):
+		return "install a C compiler (Debian: apt-get install gcc libc6-dev; macOS: xcode-select --install)"
+	}
+	return ""
+}

@@ -1,0 +1,225 @@
+// Package line knows what gocoro carries: which upstream minor releases (the
+// lines), the pin of each, and the files that make up the fork's difference.
+//
+// A line is a folder patches/<name>; its pin is the file "pin" in it, the only
+// place where the facts about its upstream stand. VERSION at the top of the
+// repository names the release of the default line.
+package line
+
+import (
+	"errors"
+	"fmt"
+	"go/version"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+)
+
+// A Repo is a checkout of gocoro.
+type Repo struct {
+	Dir string // absolute path of the folder that holds VERSION and patches/
+}
+
+// FindRepo returns the checkout that dir is in: the nearest folder, dir itself
+// or one above it, that has both a VERSION file and a patches folder.
+func FindRepo(dir string) (*Repo, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	for d := abs; ; d = filepath.Dir(d) {
+		if isFile(filepath.Join(d, "VERSION")) && isDir(filepath.Join(d, "patches")) {
+			return &Repo{Dir: d}, nil
+		}
+		if d == filepath.Dir(d) {
+			return nil, fmt.Errorf("%s is not in a gocoro checkout: no folder above it has both VERSION and patches/\n\tcd to your clone of gocoro and run the command again", abs)
+		}
+	}
+}
+
+// Lines returns the names of all lines, oldest first.
+func (r *Repo) Lines() ([]string, error) {
+	ents, err := os.ReadDir(filepath.Join(r.Dir, "patches"))
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range ents {
+		if e.IsDir() && version.IsValid(e.Name()) {
+			names = append(names, e.Name())
+		}
+	}
+	sort.Slice(names, func(i, j int) bool { return version.Compare(names[i], names[j]) < 0 })
+	return names, nil
+}
+
+// Default returns the name of the default line: the language version of the
+// release that VERSION names.
+func (r *Repo) Default() (string, error) {
+	name, _, err := r.readVERSION()
+	if err != nil {
+		return "", err
+	}
+	return version.Lang(name), nil
+}
+
+// Line loads one line. An empty name means the default line.
+//
+// For the default line the VERSION file must say exactly what the pin says:
+// two places that disagree about a release's name are an error, not a choice.
+func (r *Repo) Line(name string) (*Line, error) {
+	def, err := r.Default()
+	if err != nil {
+		return nil, err
+	}
+	if name == "" {
+		name = def
+	}
+	dir := filepath.Join(r.Dir, "patches", name)
+	if !isDir(dir) {
+		have, err := r.Lines()
+		if err != nil {
+			return nil, err
+		}
+		return nil, fmt.Errorf("no line %q: patches/ has %s\n\tchoose one of these with -line", name, strings.Join(have, ", "))
+	}
+	pinFile := filepath.Join(dir, "pin")
+	data, err := os.ReadFile(pinFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("line %s has no pin: %s is missing\n\trestore it (git checkout -- %s): without it nothing says which upstream the patches are for", name, pinFile, r.rel(pinFile))
+	}
+	if err != nil {
+		return nil, err
+	}
+	pin, err := ParsePin(r.rel(pinFile), data)
+	if err != nil {
+		return nil, err
+	}
+	if got := version.Lang(pin.Upstream); got != name {
+		return nil, fmt.Errorf("%s: upstream %s belongs to line %s, but the folder is %s\n\tcorrect the upstream line of the pin, or move the folder", r.rel(pinFile), pin.Upstream, got, name)
+	}
+	l := &Line{Name: name, Dir: dir, Pin: pin, repo: r}
+	if name == def {
+		_, text, err := r.readVERSION()
+		if err != nil {
+			return nil, err
+		}
+		if text != l.VERSION() {
+			return nil, fmt.Errorf("VERSION and %s disagree about the release of line %s\n\tVERSION says:  %q\n\tthe pin says:  %q\n\tmake VERSION equal to what the pin says", r.rel(pinFile), name, text, l.VERSION())
+		}
+	}
+	for _, o := range pin.Overlays {
+		if !isDir(filepath.Join(r.Dir, "src", o)) {
+			return nil, fmt.Errorf("%s: overlay %q: there is no folder src/%s\n\tcorrect the overlay line of the pin", r.rel(pinFile), o, o)
+		}
+	}
+	return l, nil
+}
+
+func (r *Repo) readVERSION() (name, text string, err error) {
+	file := filepath.Join(r.Dir, "VERSION")
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return "", "", err
+	}
+	text = string(data)
+	name, _, _ = strings.Cut(text, "\n")
+	if !version.IsValid(name) || !strings.Contains(name, "-coro.") {
+		return "", "", fmt.Errorf("%s: first line is %q, want a release name such as go1.22.12-coro.1", file, name)
+	}
+	return name, text, nil
+}
+
+func (r *Repo) rel(file string) string {
+	if rel, err := filepath.Rel(r.Dir, file); err == nil {
+		return rel
+	}
+	return file
+}
+
+// A Line is one upstream minor release with the fork's changes to it.
+type Line struct {
+	Name string // "go1.22"
+	Dir  string // absolute path of patches/<name>
+	Pin  *Pin
+
+	repo *Repo
+}
+
+// Release returns the name of the line's release: <upstream>-coro.<revision>.
+// It is valid for go/version and equal to the upstream in comparison.
+func (l *Line) Release() string {
+	return fmt.Sprintf("%s-coro.%d", l.Pin.Upstream, l.Pin.Revision)
+}
+
+// VERSION returns the text of the release's GOROOT/VERSION file.
+func (l *Line) VERSION() string {
+	return fmt.Sprintf("%s\ntime %s\n", l.Release(), l.Pin.Time)
+}
+
+// Patches returns the absolute paths of the line's patches in series order.
+func (l *Line) Patches() ([]string, error) {
+	files, err := filepath.Glob(filepath.Join(globQuote(l.Dir), "*.patch"))
+	if err != nil {
+		return nil, err
+	}
+	sort.Strings(files) // the numbers in the names are the order
+	return files, nil
+}
+
+// An OverlayFile is a whole file that upstream does not have.
+type OverlayFile struct {
+	Name string // slash-separated, relative to GOROOT: "src/runtime/coro_test.go"
+	Path string // where it is in the checkout
+}
+
+// Overlay returns the files that the line lays over its upstream, sorted by
+// name. The same name from two overlay folders is an error.
+func (l *Line) Overlay() ([]OverlayFile, error) {
+	var files []OverlayFile
+	from := map[string]string{}
+	for _, o := range l.Pin.Overlays {
+		root := filepath.Join(l.repo.Dir, "src", o)
+		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			rel, err := filepath.Rel(root, path)
+			if err != nil {
+				return err
+			}
+			if !d.Type().IsRegular() {
+				return fmt.Errorf("overlay file %s is not a regular file", l.repo.rel(path))
+			}
+			name := "src/" + filepath.ToSlash(rel)
+			if prev, dup := from[name]; dup {
+				return fmt.Errorf("overlays src/%s and src/%s both have %s\n\tkeep one of them", prev, o, name)
+			}
+			from[name] = o
+			files = append(files, OverlayFile{Name: name, Path: path})
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	sort.Slice(files, func(i, j int) bool { return files[i].Name < files[j].Name })
+	return files, nil
+}
+
+func isFile(name string) bool {
+	st, err := os.Stat(name)
+	return err == nil && st.Mode().IsRegular()
+}
+
+func isDir(name string) bool {
+	st, err := os.Stat(name)
+	return err == nil && st.IsDir()
+}
+
+// globQuote returns a pattern for filepath.Glob that matches exactly s.
+func globQuote(s string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(s)
+}

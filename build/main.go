@@ -1,0 +1,71 @@
+// Build makes patched Go toolchains.
+//
+// It takes the official release that a line's pin names, applies the line's
+// patch series and overlay, builds the result as upstream builds releases,
+// and installs it where GOTOOLCHAIN finds it. Run it from the top of the
+// checkout:
+//
+//	go run ./build
+//	go run ./build help
+package main
+
+import (
+	"os"
+
+	"gocoro/build/command"
+	"gocoro/build/driver"
+)
+
+const steps = "[-line L] [-source S] [-n] [-v] [-x]"
+
+var program = command.Program{
+	Name:    "go run ./build",
+	Doc:     "Build makes patched Go toolchains: an official release, a patch series, make.bash.",
+	Default: "install",
+	Commands: []command.Command{
+		{Name: "install", Args: steps + " [-root DIR] [-bin DIR] [-replace]", Setup: driver.Install,
+			Short: "fetch, patch, make and install a toolchain",
+			Long: `
+Install does all the steps that are not done yet and copies the result to
+~/sdk/<name>, where <name> is the release's, such as go1.22.12-coro.1. It then
+makes a link <name> in GOBIN, which is how GOTOOLCHAIN=<name> finds it.
+
+Nothing is installed before everything is built. A run that was killed, or ran
+out of disk, is repeated by typing it again; finished steps are kept.`},
+		{Name: "fetch", Args: steps, Setup: driver.Fetch,
+			Short: "get and verify the upstream release",
+			Long: `
+Fetch gets the upstream release of the line, checks it against the hash in
+the line's pin, unpacks it into the cache and prints the folder.`},
+		{Name: "tree", Args: steps, Setup: driver.Tree,
+			Short: "make the patched source tree",
+			Long: `
+Tree stops at the patched source tree: upstream's files, the overlay, the
+series applied, VERSION and go.env written. It prints the folder. Copy it
+before you change it: it is part of the cache.`},
+		{Name: "make", Args: steps, Setup: driver.Make,
+			Short: "build the patched tree with make.bash",
+			Long: `
+Make builds the patched tree with upstream's make.bash in an environment that
+holds none of your settings, and prints the folder of the built GOROOT. The
+Go that runs this command is the bootstrap.`},
+		{Name: "uninstall", Args: "[-line L] [-root DIR] [-bin DIR] [-n] [name ...]", Setup: driver.Uninstall,
+			Short: "remove an installed toolchain",
+			Long: `
+Uninstall removes the named toolchains, or the one of the line, and their
+links. It removes nothing that install did not make.`},
+		{Name: "list", Args: "[-root DIR] [-bin DIR]", Setup: driver.List,
+			Short: "show the lines and what is installed",
+			Long: `
+List shows the lines of this checkout and the toolchains installed in ~/sdk,
+with those whose files were changed after the installation marked.`},
+		{Name: "clean", Args: "[-n]", Setup: driver.Clean,
+			Short: "empty the build cache",
+			Long: `
+Clean removes everything in the build cache: the folder gocoro in your cache
+folder, or GOCORO_CACHE. Installed toolchains stay. It waits for builds that
+are under way.`},
+	},
+}
+
+func main() { os.Exit(program.Main(os.Args[1:])) }

@@ -1,0 +1,209 @@
+// Package series reads a line's patches and applies them, strictly: a hunk
+// may have moved (an offset, which is reported), but its context must match
+// to the letter (fuzz is refused).
+//
+// go-gitdiff reads the patches; the git binary applies them, cut off from the
+// user's configuration and from any repository around.
+package series
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/bluekeyes/go-gitdiff/gitdiff"
+)
+
+// A Patch is one parsed patch file.
+type Patch struct {
+	File    string // path of the patch file
+	Name    string // its base name
+	Subject string
+	Files   []string // the files it changes, relative to GOROOT, in order
+	Data    []byte
+}
+
+// generated lists files that cmd/dist writes during a build. The module of a
+// release carries them; a patch to one would be lost in make.bash.
+// Source: the gentab and bootstrapBuildTools of src/cmd/dist.
+var generated = []string{
+	"src/go/build/zcgo.go",
+	"src/cmd/go/internal/cfg/zdefaultcc.go",
+	"src/cmd/cgo/zdefaultcc.go",
+	"src/internal/runtime/sys/zversion.go",
+	"src/runtime/internal/sys/zversion.go",
+	"src/time/tzdata/zzipdata.go",
+	"src/cmd/internal/objabi/zbootstrap.go",
+	"src/internal/buildcfg/zbootstrap.go",
+}
+
+// Read parses a patch file and checks that it changes only what a patch may:
+// files below src/ (or other upstream folders), none of them generated.
+func Read(file string) (*Patch, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	p := &Patch{File: file, Name: filepath.Base(file), Data: data}
+	files, preamble, err := gitdiff.Parse(bytes.NewReader(data))
+	if err != nil {
+		return nil, fmt.Errorf("%s is not a patch that git can read: %v\n\twrite it anew with git format-patch", file, err)
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("%s changes nothing: it has no diff\n\tremove it, or write it anew with git format-patch", file)
+	}
+	if h, err := gitdiff.ParsePatchHeader(preamble); err == nil {
+		p.Subject = h.Title
+	}
+	for _, f := range files {
+		for _, name := range []string{f.OldName, f.NewName} {
+			if name == "" || (len(p.Files) > 0 && p.Files[len(p.Files)-1] == name) {
+				continue
+			}
+			if path.Clean(name) != name || path.IsAbs(name) || strings.HasPrefix(name, "../") {
+				return nil, fmt.Errorf("%s names the file %q, which is not inside GOROOT", file, name)
+			}
+			for _, g := range generated {
+				if name == g {
+					return nil, fmt.Errorf("%s changes %s, which cmd/dist generates during make.bash\n\tchange its generator in src/cmd/dist instead", file, name)
+				}
+			}
+			p.Files = append(p.Files, name)
+		}
+	}
+	return p, nil
+}
+
+// An Offset is a hunk that applied at another place than the patch says.
+type Offset struct {
+	Patch string // base name of the patch
+	File  string // relative to GOROOT
+	Hunk  int    // from 1
+	Line  int    // where it applied
+	Lines int    // how far that is from where the patch says; may be negative
+}
+
+func (o Offset) String() string {
+	return fmt.Sprintf("%s: %s: hunk %d applied at line %d (offset %d)", o.Patch, o.File, o.Hunk, o.Line, o.Lines)
+}
+
+// A ConflictError reports a patch that does not apply.
+type ConflictError struct {
+	Patch string // path of the patch file
+	At    string // "src/runtime/coro.go:12", or what git said of the file
+	Fuzz  bool   // it would apply if some lines of context were ignored
+	Git   string // git's own words
+}
+
+func (e *ConflictError) Error() string {
+	s := fmt.Sprintf("%s does not apply at %s", e.Patch, e.At)
+	if e.Fuzz {
+		s += "\n\tit applies only with fuzz (some lines of its context ignored), which is refused: the lines around the change are not those it was written for"
+	}
+	return s + "\n\tgit says: " + strings.ReplaceAll(e.Git, "\n", "\n\t          ") +
+		"\n\tcompare the patch with the file; then write it anew against this upstream"
+}
+
+// Git returns a git command that runs in dir and sees neither the user's
+// configuration nor a repository that dir happens to lie in.
+func Git(ctx context.Context, dir string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "git", args...)
+	cmd.Dir = dir
+	for _, kv := range os.Environ() {
+		if !strings.HasPrefix(kv, "GIT_") && !strings.HasPrefix(kv, "LC_") && !strings.HasPrefix(kv, "LANG") {
+			cmd.Env = append(cmd.Env, kv)
+		}
+	}
+	cmd.Env = append(cmd.Env,
+		"GIT_CONFIG_GLOBAL=/dev/null",
+		"GIT_CONFIG_NOSYSTEM=1",
+		"GIT_CEILING_DIRECTORIES="+filepath.Dir(dir),
+		"GIT_TERMINAL_PROMPT=0",
+		"LC_ALL=C",
+		"PWD="+dir)
+	return cmd
+}
+
+var (
+	checking = regexp.MustCompile(`^Checking patch (.*)\.\.\.$`)
+	hunk     = regexp.MustCompile(`^Hunk #(\d+) succeeded at (\d+) \(offset (-?\d+) lines?\)\.$`)
+	failedAt = regexp.MustCompile(`(?m)^error: patch failed: (.*:\d+)$`)
+	errorAt  = regexp.MustCompile(`(?m)^error: (.*)$`)
+	skipped  = regexp.MustCompile(`(?m)^Skipped patch .*$`)
+	broken   = regexp.MustCompile(`(?m)^fatal: |^error: (unable to|cannot) `) // a full disk, for example
+)
+
+// Apply applies the patch to the tree at dir, wholly or not at all, and
+// returns the hunks that had moved.
+func (p *Patch) Apply(ctx context.Context, dir string, trace func(*exec.Cmd)) ([]Offset, error) {
+	apply := func(extra ...string) (string, error) {
+		args := append([]string{"-c", "core.autocrlf=false", "apply", "--verbose", "--whitespace=nowarn"}, extra...)
+		cmd := Git(ctx, dir, append(args, "-")...)
+		cmd.Stdin = bytes.NewReader(p.Data)
+		if trace != nil {
+			shown := *cmd
+			shown.Args = append(append([]string{"git"}, args...), p.File)
+			trace(&shown)
+		}
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	out, err := apply()
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if _, ok := err.(*exec.ExitError); !ok {
+			return nil, fmt.Errorf("applying %s: %v\n\tgit is needed to apply patches: install it and run the command again", p.File, err)
+		}
+		if broken.MatchString(out) { // not the patch's fault
+			return nil, fmt.Errorf("applying %s: git apply: %v: %s\n\tsee to what git complains of, and run the command again", p.File, err, strings.TrimSpace(out))
+		}
+		e := &ConflictError{Patch: p.File, Git: errorLines(out)}
+		if m := failedAt.FindStringSubmatch(out); m != nil {
+			e.At = m[1]
+			// Less context than the patch has is what fuzz means.
+			_, err := apply("--check", "-C1")
+			e.Fuzz = err == nil
+		} else if m := errorAt.FindStringSubmatch(out); m != nil {
+			e.At = m[1]
+		}
+		return nil, e
+	}
+	if m := skipped.FindString(out); m != "" {
+		// In a subfolder of a repository git leaves out files without failing.
+		return nil, fmt.Errorf("applying %s: git took %s for a part of the repository around it and said: %s\n\tset GOCORO_CACHE to a folder outside of any git repository", p.File, dir, m)
+	}
+	var offsets []Offset
+	var file string
+	for _, l := range strings.Split(out, "\n") {
+		if m := checking.FindStringSubmatch(l); m != nil {
+			file = m[1]
+		}
+		if m := hunk.FindStringSubmatch(l); m != nil {
+			o := Offset{Patch: p.Name, File: file}
+			fmt.Sscan(m[1], &o.Hunk)
+			fmt.Sscan(m[2], &o.Line)
+			fmt.Sscan(m[3], &o.Lines)
+			offsets = append(offsets, o)
+		}
+	}
+	return offsets, nil
+}
+
+func errorLines(out string) string {
+	var lines []string
+	for _, m := range errorAt.FindAllStringSubmatch(out, -1) {
+		lines = append(lines, m[1])
+	}
+	if lines == nil {
+		return strings.TrimSpace(out)
+	}
+	return strings.Join(lines, "\n")
+}

@@ -1,0 +1,118 @@
+package series
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const header = `From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001
+From: gocoro <gocoro@example.invalid>
+Date: Mon, 23 Nov 2026 12:00:00 +0000
+Subject: [PATCH] runtime: change, add, remove and
+ rename
+
+The reason.
+---
+`
+
+const changes = `diff --git a/src/a.go b/src/a.go
+--- a/src/a.go
++++ b/src/a.go
+@@ -1 +1 @@
+-a
++b
+diff --git a/src/new.go b/src/new.go
+new file mode 100644
+--- /dev/null
++++ b/src/new.go
+@@ -0,0 +1 @@
++new
+diff --git a/src/old.go b/src/old.go
+deleted file mode 100644
+--- a/src/old.go
++++ /dev/null
+@@ -1 +0,0 @@
+-old
+diff --git a/src/from.go b/src/to.go
+similarity index 100%
+rename from src/from.go
+rename to src/to.go
+`
+
+func write(t *testing.T, name, text string) string {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+func TestRead(t *testing.T) {
+	p, err := Read(write(t, filepath.Join(t.TempDir(), "0001-x.patch"), header+changes))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Name != "0001-x.patch" || p.Subject != "runtime: change, add, remove and rename" {
+		t.Errorf("name %q, subject %q", p.Name, p.Subject)
+	}
+	if want := []string{"src/a.go", "src/new.go", "src/old.go", "src/from.go", "src/to.go"}; !slices.Equal(p.Files, want) {
+		t.Errorf("files %q, want %q", p.Files, want)
+	}
+}
+
+func TestReadRefuses(t *testing.T) {
+	one := func(name string) string {
+		return "diff --git a/" + name + " b/" + name + "\n--- a/" + name + "\n+++ b/" + name + "\n@@ -1 +1 @@\n-a\n+b\n"
+	}
+	for _, tt := range []struct{ text, want string }{
+		{"", "changes nothing"},
+		{header, "changes nothing"},
+		{one("../../etc/passwd"), "not inside GOROOT"},
+		{one("src/../../x"), "not inside GOROOT"},
+		{one("src/go/build/zcgo.go"), "which cmd/dist generates"},
+		{strings.Replace(one("src/a.go"), "@@ -1 +1 @@", "@@ -1 +1,9 @@", 1), "is not a patch that git can read"},
+	} {
+		if _, err := Read(write(t, filepath.Join(t.TempDir(), "p"), tt.text)); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("error %v, want one with %q for\n%s", err, tt.want, tt.text)
+		}
+	}
+}
+
+// A patch is applied wholly or not at all, and says where it failed.
+func TestApplyConflict(t *testing.T) {
+	dir := t.TempDir()
+	a := write(t, filepath.Join(dir, "src/a.go"), "a\n")
+	write(t, filepath.Join(dir, "src/old.go"), "not old\n")
+	p, err := Read(write(t, filepath.Join(t.TempDir(), "p"), changes))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = p.Apply(context.Background(), dir, nil)
+	var c *ConflictError
+	if !errors.As(err, &c) {
+		t.Fatalf("error %v, want a ConflictError", err)
+	}
+	if c.Patch != p.File || c.At != "src/old.go:1" || c.Fuzz {
+		t.Errorf("got %+v", c)
+	}
+	if data, _ := os.ReadFile(a); string(data) != "a\n" {
+		t.Errorf("a half of the patch was applied: src/a.go is %q", data)
+	}
+
+	write(t, filepath.Join(dir, "src/old.go"), "old\n")
+	write(t, filepath.Join(dir, "src/from.go"), "from\n")
+	if offsets, err := p.Apply(context.Background(), dir, nil); err != nil || len(offsets) != 0 {
+		t.Errorf("Apply = %v, %v", offsets, err)
+	}
+	if data, _ := os.ReadFile(a); string(data) != "b\n" {
+		t.Errorf("src/a.go is %q", data)
+	}
+}

@@ -1,0 +1,384 @@
+// Package store keeps the driver's results on disk, each under the hash of
+// everything that went into it.
+//
+// An item is a folder <root>/<kind>/<key>. It is built in <root>/tmp, sealed,
+// and renamed into place, so an item that exists is whole. The seal records
+// the name, mode, size and modification time of every file; an item whose
+// files no longer agree with its seal was changed by somebody and is built
+// again. One lock an item makes two processes that want it take turns.
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/rogpeppe/go-internal/lockedfile"
+)
+
+// A Store is a folder of items.
+type Store struct {
+	Root string
+
+	// Waiting, if not nil, is called when a lock has been held by another
+	// process for a second.
+	Waiting func(what string)
+}
+
+// Open returns the store at GOCORO_CACHE or, if that is not set, at
+// gocoro in the user's cache folder. The folder is made when first written.
+func Open() (*Store, error) {
+	root := os.Getenv("GOCORO_CACHE")
+	if root == "" {
+		dir, err := os.UserCacheDir()
+		if err != nil {
+			return nil, fmt.Errorf("no folder for the build cache: %v\n\tset GOCORO_CACHE to a folder of your choice", err)
+		}
+		root = filepath.Join(dir, "gocoro")
+	}
+	if !filepath.IsAbs(root) {
+		return nil, fmt.Errorf("GOCORO_CACHE is %q, want an absolute path\n\tset it to the full path of a folder, or unset it", root)
+	}
+	return &Store{Root: root}, nil
+}
+
+// A Key names an item by content. Its zero value is ready to use; every part
+// is added with a label, so that two parts cannot run together.
+type Key struct{ h hash.Hash }
+
+// Add adds a labelled part to the key.
+func (k *Key) Add(label string, data []byte) {
+	if k.h == nil {
+		k.h = sha256.New()
+	}
+	fmt.Fprintf(k.h, "%q %d\n", label, len(data))
+	k.h.Write(data)
+}
+
+// AddFile adds the content of a file to the key.
+func (k *Key) AddFile(label, file string) error {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	k.Add(label, data)
+	return nil
+}
+
+// String returns the key as 32 hexadecimal digits (128 bits).
+func (k *Key) String() string {
+	if k.h == nil {
+		k.h = sha256.New()
+	}
+	return hex.EncodeToString(k.h.Sum(nil)[:16])
+}
+
+// Path returns where the item is, or would be.
+func (s *Store) Path(kind, key string) string { return filepath.Join(s.Root, kind, key) }
+
+// Log returns the path of the log file of the item's build.
+func (s *Store) Log(kind, key string) string {
+	return filepath.Join(s.Root, "log", kind+"-"+key+".log")
+}
+
+// Has reports whether the item exists and agrees with its seal.
+func (s *Store) Has(kind, key string) bool {
+	want, err := os.ReadFile(s.sealFile(kind, key))
+	if err != nil {
+		return false
+	}
+	got, err := Seal(s.Path(kind, key))
+	return err == nil && got == string(want)
+}
+
+func (s *Store) sealFile(kind, key string) string { return s.Path(kind, key) + ".seal" }
+
+// Item returns the path of the item, building it first if it does not exist.
+// build fills the empty folder dir; lock is an open file that holds the item's
+// lock, to be inherited by long-running children: if this process is killed
+// and they live on, the next one waits for them before it starts afresh.
+func (s *Store) Item(ctx context.Context, kind, key string, build func(dir string, lock *os.File) error) (path string, err error) {
+	path = s.Path(kind, key)
+	if s.Has(kind, key) {
+		return path, nil
+	}
+	lock, err := s.Lock(ctx, kind+"-"+key)
+	if err != nil {
+		return "", err
+	}
+	defer lock.Close()
+	if s.Has(kind, key) { // another process built it while this one waited
+		return path, nil
+	}
+
+	// Whatever is there now, under the name or in the temporary folder, is
+	// not whole, and nobody else is working on it.
+	tmp := filepath.Join(s.Root, "tmp", kind+"-"+key)
+	for _, old := range []string{s.sealFile(kind, key), path, tmp} {
+		if err := RemoveAll(old); err != nil {
+			return "", err
+		}
+	}
+	if err := os.MkdirAll(tmp, 0o777); err != nil {
+		return "", err
+	}
+	defer func() {
+		if err != nil {
+			RemoveAll(tmp)
+		}
+	}()
+	if err := build(tmp, lock.File); err != nil {
+		return "", err
+	}
+	seal, err := Seal(tmp)
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		return "", err
+	}
+	// The seal is written last: an item without one does not exist.
+	if err := os.Rename(tmp, path); err != nil {
+		return "", err
+	}
+	return path, WriteFile(s.sealFile(kind, key), []byte(seal))
+}
+
+// inUse is the lock that a run shares with other runs for as long as it uses
+// what it found in the store, and that Clean takes for itself.
+const inUse = "store"
+
+// Use keeps Clean from removing anything until the returned lock is closed.
+func (s *Store) Use(ctx context.Context) (io.Closer, error) {
+	return s.lock(ctx, inUse, os.O_RDONLY)
+}
+
+// Lock takes the named lock, waiting for other processes if need be.
+func (s *Store) Lock(ctx context.Context, name string) (*lockedfile.File, error) {
+	return s.lock(ctx, name, os.O_RDWR)
+}
+
+func (s *Store) lock(ctx context.Context, name string, mode int) (*lockedfile.File, error) {
+	dir := filepath.Join(s.Root, "lock")
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return nil, fmt.Errorf("cannot write to the build cache: %w\n\tset GOCORO_CACHE to a folder that you may write to", err)
+	}
+	type result struct {
+		f   *lockedfile.File
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		f, err := lockedfile.OpenFile(filepath.Join(dir, name), mode|os.O_CREATE, 0o666)
+		done <- result{f, err}
+	}()
+	late := time.NewTimer(time.Second)
+	defer late.Stop()
+	for {
+		select {
+		case r := <-done:
+			return r.f, r.err
+		case <-late.C:
+			if s.Waiting != nil {
+				s.Waiting(name)
+			}
+		case <-ctx.Done():
+			go func() {
+				if r := <-done; r.err == nil {
+					r.f.Close()
+				}
+			}()
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// Seal returns a digest of the names, modes, sizes and modification times of
+// all files below dir. It costs one lstat a file and reads no content.
+func Seal(dir string, except ...string) (string, error) {
+	h := sha256.New()
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		for _, x := range except {
+			if rel == x {
+				return nil
+			}
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			_, err = fmt.Fprintf(h, "%q dir\n", rel)
+		} else {
+			_, err = fmt.Fprintf(h, "%q %v %d %d\n", rel, info.Mode(), info.Size(), info.ModTime().UnixNano())
+		}
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// WriteFile writes a file so that a reader sees the old content or the new,
+// never a part, and a full disk leaves the old one in place.
+func WriteFile(name string, data []byte) error {
+	return Create(name, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}
+
+// Create makes a file of what write writes, in the manner of WriteFile.
+func Create(name string, write func(io.Writer) error) (err error) {
+	if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".tmp*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			os.Remove(f.Name())
+		}
+	}()
+	if err := write(f); err != nil {
+		return err
+	}
+	if err := f.Chmod(0o644); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), name)
+}
+
+// RemoveAll is os.RemoveAll for trees that hold read-only folders, as the
+// module cache makes them.
+func RemoveAll(path string) error {
+	err := os.RemoveAll(path)
+	if err == nil || !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	filepath.WalkDir(path, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			os.Chmod(path, 0o777)
+		}
+		return nil
+	})
+	return os.RemoveAll(path)
+}
+
+// An Item is a row of a listing of the store.
+type Item struct {
+	Path  string
+	Bytes int64
+}
+
+// Items lists what the store holds, sorted by path.
+func (s *Store) Items() ([]Item, error) {
+	kinds, err := os.ReadDir(s.Root)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var items []Item
+	for _, k := range kinds {
+		if !k.IsDir() || k.Name() == "lock" {
+			continue
+		}
+		dir := filepath.Join(s.Root, k.Name())
+		ents, err := os.ReadDir(dir)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range ents {
+			if !strings.HasSuffix(e.Name(), ".seal") {
+				path := filepath.Join(dir, e.Name())
+				items = append(items, Item{path, size(path)})
+			}
+		}
+	}
+	return items, nil
+}
+
+// Clean removes all items, waiting for the runs that use them, and calls
+// removed after each.
+func (s *Store) Clean(ctx context.Context, removed func(Item)) error {
+	if _, err := os.Stat(s.Root); errors.Is(err, fs.ErrNotExist) {
+		return nil // and make no folder only to hold a lock
+	}
+	lock, err := s.Lock(ctx, inUse)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	items, err := s.Items()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, it := range items {
+		if err := s.remove(ctx, it); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		removed(it)
+	}
+	return errors.Join(errs...)
+}
+
+// remove deletes an item of a store that no run uses.
+func (s *Store) remove(ctx context.Context, it Item) error {
+	if filepath.Base(filepath.Dir(it.Path)) == "tmp" {
+		// What a killed run had begun may live on in tmp/<kind>-<key>, with
+		// the item's lock.
+		lock, err := s.Lock(ctx, filepath.Base(it.Path))
+		if err != nil {
+			return err
+		}
+		defer lock.Close()
+	}
+	// The seal goes first: what is left if this is interrupted is no item.
+	if err := os.Remove(it.Path + ".seal"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return RemoveAll(it.Path)
+}
+
+func size(path string) (n int64) {
+	filepath.WalkDir(path, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return nil
+		}
+		if info, err := d.Info(); err == nil && info.Mode().IsRegular() {
+			n += info.Size()
+		}
+		return nil
+	})
+	return n
+}

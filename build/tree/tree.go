@@ -1,0 +1,180 @@
+// Package tree makes the patched source tree of a line: the upstream's files
+// without anything built, the overlay laid in, the series applied, and the
+// release's VERSION and go.env written.
+package tree
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"gocoro/build/line"
+	"gocoro/build/series"
+)
+
+// Make fills the empty folder dst from the upstream tree at up. It returns
+// the hunks of the series that applied with an offset.
+func Make(ctx context.Context, dst, up string, l *line.Line, trace func(*exec.Cmd)) ([]series.Offset, error) {
+	if err := Copy(ctx, dst, up, IsSource); err != nil {
+		return nil, err
+	}
+	overlay, err := l.Overlay()
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range overlay {
+		if err := AddFile(dst, f); err != nil {
+			return nil, err
+		}
+	}
+	offsets, err := Apply(ctx, dst, l, trace)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(dst, "VERSION"), []byte(l.VERSION()), 0o644); err != nil {
+		return nil, err
+	}
+	return offsets, localToolchain(filepath.Join(dst, "go.env"))
+}
+
+// Apply applies the line's series, in order, to the tree at dir.
+func Apply(ctx context.Context, dir string, l *line.Line, trace func(*exec.Cmd)) ([]series.Offset, error) {
+	patches, err := l.Patches()
+	if err != nil {
+		return nil, err
+	}
+	var offsets []series.Offset
+	for _, file := range patches {
+		p, err := series.Read(file)
+		if err != nil {
+			return nil, err
+		}
+		o, err := p.Apply(ctx, dir, trace)
+		if err != nil {
+			return nil, err
+		}
+		offsets = append(offsets, o...)
+	}
+	return offsets, nil
+}
+
+// AddFile lays one overlay file into the tree. A file that is there already
+// is upstream's, and upstream's files are changed by patches, in the open.
+func AddFile(dst string, f line.OverlayFile) error {
+	to := filepath.Join(dst, filepath.FromSlash(f.Name))
+	if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
+		return err
+	}
+	err := copyFile(to, f.Path, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("overlay file %s would overwrite upstream's %s\n\tchange upstream's file with a patch, or give the overlay file another name", f.Path, f.Name)
+	}
+	return err
+}
+
+// localToolchain changes the default GOTOOLCHAIN in a go.env from auto to
+// local. With auto, a go.mod that names a newer Go makes the go command leave
+// the fork for an official release, without a word.
+func localToolchain(file string) error {
+	data, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s: upstream has no go.env; every Go since 1.21 has one, so this is not a Go release", file)
+	}
+	if err != nil {
+		return err
+	}
+	const old = "\nGOTOOLCHAIN=auto\n"
+	text := string(data)
+	if strings.Contains(text, "\nGOTOOLCHAIN=local\n") {
+		return nil // a distribution's Go, from -source dir=, may have it so
+	}
+	if strings.Count(text, old) != 1 {
+		return fmt.Errorf("%s: want exactly one line GOTOOLCHAIN=auto to change, the file is\n%s\n\tthis is not an official release of Go: give another -source", file, text)
+	}
+	text = strings.Replace(text, old, "\n# gocoro stays: a newer go line in a go.mod must not switch to a toolchain\n# without its changes. (Upstream's default is auto.)\nGOTOOLCHAIN=local\n", 1)
+	return os.WriteFile(file, []byte(text), 0o644)
+}
+
+// IsSource reports whether a path in a GOROOT, slash-separated, is source:
+// bin and pkg hold what upstream built, and nothing of that may survive.
+func IsSource(name string) bool {
+	top, _, _ := strings.Cut(name, "/")
+	return top != "bin" && top != "pkg"
+}
+
+// Copy copies the files of the tree src for which keep is true (nil: all)
+// into dst, with their modes. Files are copied by several goroutines.
+func Copy(ctx context.Context, dst, src string, keep func(name string) bool) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(2 * runtime.GOMAXPROCS(0))
+	err := filepath.WalkDir(src, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		rel, err := filepath.Rel(src, path)
+		if err != nil {
+			return err
+		}
+		if rel != "." && keep != nil && !keep(filepath.ToSlash(rel)) {
+			if d.IsDir() {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		to := filepath.Join(dst, rel)
+		switch {
+		case d.IsDir():
+			return os.MkdirAll(to, 0o777)
+		case d.Type()&fs.ModeSymlink != 0:
+			target, err := os.Readlink(path)
+			if err != nil {
+				return err
+			}
+			return os.Symlink(target, to)
+		case d.Type().IsRegular():
+			info, err := d.Info()
+			if err != nil {
+				return err
+			}
+			g.Go(func() error { return copyFile(to, path, info.Mode().Perm()) })
+			return nil
+		}
+		return fmt.Errorf("%s is neither a file, a folder nor a symbolic link", path)
+	})
+	// A failed copy ends the walk with a mere "context canceled": its own
+	// error is the one to tell.
+	if gerr := g.Wait(); gerr != nil {
+		return gerr
+	}
+	return err
+}
+
+// copyFile copies a file to a new one.
+func copyFile(dst, src string, mode fs.FileMode) error {
+	in, err := os.Open(src)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(dst, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode|0o200)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(out, in); err != nil {
+		out.Close()
+		return err
+	}
+	return out.Close()
+}

@@ -1,0 +1,118 @@
+// Package upstream gets an official Go release from one of several sources
+// and turns it into a verified tree: a GOROOT as the release archives have it,
+// with the exec bits and the go.mod files that the module form lacks.
+package upstream
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"gocoro/build/line"
+)
+
+// A Source is a place that a line's upstream can be had from.
+type Source interface {
+	// ID returns a name for the content the source promises, without
+	// fetching it where that is possible. It is part of cache keys.
+	ID(ctx context.Context) (string, error)
+
+	// Unpack gets the upstream, verifies it and writes its tree into the
+	// empty folder dir. On error dir's content is of no use.
+	Unpack(ctx context.Context, dir string) error
+
+	// Verified says in a few words what the content was checked against.
+	Verified() string
+}
+
+// Env is what a Source needs from the driver.
+type Env struct {
+	Pin      *line.Pin
+	Platform string              // "linux/amd64": the host
+	Trace    func(*exec.Cmd)     // called before a command runs; may be nil
+	Progress func(detail string) // says what is being done; may be nil
+	Line     string              // name of the line, for messages
+}
+
+func (e *Env) progress(format string, args ...any) {
+	if e.Progress != nil {
+		e.Progress(fmt.Sprintf(format, args...))
+	}
+}
+
+func (e *Env) trace(cmd *exec.Cmd) {
+	if e.Trace != nil {
+		e.Trace(cmd)
+	}
+}
+
+// Host returns the platform of the running program, for example "linux/amd64".
+func Host() string { return runtime.GOOS + "/" + runtime.GOARCH }
+
+// Parse returns the source that spec names: "module", "tarball=PATH-or-URL",
+// "git=REPO[@COMMIT]" or "dir=PATH".
+func Parse(spec string, env *Env) (Source, error) {
+	kind, arg, hasArg := strings.Cut(spec, "=")
+	switch {
+	case kind == "module" && !hasArg:
+		return &moduleSource{env: env}, nil
+	case kind == "tarball" && arg != "":
+		return &tarball{env: env, from: arg}, nil
+	case kind == "git" && arg != "":
+		g := &gitRepo{env: env, repo: arg}
+		// A repository's path or URL may hold an @ itself (git@host:path):
+		// only what looks like a commit id counts as one.
+		if i := strings.LastIndex(arg, "@"); i >= 0 && isHex(arg[i+1:]) {
+			g.repo, g.commit = arg[:i], arg[i+1:]
+			if len(g.commit) != 40 {
+				return nil, fmt.Errorf("-source %s: commit %q is not a full commit id of 40 digits", spec, g.commit)
+			}
+		}
+		return g, nil
+	case kind == "dir" && arg != "":
+		abs, err := filepath.Abs(arg)
+		if err != nil {
+			return nil, err
+		}
+		return &goroot{env: env, dir: abs}, nil
+	}
+	return nil, fmt.Errorf("unknown -source %q: want module, tarball=PATH or URL, git=REPO[@COMMIT], or dir=PATH", spec)
+}
+
+func isHex(s string) bool {
+	return s != "" && strings.Trim(s, "0123456789abcdef") == ""
+}
+
+// checkVersion checks that the tree at dir is the release that the pin names.
+func checkVersion(dir string, pin *line.Pin) error {
+	file := filepath.Join(dir, "VERSION")
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("%s is not the root of a Go release: %v\n\tgive the folder that holds VERSION and src/", dir, err)
+	}
+	got, _, _ := strings.Cut(string(data), "\n")
+	if got != pin.Upstream {
+		return fmt.Errorf("%s says %q, but %s is pinned to %q\n\tgive a source of %s", file, got, pin.File, pin.Upstream, pin.Upstream)
+	}
+	return nil
+}
+
+// isExec reports whether a file of a Go release is executable. The rule is
+// cmd/distpack's own (its func mode): the module form of a release does not
+// record it.
+func isExec(name string) bool {
+	if strings.HasPrefix(name, "bin/") || strings.HasPrefix(name, "pkg/tool/") {
+		return true
+	}
+	for _, suffix := range []string{".bash", ".sh", ".pl", ".rc"} {
+		if strings.HasSuffix(name, suffix) {
+			return true
+		}
+	}
+	ok, _ := filepath.Match("go_?*_?*_exec", filepath.Base(name))
+	return ok
+}
