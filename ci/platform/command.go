@@ -1,0 +1,181 @@
+package platform
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"gocoro/ci/platform/group"
+)
+
+// What Debian's cross packages for arm64 install, and where.
+const (
+	arm64CC      = "aarch64-linux-gnu-gcc"
+	arm64Sysroot = "/usr/aarch64-linux-gnu"
+)
+
+// emulators are the names of qemu's user-mode emulator for arm64: Debian 12 and
+// Ubuntu 24.04 have the first, from Debian 13 on the static build is the plain
+// one and the first a link to it.
+var emulators = []string{"qemu-aarch64-static", "qemu-aarch64"}
+
+// Command returns the command that runs a program of the host's or the target's
+// platform, in such a way that whatever it starts may be of either. The
+// variables that the method sets are laid over env; a nil env is this process's
+// own environment.
+//
+// The command is in a process group of its own, and all of it is killed when
+// ctx ends. Standard input is empty. Standard output and error are the
+// caller's to set.
+//
+// Under qemu-user the command runs in a private user, mount and process
+// namespace. In it a fresh binfmt_misc is mounted, and qemu is registered there
+// as the interpreter of arm64's ELF files, so that any process below can
+// execute one. (A -exec wrapper of the go command would serve the test binary
+// alone, not the programs that it builds and executes.) The rest of the machine
+// sees nothing of it, nothing is left when the command ends, and root is not
+// needed. Inside, the caller is root, and process 1 is a shell that waits
+// for the command.
+func (m Method) Command(ctx context.Context, env []string, name string, args ...string) *exec.Cmd {
+	if m.Kind == QemuUser {
+		name, args = "unshare", m.unshare(append([]string{name}, args...))
+	}
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Env = m.Env(env)
+	group.Set(cmd)
+	return cmd
+}
+
+// Go returns the command "go args…" of the toolchain in goroot, building for
+// the target. It starts in goroot/src, so that standard packages can be named
+// whatever the go.mod of the current folder asks for. Otherwise as Command.
+func (m Method) Go(ctx context.Context, goroot string, env []string, args ...string) *exec.Cmd {
+	if env == nil {
+		env = os.Environ()
+	}
+	// GOROOT may be set to another toolchain by the go command that started
+	// this program, and the default of GOTOOLCHAIN may switch away from the one
+	// to be tested.
+	env = setenv(env, "GOROOT="+goroot, "GOTOOLCHAIN=local")
+	cmd := m.Command(ctx, env, filepath.Join(goroot, "bin", "go"), args...)
+	cmd.Dir = filepath.Join(goroot, "src")
+	return cmd
+}
+
+// Env returns env with the variables that make a go command build for the
+// target under this method. A nil env is this process's own environment.
+func (m Method) Env(env []string) []string {
+	if env == nil {
+		env = os.Environ()
+	}
+	env = setenv(env, "GOOS="+m.Target.OS, "GOARCH="+m.Target.Arch)
+	switch m.Kind {
+	case Native:
+		// Set, as the default is 0 when no C compiler is found, and the cgo
+		// tests would then be left out without a word.
+		return setenv(env, "CGO_ENABLED=1")
+	case Cross:
+		// There is no C library of the target to build with.
+		return setenv(env, "CGO_ENABLED=0")
+	}
+	env = setenv(env, "CGO_ENABLED=1", "CC="+arm64CC)
+	if m.Kind == QemuUser {
+		env = setenv(env, "QEMU_LD_PREFIX="+arm64Sysroot)
+		// The tests' own time limits are made for real machines. Emulated code
+		// is some five times slower.
+		if !hasenv(env, "GO_TEST_TIMEOUT_SCALE") {
+			env = setenv(env, "GO_TEST_TIMEOUT_SCALE=5")
+		}
+	}
+	return env
+}
+
+// setenv returns a copy of env in which each of vars, written as "NAME=value",
+// stands in the place of what env says of NAME.
+func setenv(env []string, vars ...string) []string {
+	var out []string
+	for _, old := range env {
+		name, _, _ := strings.Cut(old, "=")
+		if !hasenv(vars, name) {
+			out = append(out, old)
+		}
+	}
+	return append(out, vars...)
+}
+
+// hasenv reports whether env sets the variable.
+func hasenv(env []string, name string) bool {
+	for _, v := range env {
+		if strings.HasPrefix(v, name+"=") {
+			return true
+		}
+	}
+	return false
+}
+
+// getenv returns the variable's value in env, where the last setting counts.
+func getenv(env []string, name string) (value string) {
+	for _, v := range env {
+		if after, ok := strings.CutPrefix(v, name+"="); ok {
+			value = after
+		}
+	}
+	return value
+}
+
+// The magic number and mask by which linux tells an arm64 ELF file, in the
+// escapes that /proc/sys/fs/binfmt_misc/register reads: the first 20 bytes of
+// the header. They are, after the ELF specification and its arm64 supplement:
+// \x7fELF, class 2 (64 bits), data 1 (little endian), version 1; the operating
+// system ABI, which the mask leaves open, as it is 0 or 3 for Linux, and
+// eight bytes of zero, of which the first is the ABI's version; type 2
+// (executable), or 3 (position independent), for which the mask drops the
+// lowest bit; and machine 183 (0xb7), arm64.
+const (
+	arm64Magic = `\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00`
+	arm64Mask  = `\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff`
+)
+
+// binfmt returns the line that registers emulator, an absolute path, as the
+// interpreter of arm64 programs. Flag F has the kernel open the emulator now
+// rather than at each use, so that programs run in a chroot, too.
+func binfmt(emulator string) string {
+	return ":gocoro-arm64:M::" + arm64Magic + ":" + arm64Mask + ":" + emulator + ":F"
+}
+
+// private is the shell script that runs as process 1 of the new namespaces. Its
+// arguments are the line of binfmt and the command. The exit at the end keeps
+// the shell from replacing itself with the command: the first process of a
+// namespace ignores signals that it has no handler for, which programs under
+// test do not expect of themselves. A status that is not the command's is 125.
+const private = `mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc || exit 125
+printf %s "$1" >/proc/sys/fs/binfmt_misc/register || exit 125
+shift
+"$@"
+exit $?`
+
+// unshare returns the arguments of unshare(1) that run command so that arm64
+// programs can be executed in it. The namespace of processes is there for its
+// end: when its first process is killed, which --kill-child does, the kernel
+// kills all others, whatever group or session they moved to.
+func (m Method) unshare(command []string) []string {
+	args := []string{"--user", "--map-root-user", "--mount",
+		"--pid", "--fork", "--kill-child", "--mount-proc",
+		"sh", "-c", private, "sh", binfmt(emulator(exec.LookPath))}
+	return append(args, command...)
+}
+
+// emulator returns the absolute path of the user-mode emulator, or, if there is
+// none, the name of the first in emulators: Check tells.
+func emulator(lookPath func(string) (string, error)) string {
+	for _, name := range emulators {
+		if path, err := lookPath(name); err == nil {
+			if abs, err := filepath.Abs(path); err == nil {
+				return abs
+			}
+		}
+	}
+	return emulators[0]
+}

@@ -1,0 +1,8 @@
+//go:build unix && !linux
+
+package group
+
+import "syscall"
+
+// dieWithParent does nothing: only linux has a parent death signal.
+func dieWithParent(*syscall.SysProcAttr) {}
