@@ -1,0 +1,387 @@
+// Copyright 2026 The gocoro Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style
+// license that can be found in the LICENSE file.
+
+// Package report shows an evaluation of the CI's records: as text, as JUnit
+// XML, as JSON, as Markdown for a hosted runner's summary, and as one HTML page
+// that needs nothing else.
+//
+// Everything is rendered from a [verdict.Evaluation] and from nothing else, so
+// the numbers are the same everywhere. What counts as what is said in the text
+// above the last line, and follows [verdict.Totals]: flaky tests and unexpected
+// passes count as failed; expected failures and what was built but not run
+// count as skipped, never as passed.
+//
+// A report replaces an older one whole or not at all, and every error of a
+// write is returned: see [Write].
+package report
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"gocoro/ci/verdict"
+)
+
+// A Head is what a report says about itself.
+type Head struct {
+	Title     string    // "gocoro CI"
+	Generated time.Time // of the report
+	Revision  string    // of the repository: a commit, "" when not known
+	Host      string    // where the report was made, in words; may be ""
+	URL       string    // of the hosted run; may be ""
+}
+
+// The files of a report, in the order in which Write puts them in place: the
+// page comes last.
+const (
+	TextFile     = "summary.txt"
+	JUnitFile    = "junit.xml"
+	JSONFile     = "summary.json"
+	MarkdownFile = "summary.md"
+	PageFile     = "index.html"
+)
+
+// Write writes the report's files to the folder dir, which it makes if need
+// be. All of them are rendered, written next to the old ones and synced to disk
+// before the first is renamed into place: after an error (a full disk, say)
+// the old report is still there, whole.
+func Write(dir string, head Head, e *verdict.Evaluation) error {
+	var files []file
+	for _, f := range []struct {
+		name   string
+		render func(io.Writer) error
+	}{
+		{TextFile, func(w io.Writer) error { return Text(w, e) }},
+		{JUnitFile, func(w io.Writer) error { return JUnit(w, e) }},
+		{JSONFile, func(w io.Writer) error { return JSON(w, head, e) }},
+		{MarkdownFile, func(w io.Writer) error { return Markdown(w, head, e) }},
+		{PageFile, func(w io.Writer) error { return Page(w, head, e) }},
+	} {
+		var b bytes.Buffer
+		if err := f.render(&b); err != nil {
+			return fmt.Errorf("report: render %s: %w", f.name, err)
+		}
+		files = append(files, file{f.name, b.Bytes()})
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return fmt.Errorf("report: %w; name a folder that can be written", err)
+	}
+	if err := replace(dir, files); err != nil {
+		return fmt.Errorf("report not written, an old one in %s is as it was: %w; free some space and run `go run ./ci report` again", dir, err)
+	}
+	return nil
+}
+
+type file struct {
+	name string
+	data []byte
+}
+
+// replace puts all files into dir, or none.
+func replace(dir string, files []file) (err error) {
+	var temps []string
+	defer func() {
+		for _, t := range temps {
+			os.Remove(t) // after a rename there is nothing to remove
+		}
+	}()
+	for _, f := range files {
+		t, err := os.CreateTemp(dir, "."+f.name+".*.tmp")
+		if err != nil {
+			return err
+		}
+		temps = append(temps, t.Name())
+		_, err = t.Write(f.data)
+		if err = errors.Join(err, t.Chmod(0o644), t.Sync(), t.Close()); err != nil {
+			return fmt.Errorf("%s: %w", f.name, err)
+		}
+	}
+	for i, f := range files {
+		if err := os.Rename(temps[i], filepath.Join(dir, f.name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// An errWriter writes until the first error and keeps it.
+type errWriter struct {
+	w   io.Writer
+	err error
+}
+
+func (w *errWriter) printf(format string, args ...any) {
+	if w.err == nil {
+		_, w.err = fmt.Fprintf(w.w, format, args...)
+	}
+}
+
+// CellLine is the line that the live log shows when a cell is done.
+func CellLine(c *verdict.CellOutcome) string {
+	word := "ok"
+	n := c.Count()
+	var parts []string
+	for _, s := range verdict.States {
+		if n[s] > 0 {
+			parts = append(parts, plural(n[s], s))
+		}
+	}
+	switch {
+	case c.Tree == verdict.Stock:
+		word = "base"
+		if slices.ContainsFunc(c.Outcomes, func(o *verdict.Outcome) bool { return c.Counts(o) }) {
+			word = "FAIL"
+		}
+	case slices.ContainsFunc(c.Outcomes, func(o *verdict.Outcome) bool { return o.State.Bad() }):
+		word = "FAIL"
+	case n[verdict.Passed] == 0:
+		word = "--"
+	}
+	slices.Reverse(parts)
+	return fmt.Sprintf("%-4s %-52s %s%s", word, c.ID, strings.Join(parts, ", "), took("  ", c.Seconds))
+}
+
+// took returns a duration with the prefix, or "" when it is not known.
+func took(prefix string, seconds float64) string {
+	if seconds == 0 {
+		return ""
+	}
+	return prefix + duration(seconds)
+}
+
+// duration renders seconds for a person: "0.02s", "7.1s", "78s", "12m05s".
+func duration(seconds float64) string {
+	switch {
+	case seconds < 1:
+		return fmt.Sprintf("%.2fs", seconds)
+	case seconds < 10:
+		return fmt.Sprintf("%.1fs", seconds)
+	case seconds < 100:
+		return fmt.Sprintf("%.0fs", seconds)
+	}
+	s := int(seconds + 0.5)
+	if s < 3600 {
+		return fmt.Sprintf("%dm%02ds", s/60, s%60)
+	}
+	return fmt.Sprintf("%dh%02dm", s/3600, s/60%60)
+}
+
+// Text writes the summary for a terminal or a log: a line a cell, every failure
+// with its reason, what counts as what, and last of all the line
+// "N passed, N failed, N skipped".
+func Text(w io.Writer, e *verdict.Evaluation) error {
+	ew := &errWriter{w: w}
+	for _, c := range e.Cells {
+		ew.printf("%s\n", CellLine(c))
+	}
+	for _, c := range e.Cells {
+		textFailures(ew, c)
+	}
+	for _, s := range e.Stale {
+		ew.printf("\nno such test any more, take the expected failure out of the CI's table: %s", s)
+	}
+	if len(e.Stale) > 0 {
+		ew.printf("\n")
+	}
+	ew.printf("\n")
+	for _, line := range account(e) {
+		ew.printf("%s\n", line)
+	}
+	ew.printf("%s\n", e.Totals())
+	return ew.err
+}
+
+// textFailures writes what failed in a cell. Tests that failed for one reason
+// stand together: a package that does not build is said once.
+func textFailures(ew *errWriter, c *verdict.CellOutcome) {
+	type why struct {
+		state    verdict.State
+		reason   string
+		baseline verdict.Baseline
+	}
+	var order []why
+	names := map[why][]string{}
+	for _, o := range c.Outcomes {
+		if !o.State.Bad() || !c.Counts(o) {
+			continue
+		}
+		w := why{o.State, o.Reason, o.Baseline}
+		if names[w] == nil {
+			order = append(order, w)
+		}
+		names[w] = append(names[w], o.Name())
+	}
+	if len(order) == 0 {
+		return
+	}
+	ew.printf("\n%s\n", c.ID)
+	for _, w := range order {
+		who := names[w]
+		if more := len(who) - 10; more > 0 {
+			who = append(who[:10:10], fmt.Sprintf("and %d more", more))
+		}
+		about := string(w.baseline)
+		if about != "" {
+			about = " [" + about + "]"
+		}
+		ew.printf("  %s: %s%s\n      %s\n", strings.Join(who, ", "), w.state, about, w.reason)
+	}
+	if c.Recorded {
+		ew.printf("  record: %s\n", c.Dir())
+	}
+	if r := reproduce(c); r != "" {
+		ew.printf("  again:  %s\n", r)
+	}
+}
+
+// The states that count as failed, and as skipped.
+var (
+	failedStates  = []verdict.State{verdict.Crashed, verdict.TimedOut, verdict.BuildFailed, verdict.DidNotRun, verdict.Failed, verdict.UnexpectedPass, verdict.Flaky}
+	skippedStates = []verdict.State{verdict.ExpectedFailure, verdict.BuiltNotRun, verdict.Skipped}
+)
+
+// plural names n outcomes in the state s.
+func plural(n int, s verdict.State) string {
+	switch {
+	case n != 1 && s == verdict.ExpectedFailure:
+		return fmt.Sprintf("%d expected failures", n)
+	case n != 1 && s == verdict.UnexpectedPass:
+		return fmt.Sprintf("%d unexpected passes", n)
+	}
+	return fmt.Sprintf("%d %s", n, s)
+}
+
+// account tells how the states add up to the totals, when that is not obvious.
+func account(e *verdict.Evaluation) []string {
+	n := counts(e)
+	var lines []string
+	say := func(head string, states []verdict.State, obvious verdict.State) {
+		var parts []string
+		for _, s := range states {
+			if n[s] > 0 {
+				parts = append(parts, plural(n[s], s))
+			}
+		}
+		if len(parts) > 1 || len(parts) == 1 && n[obvious] == 0 {
+			lines = append(lines, head+strings.Join(parts, "; "))
+		}
+	}
+	say("counted as failed:  ", failedStates, verdict.Failed)
+	say("counted as skipped: ", skippedStates, verdict.Skipped)
+	return lines
+}
+
+// counts returns the number of counted outcomes in each state.
+func counts(e *verdict.Evaluation) map[verdict.State]int {
+	n := map[verdict.State]int{}
+	for _, c := range e.Cells {
+		for _, o := range c.Outcomes {
+			if c.Counts(o) {
+				n[o.State]++
+			}
+		}
+	}
+	return n
+}
+
+// reproduce returns the command that gives the cell again:
+// the runner's own when the record has one, else that of the first attempt.
+func reproduce(c *verdict.CellOutcome) string {
+	if c.Reproduce != "" {
+		return c.Reproduce
+	}
+	if len(c.Attempts) == 0 {
+		return ""
+	}
+	a := c.Attempts[0]
+	var words []string
+	if a.Dir != "" {
+		words = append(words, "cd", quote(a.Dir), "&&")
+	}
+	if len(a.Env) > 0 {
+		words = append(words, "env")
+		var unset, set []string
+		for _, kv := range a.Env {
+			if k, v, ok := strings.Cut(kv, "="); ok {
+				set = append(set, k+"="+quote(v))
+			} else {
+				unset = append(unset, "-u", k)
+			}
+		}
+		words = append(append(words, unset...), set...)
+	}
+	for _, arg := range a.Command {
+		words = append(words, quote(arg))
+	}
+	return strings.Join(words, " ")
+}
+
+// quote quotes a word for a POSIX shell, if it needs that.
+func quote(s string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-./=,:@%+", r)
+	}
+	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// A clipper shortens texts so that all together stay below a budget.
+type clipper int
+
+// newClipper returns a clipper for the texts of e that the report shows.
+func newClipper(e *verdict.Evaluation, budget int) clipper {
+	n := 0
+	for _, c := range e.Cells {
+		for _, o := range c.Outcomes {
+			if o.Text != "" {
+				n++
+			}
+		}
+	}
+	return clipper(min(max(budget/max(n, 1), 2<<10), 64<<10))
+}
+
+// clip keeps the first third and the last two thirds of what may stay of text.
+func (n clipper) clip(text string) string {
+	if len(text) <= int(n) {
+		return text
+	}
+	head, tail := int(n)/3, len(text)-int(n)*2/3
+	return strings.ToValidUTF8(text[:head], "") + fmt.Sprintf("\n… %d bytes left out; the record has them …\n", tail-head) + strings.ToValidUTF8(text[tail:], "")
+}
+
+// orderOf returns the distinct values of f over the cells, in the order of
+// their first appearance, which is the order of the CI's table.
+func orderOf[K comparable](cells []*verdict.CellOutcome, f func(*verdict.CellOutcome) K) []K {
+	var order []K
+	for _, c := range cells {
+		if k := f(c); !slices.Contains(order, k) {
+			order = append(order, k)
+		}
+	}
+	return order
+}
+
+// worst returns the worst of the cell's states; a cell without outcomes cannot
+// be, but would have to be seen.
+func worst(c *verdict.CellOutcome) verdict.State {
+	n := c.Count()
+	for _, s := range verdict.States {
+		// Skips do not hide what passed.
+		if n[s] > 0 && (s.Bad() || n[verdict.Passed] == 0) {
+			return s
+		}
+	}
+	return cmp.Or(map[bool]verdict.State{true: verdict.Passed}[n[verdict.Passed] > 0], verdict.DidNotRun)
+}

@@ -1,0 +1,959 @@
+// Copyright 2026 The gocoro Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style
+// license that can be found in the LICENSE file.
+
+package verdict
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// A State is what became of one test in one cell. Every planned test has
+// exactly one.
+type State string
+
+const (
+	Passed          State = "passed"
+	Failed          State = "failed"
+	Crashed         State = "crashed"          // open when the test process died, or the process died around it
+	TimedOut        State = "timed out"        // open when a time limit ended the process; Text holds the goroutines
+	BuildFailed     State = "build failed"     // its package, or a step of its cell, did not build
+	DidNotRun       State = "did not run"      // wanted, and there is no result
+	Flaky           State = "flaky"            // failed, and passed in a later attempt
+	UnexpectedPass  State = "unexpected pass"  // an expected failure that passes
+	ExpectedFailure State = "expected failure" // failed, crashed or timed out, as the CI's data says it does
+	Skipped         State = "skipped"          // by the test itself
+	BuiltNotRun     State = "built, not run"   // this machine cannot run it
+)
+
+// States lists all states, in the order reports show them: the worst first.
+var States = []State{Crashed, TimedOut, BuildFailed, DidNotRun, Failed, UnexpectedPass, Flaky, ExpectedFailure, BuiltNotRun, Skipped, Passed}
+
+// Bad reports whether s makes the CI fail.
+func (s State) Bad() bool {
+	switch s {
+	case Passed, Skipped, ExpectedFailure, BuiltNotRun:
+		return false
+	}
+	return true
+}
+
+// A Baseline is what the stock tree says about a bad outcome, or an expected
+// failure, of the patched tree. Other outcomes have none ("").
+type Baseline string
+
+const (
+	UpstreamToo Baseline = "fails upstream too" // the stock tree fails the same test in the same cell
+	WeBrokeIt   Baseline = "we broke it"        // the stock tree passes it
+	NoBaseline  Baseline = "no baseline"        // the stock tree was not run there, or does not say
+)
+
+// The names of outcomes that are not a test's.
+const (
+	PackageItself = "(package)" // the test binary, outside of its tests
+	CellItself    = "(cell)"    // the go command, the record, the CI
+)
+
+// An Outcome is one test's state in one cell.
+type Outcome struct {
+	Package  string // import path; "" for the cell itself
+	Test     string // "TestX", "TestX/sub", PackageItself or CellItself
+	State    State
+	Was      State   // of an ExpectedFailure: the state behind it; else ""
+	Reason   string  // one line; "" for Passed
+	Text     string  // the output that shows it, clipped in the middle; "" for Passed and Skipped
+	Seconds  float64 // the test's own time; 0 when not known
+	Attempts int     // attempts that have a result for it
+	Baseline Baseline
+	Stock    State // the state it has on the stock tree; "" when it has none
+}
+
+// Name returns the outcome's package and test in one word.
+func (o *Outcome) Name() string {
+	if o.Package == "" {
+		return o.Test
+	}
+	return o.Package + "." + o.Test
+}
+
+// A CellOutcome is a cell with everything that became of it.
+type CellOutcome struct {
+	*Cell
+	Recorded bool // a record was there
+	Outcomes []*Outcome
+}
+
+// Count returns the number of the cell's outcomes in each state.
+func (c *CellOutcome) Count() map[State]int {
+	n := map[State]int{}
+	for _, o := range c.Outcomes {
+		n[o.State]++
+	}
+	return n
+}
+
+// Counts reports whether the outcome goes into the totals. On the patched tree
+// every one does. The stock tree is evidence, not the subject: what fails on
+// it is upstream's business, but an expectation about it that no longer holds,
+// and a baseline that could not be had, are ours.
+func (c *CellOutcome) Counts(o *Outcome) bool {
+	if c.Tree == Patched {
+		return true
+	}
+	return o.State == UnexpectedPass || o.Test == CellItself && o.State.Bad()
+}
+
+// An Evaluation is everything the records say.
+type Evaluation struct {
+	Cells []*CellOutcome // in the order of the plan, then the others in order of identity
+	Stale []string       // expectations that name no test of a cell they apply to, one line each
+}
+
+// Totals are the three numbers of the last line. Every counted outcome is in
+// exactly one of them:
+//
+//	Passed   passed
+//	Failed   crashed, timed out, build failed, did not run, failed, unexpected pass, flaky
+//	Skipped  skipped, expected failure, built-not-run
+type Totals struct {
+	Passed  int `json:"passed"`
+	Failed  int `json:"failed"`
+	Skipped int `json:"skipped"`
+}
+
+func (t Totals) String() string {
+	return fmt.Sprintf("%d passed, %d failed, %d skipped", t.Passed, t.Failed, t.Skipped)
+}
+
+// Totals counts the outcomes.
+func (e *Evaluation) Totals() Totals {
+	var t Totals
+	for _, c := range e.Cells {
+		for _, o := range c.Outcomes {
+			switch {
+			case !c.Counts(o):
+			case o.State == Passed:
+				t.Passed++
+			case o.State.Bad():
+				t.Failed++
+			default:
+				t.Skipped++
+			}
+		}
+	}
+	return t
+}
+
+// ExitCode is the exit code of the CI: 0 when nothing failed and something
+// passed or was at least built, else 1. It comes from the same data as the
+// report, and from nothing else.
+func (e *Evaluation) ExitCode() int {
+	if t := e.Totals(); t.Failed > 0 || t.Passed+t.Skipped == 0 {
+		return 1
+	}
+	return 0
+}
+
+// An Expectation says that a test is known to fail. In each pattern, * stands
+// for any text; an empty pattern matches everything, but an empty Tree is
+// "patched".
+type Expectation struct {
+	Line, Platform, Suite, Config, Tree string
+	Package, Test                       string // Test must not be empty
+	Reason                              string // why, in words; must not be empty
+}
+
+func (x Expectation) String() string {
+	tree := cmp.Or(x.Tree, Patched)
+	cell := ID{cmp.Or(x.Line, "*"), cmp.Or(x.Platform, "*"), cmp.Or(x.Suite, "*"), cmp.Or(x.Config, "*"), tree}
+	return fmt.Sprintf("%s %s.%s (%s)", cell, cmp.Or(x.Package, "*"), x.Test, x.Reason)
+}
+
+func match(pattern, s string) bool {
+	if pattern == "" || pattern == "*" || pattern == s {
+		return true
+	}
+	if !strings.Contains(pattern, "*") {
+		return false
+	}
+	re := strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, `.*`)
+	ok, err := regexp.MatchString(`\A(?s:`+re+`)\z`, s)
+	return err == nil && ok
+}
+
+func (x Expectation) cell(id ID) bool {
+	return match(x.Line, id.Line) && match(x.Platform, id.Platform) && match(x.Suite, id.Suite) &&
+		match(x.Config, id.Config) && match(cmp.Or(x.Tree, Patched), id.Tree)
+}
+
+// A Planned is a cell that must have a record, with the tests that must have a
+// result in it.
+type Planned struct {
+	ID
+	How  string // Native, QemuUser, QemuSystem or Cross
+	Want Want
+}
+
+// Evaluate judges the records against the plan and the expected failures. The
+// error is about the arguments (a cell planned twice, an expectation without a
+// reason), never about a test.
+func Evaluate(plan []Planned, cells []*Cell, expected []Expectation) (*Evaluation, error) {
+	for _, x := range expected {
+		if x.Test == "" || x.Reason == "" {
+			return nil, fmt.Errorf("expected failure %s: want a test and a reason; complete the entry in the CI's table", x)
+		}
+	}
+	records := map[ID]*Cell{}
+	for _, c := range cells {
+		if records[c.ID] != nil {
+			return nil, fmt.Errorf("cell %s: two records; read the results folders with verdict.Read", c.ID)
+		}
+		records[c.ID] = c
+	}
+	e := new(Evaluation)
+	done := map[ID]*CellOutcome{}
+	add := func(c *CellOutcome) {
+		e.Cells = append(e.Cells, c)
+		done[c.ID] = c
+	}
+	for _, p := range plan {
+		if done[p.ID] != nil {
+			return nil, fmt.Errorf("cell %s: planned twice; fix the CI's table", p.ID)
+		}
+		if c := records[p.ID]; c != nil {
+			add(judgeCell(c, p))
+		} else {
+			add(judgeAbsent(p))
+		}
+	}
+	var rest []ID
+	for id := range records {
+		if done[id] == nil {
+			rest = append(rest, id)
+		}
+	}
+	slices.SortFunc(rest, func(a, b ID) int { return cmp.Compare(a.String(), b.String()) })
+	for _, id := range rest {
+		add(judgeCell(records[id], Planned{}))
+	}
+
+	used := make([]bool, len(expected))
+	applies := make([]bool, len(expected))
+	for _, c := range e.Cells {
+		for i, x := range expected {
+			if !x.cell(c.ID) {
+				continue
+			}
+			applies[i] = true
+			for _, o := range c.Outcomes {
+				if match(x.Package, o.Package) && match(x.Test, o.Test) {
+					used[i] = true
+					o.expect(x)
+				}
+			}
+		}
+	}
+	for i, x := range expected {
+		if applies[i] && !used[i] {
+			e.Stale = append(e.Stale, x.String())
+		}
+	}
+	for _, c := range e.Cells {
+		if c.Tree == Patched {
+			c.compare(done[c.baseline()])
+		}
+	}
+	return e, nil
+}
+
+// expect applies an expectation that matches o.
+func (o *Outcome) expect(x Expectation) {
+	switch o.State {
+	case Failed, Crashed, TimedOut:
+		o.Was, o.State = o.State, ExpectedFailure
+		o.Reason = fmt.Sprintf("%s (%s: %s)", x.Reason, o.Was, o.Reason)
+	case Passed:
+		o.State = UnexpectedPass
+		o.Reason = fmt.Sprintf("expected to fail (%s), but it passes: take the entry out of the CI's table", x.Reason)
+	}
+}
+
+// compare sets what the baseline says about the cell's bad outcomes.
+func (c *CellOutcome) compare(stock *CellOutcome) {
+	states := map[key]State{}
+	if stock != nil {
+		for _, o := range stock.Outcomes {
+			states[key{o.Package, o.Test}] = o.State
+		}
+	}
+	for _, o := range c.Outcomes {
+		o.Stock = states[key{o.Package, o.Test}]
+		if !o.State.Bad() && o.State != ExpectedFailure || o.State == UnexpectedPass {
+			continue
+		}
+		switch o.Stock {
+		case Failed, Crashed, TimedOut, Flaky, BuildFailed, ExpectedFailure:
+			o.Baseline = UpstreamToo
+		case Passed, UnexpectedPass:
+			o.Baseline = WeBrokeIt
+		default:
+			// Not there, skipped, or not run because of something else:
+			// the stock tree does not say.
+			o.Baseline = NoBaseline
+		}
+	}
+}
+
+// A key names an outcome within its cell.
+type key struct{ pkg, test string }
+
+// A result is what one attempt says about a key.
+type result struct {
+	state   State
+	reason  string
+	text    string
+	seconds float64
+}
+
+func (r result) bad() bool { return r.state.Bad() && r.state != DidNotRun }
+
+// worse reports whether a is a worse thing to have than b.
+func worse(a, b State) bool { return slices.Index(States, a) < slices.Index(States, b) }
+
+// judgeAbsent makes failures of a planned cell that has no record.
+func judgeAbsent(p Planned) *CellOutcome {
+	c := &CellOutcome{Cell: &Cell{ID: p.ID, How: p.How, Want: p.Want}}
+	why := "planned, but there is no record of the cell"
+	for k := range wanted(p.Want) {
+		c.Outcomes = append(c.Outcomes, &Outcome{Package: k.pkg, Test: k.test, State: DidNotRun, Reason: why})
+	}
+	c.Outcomes = append(c.Outcomes, &Outcome{Test: CellItself, State: DidNotRun, Reason: why})
+	c.sort()
+	return c
+}
+
+func (c *CellOutcome) sort() {
+	slices.SortFunc(c.Outcomes, func(a, b *Outcome) int {
+		return cmp.Or(cmp.Compare(a.Package, b.Package), cmp.Compare(a.Test, b.Test))
+	})
+}
+
+// wanted returns the keys of all tests of the given lists.
+func wanted(wants ...Want) map[key]bool {
+	keys := map[key]bool{}
+	for _, w := range wants {
+		for pkg, tests := range w {
+			for _, t := range tests {
+				keys[key{pkg, t}] = true
+			}
+		}
+	}
+	return keys
+}
+
+// A judge folds the attempts of one cell into its outcomes.
+type judge struct {
+	cell     *Cell
+	planned  Planned           // zero when the cell is not in the plan
+	want     map[key]bool      // tests wanted by name
+	holders  map[key]bool      // tests that are wanted for their subtests only
+	attempts []map[key]result  // by attempt
+	cause    map[string]string // package to why its tests may be missing
+}
+
+func judgeCell(c *Cell, planned Planned) *CellOutcome {
+	j := &judge{cell: c, planned: planned, want: wanted(c.Want, planned.Want), holders: map[key]bool{}, cause: map[string]string{}}
+	for k := range j.want {
+		for parent := parentTest(k.test); parent != ""; parent = parentTest(parent) {
+			if pk := (key{k.pkg, parent}); !j.want[pk] {
+				j.holders[pk] = true
+			}
+		}
+	}
+	for i := range c.Attempts {
+		j.attempts = append(j.attempts, j.attempt(i))
+	}
+
+	out := &CellOutcome{Cell: c, Recorded: true}
+	outcomes := j.fold()
+	stepsOK := true
+	for _, s := range c.Steps {
+		if !s.OK {
+			stepsOK = false
+		}
+	}
+
+	// What is wanted and has no result.
+	for k := range j.want {
+		if outcomes[k] != nil {
+			continue
+		}
+		o := j.missing(k, outcomes, stepsOK)
+		outcomes[k] = o
+	}
+	for pkg := range packages(c.Want, planned.Want) {
+		ran := false
+		for k, o := range outcomes {
+			if k.pkg == pkg && (k.test != PackageItself || o.State.Bad()) {
+				ran = true
+			}
+		}
+		if !ran {
+			o := j.missing(key{pkg, PackageItself}, outcomes, stepsOK)
+			outcomes[key{pkg, PackageItself}] = o
+		}
+	}
+
+	// That a package did not build is told by its tests, when there are some.
+	for k, o := range outcomes {
+		pkg := key{k.pkg, PackageItself}
+		if p := outcomes[pkg]; k != pkg && o.State == BuildFailed && p != nil && p.State == BuildFailed {
+			delete(outcomes, pkg)
+		}
+	}
+
+	// The cell itself.
+	self := key{"", CellItself}
+	switch o := outcomes[self]; {
+	case c.Infra != "":
+		outcomes[self] = join(o, &Outcome{Test: CellItself, State: DidNotRun, Reason: "infrastructure: " + firstLine(c.Infra), Text: c.Infra})
+	case !c.Finished:
+		outcomes[self] = join(o, &Outcome{Test: CellItself, State: DidNotRun, Reason: "the record is not finished: the CI was killed while the cell ran"})
+	case !stepsOK && !anyState(outcomes, BuildFailed):
+		outcomes[self] = join(o, j.missing(self, outcomes, stepsOK))
+	case o != nil || len(c.Attempts) > 0 && len(outcomes) > 0:
+	case c.How == Cross && len(outcomes) > 0:
+	case c.How == Cross && len(c.Steps) > 0:
+		outcomes[self] = j.missing(self, outcomes, stepsOK)
+	case len(c.Attempts) == 0 && len(outcomes) == 0:
+		outcomes[self] = &Outcome{Test: CellItself, State: DidNotRun, Reason: "the record holds no attempt, no step and no wanted test"}
+	case len(outcomes) == 0:
+		outcomes[self] = &Outcome{Test: CellItself, State: DidNotRun, Reason: "ran zero tests: does the suite's -run match any?"}
+	}
+	out.Outcomes = slices.Collect(maps.Values(outcomes))
+	out.sort()
+	return out
+}
+
+func anyState(outcomes map[key]*Outcome, s State) bool {
+	for _, o := range outcomes {
+		if o.State == s {
+			return true
+		}
+	}
+	return false
+}
+
+// ranTests returns the number of the package's outcomes that come from events.
+func ranTests(outcomes map[key]*Outcome, pkg string) int {
+	n := 0
+	for k, o := range outcomes {
+		if k.pkg == pkg && k.test != PackageItself && o.Attempts > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// join returns b, with what a (which may be nil) has to say added.
+func join(a, b *Outcome) *Outcome {
+	if a != nil {
+		b.Reason += "; " + a.Reason
+		b.Text = strings.TrimSpace(b.Text + "\n" + a.Text)
+		b.Attempts = a.Attempts
+	}
+	return b
+}
+
+// packages returns the packages of the lists that name no test.
+func packages(wants ...Want) map[string]bool {
+	pkgs := map[string]bool{}
+	for _, w := range wants {
+		for pkg, tests := range w {
+			if len(tests) == 0 {
+				pkgs[pkg] = true
+			}
+		}
+	}
+	return pkgs
+}
+
+func parentTest(test string) string {
+	i := strings.LastIndex(test, "/")
+	if i < 0 {
+		return ""
+	}
+	return test[:i]
+}
+
+// ended reports whether an attempt has a result for the package itself.
+func (j *judge) ended(pkg string) bool {
+	for _, a := range j.attempts {
+		if _, ok := a[key{pkg, PackageItself}]; ok {
+			return true
+		}
+	}
+	return false
+}
+
+// missing makes the outcome of what was wanted and has no result.
+func (j *judge) missing(k key, outcomes map[key]*Outcome, stepsOK bool) *Outcome {
+	o := &Outcome{Package: k.pkg, Test: k.test, State: DidNotRun}
+	for _, s := range j.cell.Steps {
+		if !s.OK {
+			o.State, o.Reason, o.Text = BuildFailed, fmt.Sprintf("step %q failed: %s", s.Name, firstLine(s.Output)), s.Output
+			return o
+		}
+	}
+	pkg := outcomes[key{k.pkg, PackageItself}]
+	switch {
+	case j.cell.How == Cross && j.planned.How != "" && j.planned.How != Cross:
+		o.Reason = fmt.Sprintf("planned to run (%s), but only built", j.planned.How)
+	case j.cell.How == Cross && len(j.cell.Attempts) == 0 && j.cell.Infra == "" && j.cell.Finished && len(j.cell.Steps) > 0:
+		var names []string
+		for _, s := range j.cell.Steps {
+			names = append(names, s.Name)
+		}
+		o.State, o.Reason = BuiltNotRun, "what was built: "+strings.Join(names, "; ")
+	case pkg != nil && pkg.State == BuildFailed:
+		o.State, o.Reason, o.Text = BuildFailed, pkg.Reason, pkg.Text
+	case j.cell.Infra != "":
+		o.Reason = "infrastructure: " + firstLine(j.cell.Infra)
+	case j.cause[k.pkg] != "":
+		o.Reason = j.cause[k.pkg]
+	case !j.cell.Finished:
+		o.Reason = "the CI was killed while the cell ran"
+	case len(j.cell.Attempts) == 0:
+		o.Reason = "the record holds no attempt"
+	case j.ended(k.pkg) && ranTests(outcomes, k.pkg) == 0:
+		o.Reason = "the package ran zero tests: does -run match any?"
+	case j.ended(k.pkg):
+		o.Reason = "go test ran the package, but not this test: did -run miss it, or is it gone?"
+	default:
+		o.Reason = "no event names the package " + k.pkg
+	}
+	return o
+}
+
+// fold makes one outcome of each key's results in all attempts.
+func (j *judge) fold() map[key]*Outcome {
+	keys := map[key]bool{}
+	for _, a := range j.attempts {
+		for k := range a {
+			keys[k] = true
+		}
+	}
+	outcomes := map[key]*Outcome{}
+	for k := range keys {
+		o := &Outcome{Package: k.pkg, Test: k.test}
+		var texts []string
+		firstBad, lastPass := -1, -1
+		for i, a := range j.attempts {
+			r, ok := a[k]
+			if !ok {
+				continue
+			}
+			o.Attempts++
+			if r.bad() {
+				if firstBad < 0 {
+					firstBad = i
+				}
+				texts = append(texts, attemptText(i, len(j.attempts), r.text))
+			} else if r.state == Passed {
+				lastPass = i
+			}
+			switch {
+			// A test that one attempt did not come to has not failed: another
+			// attempt may tell. A skip tells less than a result.
+			case o.State == "", o.State == DidNotRun, o.State == Skipped && r.state != DidNotRun, r.bad() && worse(r.state, o.State):
+				o.State, o.Reason, o.Seconds = r.state, r.reason, r.seconds
+			}
+		}
+		o.Text = strings.Join(texts, "\n")
+		if firstBad >= 0 && lastPass > firstBad {
+			o.Reason = fmt.Sprintf("%s in attempt %d, passed in attempt %d: %s", o.State, firstBad+1, lastPass+1, o.Reason)
+			o.State = Flaky
+		}
+		outcomes[k] = o
+	}
+	// A holder of other outcomes counts only when it is bad and nothing inside
+	// it tells why.
+	for k, o := range outcomes {
+		switch {
+		case k.test == PackageItself || k.test == CellItself:
+			if !o.State.Bad() {
+				delete(outcomes, k)
+			}
+		case j.holders[k]:
+			if !o.State.Bad() || badBelow(outcomes, k) || o.State == DidNotRun {
+				delete(outcomes, k)
+			}
+		}
+	}
+	return outcomes
+}
+
+func badBelow(outcomes map[key]*Outcome, k key) bool {
+	for other, o := range outcomes {
+		if other.pkg == k.pkg && strings.HasPrefix(other.test, k.test+"/") && o.State.Bad() {
+			return true
+		}
+	}
+	return false
+}
+
+func attemptText(i, n int, text string) string {
+	if n == 1 {
+		return text
+	}
+	return fmt.Sprintf("=== attempt %d\n%s", i+1, text)
+}
+
+// attempt judges attempt i.
+func (j *judge) attempt(i int) map[key]result {
+	a := j.cell.Attempts[i]
+	results := map[key]result{}
+	var problems []result // of the attempt as a whole
+	problem := func(s State, text, format string, args ...any) {
+		problems = append(problems, result{state: s, reason: fmt.Sprintf("attempt %d: ", i+1) + fmt.Sprintf(format, args...), text: text})
+	}
+
+	stderr := new(clip)
+	if f, err := os.Open(j.cell.rawPath(i+1, false)); err == nil {
+		n, err := io.Copy(stderr, f)
+		f.Close()
+		switch {
+		case err != nil:
+			problem(Failed, "", "standard error: %v", err)
+		case n != a.StderrBytes && !a.lost:
+			problem(Failed, "", "attempt-%d.stderr holds %d bytes, the record says %d; copy the results again", i+1, n, a.StderrBytes)
+		}
+	} else if !a.lost {
+		problem(Failed, "", "no standard error: %v", errors.Unwrap(err))
+	}
+	s := new(stream)
+	if f, err := os.Open(j.cell.rawPath(i+1, true)); err == nil {
+		n := &counter{r: f}
+		s, err = readStream(n)
+		f.Close()
+		switch {
+		case err != nil:
+			problem(Failed, "", "events: %v", err)
+		case n.n != a.StdoutBytes:
+			problem(Failed, "", "attempt-%d.json holds %d bytes, the record says %d; copy the results again", i+1, n.n, a.StdoutBytes)
+		}
+	} else {
+		problem(Failed, "", "no events: %v", errors.Unwrap(err))
+	}
+
+	for _, p := range s.pkgs {
+		for k, r := range j.pkg(p, s, a, stderr.String()) {
+			if old, ok := results[k]; !ok || worse(r.state, old.state) {
+				results[k] = r
+			}
+		}
+	}
+
+	died := false // some result tells of a process that was ended
+	for _, r := range results {
+		if r.state == Crashed || r.state == TimedOut {
+			died = true
+		}
+	}
+	around := strings.TrimSpace(s.text.String() + "\n" + stderr.String())
+	if s.damage != "" {
+		problem(Failed, "", "the events are damaged: %s", s.damage)
+	}
+	if why := death(s.text.String()); why != "" {
+		problem(Crashed, around, "something died outside of the events: %s", why)
+	}
+	switch {
+	case a.lost:
+		// The cell is not finished, which is said once.
+	case a.TimedOut && !died:
+		problem(TimedOut, around, "go test did not end in time, and no test was open")
+	case a.Signal != "" && !a.TimedOut && !died:
+		problem(Crashed, around, "go test was ended by a signal: %s", a.Signal)
+	case a.TimedOut || a.Signal != "":
+	case a.Exit == 0 && s.fails:
+		problem(Failed, around, "exit code 0, but the events report a failure")
+	case a.Exit != 0 && !s.fails:
+		state, why := Failed, ""
+		if w := cmp.Or(death(stderr.String()), firstLine(around)); w != "" {
+			why = ": " + w
+		}
+		if death(stderr.String()) != "" {
+			state = Crashed
+		}
+		problem(state, around, "exit code %d, but no event reports a failure%s", a.Exit, why)
+	}
+	self := result{state: Passed}
+	for n, p := range problems {
+		if n == 0 {
+			self = p
+			continue
+		}
+		self.reason += "; " + p.reason
+		self.text = strings.TrimSpace(self.text + "\n" + p.text)
+		if worse(p.state, self.state) {
+			self.state = p.state
+		}
+	}
+	results[key{"", CellItself}] = self
+	return results
+}
+
+type counter struct {
+	r io.Reader
+	n int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// pkg judges one run of a package's test binary. See the package comment for
+// the rules.
+func (j *judge) pkg(p *pkgRun, s *stream, a Attempt, stderr string) map[key]result {
+	results := map[key]result{}
+	self := key{p.name, PackageItself}
+
+	if p.nobuild || p.failed != "" {
+		text := stderr
+		if c := s.build[p.failed]; c != nil {
+			text = c.String()
+		} else {
+			text = stderrOf(p.name, stderr)
+		}
+		results[self] = result{state: BuildFailed, reason: "did not build: " + cmp.Or(firstLine(text), "no reason given"), text: text}
+		return results
+	}
+
+	var open []*testRun // began, and has no result
+	var said strings.Builder
+	for _, name := range p.order {
+		t := p.tests[name]
+		if t.result == "" {
+			if !t.paused {
+				open = append(open, t)
+			}
+			said.WriteString(t.out.String())
+		} else if t.death {
+			said.WriteString(t.out.String())
+		}
+	}
+	outside, after := p.outside.String(), p.after.String()
+	said.WriteString(outside)
+	why := death(said.String() + after)
+	anyOpen := len(open) > 0
+	for _, t := range p.tests {
+		anyOpen = anyOpen || t.result == ""
+	}
+	// "[no test files]", and what cmd/dist leaves out, have no test binary.
+	noBinary := p.end == "skip" && len(p.order) == 0
+	died := anyOpen || p.verdict == "" && !noBinary
+	state := Crashed
+	if died {
+		// A process that the CI's own time limit ended dies of the signal it is
+		// sent, if it says anything.
+		sent := why == "" || strings.HasPrefix(why, "signal: ") || strings.HasPrefix(why, "SIGQUIT: ") || strings.HasPrefix(why, "SIGABRT: ")
+		if strings.HasPrefix(why, timedOutPrefix) || a.TimedOut && sent {
+			state = TimedOut
+		}
+		switch {
+		case a.TimedOut && sent:
+			why = strings.TrimSuffix("the CI's time limit ended it: "+why, ": ")
+		case why != "":
+		case p.end == "" && a.Signal != "":
+			why = "go test was ended by a signal: " + a.Signal
+		case p.end == "":
+			why = "the events stop there"
+		case p.end == "pass":
+			why = "it ended with exit code 0 and never printed PASS"
+		default:
+			why = "it ended without a word"
+		}
+	}
+
+	culprits := 0
+	badTests := false
+	for _, name := range p.order {
+		t := p.tests[name]
+		r := result{seconds: t.seconds}
+		switch {
+		case t.result == "" && t.paused:
+			r.state, r.reason = DidNotRun, "waited for its turn to run in parallel when the test process died: "+why
+		case t.result == "":
+			r.state = state
+			if state == TimedOut {
+				r.reason = why
+			} else {
+				r.reason = "open when the test process died: " + why
+			}
+			r.text = fmt.Sprintf("=== %s was open\n%s", name, t.out.String())
+			if !t.began.IsZero() {
+				r.seconds = t.last.Sub(t.began).Seconds()
+			}
+			culprits++
+		case died && t.death && t.result == "fail":
+			r.state, r.reason, r.text = Crashed, "the test process died: "+death(t.out.String()), t.out.String()
+			culprits++
+		case t.fails > 0:
+			r.state, r.text = Failed, t.failOut.String()
+			if t.failOut.empty() {
+				r.text = t.out.String()
+			}
+			r.reason = message(r.text)
+			if t.runs > 1 {
+				r.reason = fmt.Sprintf("failed in %d of %d runs: %s", t.fails, t.runs, r.reason)
+			}
+		case t.result == "skip":
+			r.state, r.reason = Skipped, message(t.out.String())
+		default:
+			r.state = Passed
+		}
+		badTests = badTests || r.bad()
+		k := j.item(p, name)
+		if k.test != name {
+			// A subtest speaks through its ancestor, and only if it is bad.
+			if !r.bad() {
+				continue
+			}
+			r.seconds = p.tests[k.test].seconds
+			if r.state == Failed {
+				r.reason = strings.TrimPrefix(name, k.test+"/") + ": " + r.reason
+			}
+		}
+		old, ok := results[k]
+		switch {
+		case !ok:
+			results[k] = r
+		case r.bad() && old.bad():
+			old.text += r.text
+			if worse(r.state, old.state) || old.reason == "" || old.reason == noMessage {
+				old.state, old.reason = r.state, r.reason
+			}
+			results[k] = old
+		case r.bad():
+			results[k] = r
+		}
+	}
+
+	all := strings.TrimSpace(outside + after)
+	r := result{state: Passed, seconds: p.seconds}
+	switch {
+	case died && culprits == 0:
+		where := "before its first test"
+		for _, name := range p.order {
+			where = "after " + name
+		}
+		r.state, r.reason, r.text = state, "the test process died "+where+": "+why, all
+	case died:
+		// The open tests tell it.
+	case death(after) != "":
+		r.state, r.reason, r.text = Crashed, fmt.Sprintf("the test process printed %s and then died: %s", p.verdict, death(after)), all
+	case p.verdict == "PASS" && p.end == "fail":
+		r.state, r.reason, r.text = Failed, "the test process printed PASS, but go test says FAIL: "+cmp.Or(exitStatus(after), "its exit code was not 0"), all
+	case p.verdict == "FAIL" && (p.end == "pass" || p.end == "skip"):
+		r.state, r.reason, r.text = Failed, "the test process printed FAIL, but go test says ok", all
+	case p.end == "" && p.verdict != "":
+		r.state, r.reason, r.text = Failed, "go test gave no result for the package", all
+	case p.end == "fail" && !badTests:
+		r.state, r.reason, r.text = Failed, "the package failed outside of its tests: "+message(all), all
+	}
+	results[self] = r
+	if died {
+		j.cause[p.name] = "the test process had died before: " + why
+	}
+	return results
+}
+
+// item returns the key that a test's result goes to: its own when it is a
+// top-level test or wanted by name, else that of the nearest such ancestor.
+func (j *judge) item(p *pkgRun, name string) key {
+	for {
+		k := key{p.name, name}
+		parent := parentTest(name)
+		if parent == "" || p.tests[parent] == nil || j.want[k] || j.holders[k] {
+			return k
+		}
+		name = parent
+	}
+}
+
+// stderrOf returns the part of go test's standard error that is about the
+// package: Go 1.23 and older print build failures there, each block under a
+// line "# import/path". Without such a block it returns everything.
+func stderrOf(pkg, stderr string) string {
+	var b strings.Builder
+	in := false
+	for line := range bytes.Lines([]byte(stderr)) {
+		if rest, ok := bytes.CutPrefix(line, []byte("# ")); ok {
+			name, _, _ := strings.Cut(strings.Trim(strings.TrimSpace(string(rest)), "[]"), " ")
+			in = name == pkg || name == pkg+"_test"
+		}
+		if in {
+			b.Write(line)
+		}
+	}
+	return cmp.Or(b.String(), stderr)
+}
+
+var (
+	resultFrame = regexp.MustCompile(`^\s*(--- (PASS|FAIL|SKIP|BENCH): |=== )`)
+	logPrefix   = regexp.MustCompile(`^\s*[\w.\-/]+\.go:\d+: ?`)
+	exitLine    = regexp.MustCompile(`(?m)^(exit status \d+|signal: .*)$`)
+)
+
+const noMessage = "no reason given"
+
+func exitStatus(text string) string { return exitLine.FindString(text) }
+
+// message returns what a test has written about itself, as one line: its last
+// message with a position (t.Fatal's, t.Skip's), else the first line it printed.
+func message(text string) string {
+	var msg []string
+	first := ""
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, "\r\n")
+		trimmed := strings.TrimSpace(line)
+		switch m := logPrefix.FindString(line); {
+		case resultFrame.MatchString(line) || trimmed == "":
+		case m != "":
+			msg = []string{strings.TrimSpace(line[len(m):])}
+		case msg != nil && strings.HasPrefix(line, "        "):
+			msg = append(msg, trimmed) // the message's next line
+		case first == "":
+			first = trimmed
+		}
+	}
+	return shorten(cmp.Or(strings.TrimSpace(strings.Join(msg, " ")), first, noMessage))
+}
+
+// firstLine returns the first line of text that is not empty and no "# pkg" header.
+func firstLine(text string) string {
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "# ") {
+			return shorten(line)
+		}
+	}
+	return ""
+}
+
+func shorten(s string) string {
+	if r := []rune(s); len(r) > 200 {
+		return string(r[:199]) + "…"
+	}
+	return s
+}

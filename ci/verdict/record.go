@@ -1,0 +1,435 @@
+// Copyright 2026 The gocoro Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style
+// license that can be found in the LICENSE file.
+
+package verdict
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// The two trees of a cell.
+const (
+	Patched = "patched" // upstream with our series: the subject
+	Stock   = "stock"   // unpatched upstream of the same line: the baseline
+)
+
+// The ways a cell is executed.
+const (
+	Native     = "native"
+	QemuUser   = "qemu-user"   // user-mode emulation
+	QemuSystem = "qemu-system" // a real kernel of the platform, emulated
+	Cross      = "cross"       // built for the platform, not run
+)
+
+// recordVersion is the version of the shape of cell.json.
+const recordVersion = 1
+
+// An ID names a cell. Its five parts, in this order, are also the cell's
+// folder below the results folder.
+type ID struct {
+	Line     string `json:"line"`     // "go1.22"
+	Platform string `json:"platform"` // "linux-amd64", "linux-arm64-qemu-user": os-arch, then how unless native
+	Suite    string `json:"suite"`    // "coro"
+	Config   string `json:"config"`   // "plain", "race"
+	Tree     string `json:"tree"`     // Patched or Stock
+}
+
+func (id ID) String() string { return strings.Join(id.parts(), "/") }
+
+func (id ID) parts() []string {
+	return []string{id.Line, id.Platform, id.Suite, id.Config, id.Tree}
+}
+
+// Check reports whether every part of id can be a folder's name on every
+// platform, and the tree is one of the two.
+func (id ID) Check() error {
+	for i, p := range id.parts() {
+		ok := p != "" && p[0] != '.'
+		for _, c := range p {
+			if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune("._=+,-", c) {
+				ok = false
+			}
+		}
+		if !ok {
+			part := []string{"line", "platform", "suite", "config", "tree"}[i]
+			return fmt.Errorf("cell %q: %s is %q, want letters, digits and ._=+,- not starting with a dot; fix the CI's table", id, part, p)
+		}
+	}
+	if id.Tree != Patched && id.Tree != Stock {
+		return fmt.Errorf("cell %q: tree is %q, want %q or %q; fix the CI's table", id, id.Tree, Patched, Stock)
+	}
+	return nil
+}
+
+// baseline returns the identity of the stock cell that id compares with.
+func (id ID) baseline() ID {
+	id.Tree = Stock
+	return id
+}
+
+// A Want lists what must have run: package import path to the names of its
+// tests. A name may be a subtest's ("TestX/sub"). A package without names must
+// run at least one test, whichever.
+//
+// The list comes from the analysis that chose the suite, never from what the
+// go command happened to run: the difference is how a lost test is noticed.
+type Want map[string][]string
+
+// A Cell is the raw record of one cell, cell.json in its folder.
+type Cell struct {
+	Version int `json:"version"` // recordVersion
+	ID
+	How       string    `json:"how"`                 // Native, QemuUser, QemuSystem or Cross
+	Host      string    `json:"host,omitempty"`      // the machine, in words: "linux/amd64, 2 cores, kernel 6.12"
+	Toolchain string    `json:"toolchain,omitempty"` // what was tested: "go1.22.12-coro.1", with its content key
+	Reproduce string    `json:"reproduce,omitempty"` // the command a person types to get this cell again
+	Want      Want      `json:"want,omitempty"`
+	Started   time.Time `json:"started"`
+	Seconds   float64   `json:"seconds"`
+	Steps     []Step    `json:"steps,omitempty"` // built or checked, not run
+	Attempts  []Attempt `json:"attempts,omitempty"`
+	Infra     string    `json:"infra,omitempty"` // why the CI itself, not the tree, failed; empty when it did not
+	Finished  bool      `json:"finished"`        // false until Finish: a killed run leaves false
+
+	dir string // where it was read from or is written to
+}
+
+// Dir returns the folder that the cell was read from or is being written to.
+func (c *Cell) Dir() string { return c.dir }
+
+// A Step is one thing that was built or checked for a cell, without running
+// any of its tests.
+type Step struct {
+	Name    string  `json:"name"` // "go vet std"
+	OK      bool    `json:"ok"`
+	Seconds float64 `json:"seconds"`
+	Output  string  `json:"output,omitempty"` // of a step that failed
+}
+
+// An Attempt is one run of the go command (or of test2json over a test
+// binary). Its standard output is kept byte for byte in attempt-N.json, its
+// standard error in attempt-N.stderr, N counting from 1.
+type Attempt struct {
+	Command     []string  `json:"command"`
+	Dir         string    `json:"dir,omitempty"` // working folder
+	Env         []string  `json:"env,omitempty"` // KEY=value, and KEY alone when unset: differences from the CI's own environment
+	Started     time.Time `json:"started"`
+	Seconds     float64   `json:"seconds"`
+	Exit        int       `json:"exit"`               // exit code; -1 when ended by a signal
+	Signal      string    `json:"signal,omitempty"`   // the signal that ended the command itself: "killed"
+	TimedOut    bool      `json:"timedOut,omitempty"` // ended by the CI's own time limit
+	StdoutBytes int64     `json:"stdoutBytes"`        // length of attempt-N.json when it was complete
+	StderrBytes int64     `json:"stderrBytes"`
+
+	lost bool // found on disk only: the run was killed before the attempt ended
+}
+
+// Create starts the record of a cell below the results folder root: it makes
+// the cell's folder and writes an unfinished cell.json. The identity, How and
+// whatever else is known come from c. A folder that is already there is an
+// error: records are never overwritten.
+func Create(root string, c Cell) (*Cell, error) {
+	if err := c.Check(); err != nil {
+		return nil, err
+	}
+	c.dir = filepath.Join(append([]string{root}, c.parts()...)...)
+	if err := os.MkdirAll(filepath.Dir(c.dir), 0o777); err != nil {
+		return nil, fmt.Errorf("cell %s: %w; is the results folder %s writable?", c.ID, err, root)
+	}
+	if err := os.Mkdir(c.dir, 0o777); err != nil {
+		if errors.Is(err, fs.ErrExist) {
+			return nil, fmt.Errorf("cell %s: %s is there already, want a new folder; use another results folder, or rm -r %s", c.ID, c.dir, c.dir)
+		}
+		return nil, fmt.Errorf("cell %s: %w", c.ID, err)
+	}
+	c.Version = recordVersion
+	c.Finished = false
+	c.Attempts = nil
+	if c.Started.IsZero() {
+		c.Started = time.Now().UTC().Round(time.Millisecond)
+	}
+	if err := c.write(); err != nil {
+		return nil, err
+	}
+	return &c, nil
+}
+
+// Finish marks the record as complete. Nothing may be written to it afterwards.
+// Seconds, when still zero, becomes the time since Started.
+func (c *Cell) Finish() error {
+	if c.Seconds == 0 {
+		c.Seconds = time.Since(c.Started).Round(time.Millisecond).Seconds()
+	}
+	c.Finished = true
+	if err := c.write(); err != nil {
+		c.Finished = false
+		return err
+	}
+	return nil
+}
+
+func (c *Cell) write() error {
+	data, err := json.MarshalIndent(c, "", "\t")
+	if err != nil {
+		return fmt.Errorf("cell %s: %w", c.ID, err)
+	}
+	if err := WriteFile(filepath.Join(c.dir, "cell.json"), append(data, '\n')); err != nil {
+		return fmt.Errorf("cell %s: %w", c.ID, err)
+	}
+	return nil
+}
+
+// An Output is an attempt that is running: the go command's two streams on
+// their way to the disk.
+type Output struct {
+	Stdout, Stderr io.Writer // remember their first error for End
+
+	cell           *Cell
+	a              Attempt
+	stdout, stderr *rawFile
+}
+
+// rawFile is a file that counts its bytes and keeps its first error, so that
+// End can tell that an attempt's output is not complete even when whoever wrote
+// to it did not look.
+type rawFile struct {
+	f   *os.File
+	n   int64
+	err error
+}
+
+func (r *rawFile) Write(p []byte) (int, error) {
+	if r.err != nil {
+		return 0, r.err
+	}
+	n, err := r.f.Write(p)
+	r.n += int64(n)
+	r.err = err
+	return n, err
+}
+
+func (r *rawFile) close() error {
+	return errors.Join(r.err, r.f.Sync(), r.f.Close())
+}
+
+// Attempt opens the files of the cell's next attempt. The caller fills in a's
+// Command, Dir and Env, connects Stdout and Stderr to the command (tee'd if it
+// likes), and calls End exactly once.
+func (c *Cell) Attempt(a Attempt) (*Output, error) {
+	if c.Finished {
+		return nil, fmt.Errorf("cell %s: a new attempt, but the record is finished", c.ID)
+	}
+	if a.Started.IsZero() {
+		a.Started = time.Now().UTC().Round(time.Millisecond)
+	}
+	o := &Output{cell: c, a: a}
+	for i, r := range []**rawFile{&o.stdout, &o.stderr} {
+		f, err := os.OpenFile(c.rawPath(len(c.Attempts)+1, i == 0), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+		if err != nil {
+			if o.stdout != nil {
+				o.stdout.f.Close()
+			}
+			return nil, fmt.Errorf("cell %s: attempt %d: %w", c.ID, len(c.Attempts)+1, err)
+		}
+		*r = &rawFile{f: f}
+	}
+	o.Stdout, o.Stderr = o.stdout, o.stderr
+	return o, nil
+}
+
+// rawPath returns the path of attempt n's standard output or standard error.
+func (c *Cell) rawPath(n int, stdout bool) string {
+	ext := "stderr"
+	if stdout {
+		ext = "json"
+	}
+	return filepath.Join(c.dir, fmt.Sprintf("attempt-%d.%s", n, ext))
+}
+
+// End closes the attempt's files and adds the attempt to the record, which
+// stays unfinished. Exit is the exit code, -1 with the name of the signal that
+// ended the command. An error means that the output on disk is not whole; the
+// caller puts it into the cell's Infra.
+func (o *Output) End(exit int, signal string, timedOut bool) error {
+	a := o.a
+	a.Exit, a.Signal, a.TimedOut = exit, signal, timedOut
+	a.Seconds = time.Since(a.Started).Round(time.Millisecond).Seconds()
+	a.StdoutBytes, a.StderrBytes = o.stdout.n, o.stderr.n
+	err := errors.Join(o.stdout.close(), o.stderr.close())
+	o.cell.Attempts = append(o.cell.Attempts, a)
+	err = errors.Join(err, o.cell.write())
+	if err != nil {
+		return fmt.Errorf("cell %s: attempt %d: output not kept whole: %w; free some space and run the cell again", o.cell.ID, len(o.cell.Attempts), err)
+	}
+	return nil
+}
+
+// WriteFile replaces the file name with data, or leaves it as it was: the data
+// goes to a temporary sibling, reaches the disk, and is renamed into place.
+func WriteFile(name string, data []byte) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*.tmp")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			os.Remove(f.Name())
+			err = fmt.Errorf("write %s: %w; the file is as it was before", name, err)
+		}
+	}()
+	if _, err := f.Write(data); err != nil {
+		return err
+	}
+	if err := f.Chmod(0o644); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), name)
+}
+
+// Read reads the records below the given results folders, a folder a shard.
+// The same cell in two folders is an error unless the copies are equal to the
+// byte: two different records of one cell cannot both be the truth.
+//
+// A cell whose cell.json is missing or cannot be read comes back as a record
+// that is not finished, with Infra saying why: Evaluate makes a failure of it.
+func Read(roots ...string) ([]*Cell, error) {
+	var cells []*Cell
+	seen := map[ID]*Cell{}
+	for _, root := range roots {
+		dirs, err := cellDirs(root)
+		if err != nil {
+			return nil, fmt.Errorf("results %s: %w; want a folder that `go run ./ci test` wrote", root, err)
+		}
+		for _, dir := range dirs {
+			c := readCell(root, dir)
+			if old := seen[c.ID]; old != nil {
+				if err := sameFiles(old.dir, c.dir); err != nil {
+					return nil, fmt.Errorf("cell %s is in two results folders and they differ: %w; leave one of them out", c.ID, err)
+				}
+				continue
+			}
+			seen[c.ID] = c
+			cells = append(cells, c)
+		}
+	}
+	return cells, nil
+}
+
+// cellDirs returns the folders five levels below root, sorted.
+func cellDirs(root string) ([]string, error) {
+	if _, err := os.Stat(root); err != nil {
+		return nil, err
+	}
+	dirs := []string{root}
+	for range (ID{}).parts() {
+		var next []string
+		for _, dir := range dirs {
+			ents, err := os.ReadDir(dir)
+			if err != nil {
+				return nil, err
+			}
+			for _, e := range ents {
+				if e.IsDir() && !strings.HasPrefix(e.Name(), ".") {
+					next = append(next, filepath.Join(dir, e.Name()))
+				}
+			}
+		}
+		dirs = next
+	}
+	return dirs, nil
+}
+
+func readCell(root, dir string) *Cell {
+	rel, err := filepath.Rel(root, dir)
+	if err != nil {
+		rel = dir
+	}
+	var id ID
+	p := strings.Split(filepath.ToSlash(rel), "/")
+	if len(p) == 5 {
+		id = ID{p[0], p[1], p[2], p[3], p[4]}
+	}
+	bad := func(format string, args ...any) *Cell {
+		c := &Cell{ID: id, dir: dir, Infra: "cell.json: " + fmt.Sprintf(format, args...)}
+		c.findLost()
+		return c
+	}
+	data, err := os.ReadFile(filepath.Join(dir, "cell.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return bad("missing, want the record of the cell")
+	} else if err != nil {
+		return bad("%v", err)
+	}
+	c := new(Cell)
+	if err := json.Unmarshal(data, c); err != nil {
+		return bad("not a record: %v", err)
+	}
+	if c.Version != recordVersion {
+		return bad("version %d, want %d: written by another version of the CI", c.Version, recordVersion)
+	}
+	if c.ID != id {
+		return bad("names the cell %s, want %s as its folder says", c.ID, id)
+	}
+	c.dir = dir
+	c.findLost()
+	return c
+}
+
+// findLost adds the attempt whose files are on disk but which never ended.
+func (c *Cell) findLost() {
+	for c.dir != "" {
+		fi, err := os.Stat(c.rawPath(len(c.Attempts)+1, true))
+		if err != nil {
+			return
+		}
+		c.Attempts = append(c.Attempts, Attempt{lost: true, StdoutBytes: fi.Size()})
+	}
+}
+
+func sameFiles(a, b string) error {
+	read := func(dir string) (map[string]string, error) {
+		files := map[string]string{}
+		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			data, err := os.ReadFile(path)
+			files[strings.TrimPrefix(path, dir)] = string(data)
+			return err
+		})
+		return files, err
+	}
+	fa, err := read(a)
+	if err != nil {
+		return err
+	}
+	fb, err := read(b)
+	if err != nil {
+		return err
+	}
+	if len(fa) != len(fb) {
+		return fmt.Errorf("%s holds %d files, %s holds %d", a, len(fa), b, len(fb))
+	}
+	for name, data := range fa {
+		if other, ok := fb[name]; !ok || other != data {
+			return fmt.Errorf("%s is not the same in %s and %s", strings.TrimPrefix(name, string(filepath.Separator)), a, b)
+		}
+	}
+	return nil
+}
