@@ -1,0 +1,60 @@
+// Ci tests what build makes: gocoro's own checks, the patched runtime's
+// suites on every platform that this machine can serve, and the same suites on
+// stock upstream to compare with. Run it from the top of the checkout:
+//
+//	go run ./ci
+//	go run ./ci help
+package main
+
+import (
+	"os"
+
+	"gocoro/build/command"
+	"gocoro/ci/subcommand"
+)
+
+const selection = "[-line L] [-platform P] [-suite S] [-config C] [-tree T] [-depth D] [-shard I/N]"
+
+var program = command.Program{
+	Name:    "go run ./ci",
+	Doc:     "Ci tests the patched toolchains, and the program that makes them.",
+	Default: "test",
+	Commands: []command.Command{
+		{Name: "test", Args: selection + " [-results DIR] [-report DIR]", Setup: subcommand.Test,
+			Short: "build what is not built yet, run the cells of the plan, report",
+			Long: `
+Test runs cells: a suite, on a platform, in a configuration, on the patched
+tree or on stock upstream. With no flags it runs all of the default depth for
+every line. What this machine lacks (an emulator, a cross compiler) it
+installs first, if it may, with scripts/setup-linux.sh.
+
+The raw records go to -results, the report (index.html, summary.json,
+junit.xml, summary.md) to -report. The last line is "N passed, N failed, N
+skipped", and the exit status is 0 only if nothing failed and everything
+planned did run.`},
+		{Name: "report", Args: selection + " [-report DIR] [-hosted] RESULTS ...", Setup: subcommand.Report,
+			Short: "judge records again, or those of several shards together",
+			Long: `
+Report reads the raw records in the given folders, one for each shard, judges
+them against the plan that the flags select, and writes the report. A cell
+that is planned and has no record in any of them is a failure.`},
+		{Name: "matrix", Args: selection + " [-json]", Setup: subcommand.Matrix,
+			Short: "list the cells of the plan",
+			Long: `
+Matrix lists the cells that the flags select on this machine, a line each.
+With -json it prints the jobs for the hosted runners instead, in the form of a
+workflow's matrix.`},
+		{Name: "bench", Args: "[-line L] [-count N]", Setup: subcommand.Bench,
+			Short: "measure what the series costs, against stock upstream",
+			Long: `
+Bench runs the coroutine benchmarks on stock upstream and on the patched
+runtime, in turn, and prints benchstat's comparison.`},
+		{Name: "setup", Args: "", Setup: subcommand.Setup,
+			Short: "install what this machine lacks for its cells",
+			Long: `
+Setup installs what the cells of this machine need and do not find, with
+scripts/setup-linux.sh. It needs root for that, and says so.`},
+	},
+}
+
+func main() { os.Exit(program.Main(os.Args[1:])) }

@@ -1,0 +1,246 @@
+// Package plan is the table of what the CI does: platforms × suites ×
+// configurations, as data. The workflows, the runner and the report read it;
+// nothing else decides what is tested.
+package plan
+
+import (
+	"fmt"
+	"path"
+	"strings"
+	"time"
+
+	"gocoro/build/line"
+	"gocoro/ci/platform"
+	"gocoro/ci/verdict"
+)
+
+// A Config is one way of building and running a suite.
+type Config struct {
+	Name string
+	Doc  string // one line
+
+	// Env is laid over the environment of the go command, and so reaches the
+	// test binary and every program that the tests build and run.
+	Env []string
+	// BuildFlags go into GOFLAGS, for the same reason. A flag may hold spaces.
+	BuildFlags []string
+	// TestFlags go to "go test" alone.
+	TestFlags []string
+	// Race says that the race detector must be available.
+	Race bool
+	// Scale multiplies the time limits.
+	Scale int
+}
+
+// hooked returns the flags that compile a maymorestack hook into the packages
+// under test, and not into the test programs. Upstream's cmd/dist does the
+// same for its morestack tests (cmd/dist/test.go), without package iter.
+func hooked(hook string) []string {
+	var flags []string
+	for _, f := range []string{"-gcflags", "-asmflags"} {
+		for _, pkg := range []string{"runtime/...", "reflect", "sync", "iter"} {
+			flags = append(flags, f+"="+pkg+"=-d=maymorestack=runtime."+hook)
+		}
+		flags = append(flags, f+"=runtime/testdata/...=")
+	}
+	return flags
+}
+
+// Configs lists the configurations, the plain one first.
+var Configs = []Config{
+	{Name: "plain", Doc: "as users run it"},
+	{Name: "race", Doc: "test binary and test programs built with the race detector", BuildFlags: []string{"-race"}, Race: true, Scale: 3},
+	{Name: "noopt", Doc: "compiled without optimization and inlining", BuildFlags: []string{"-gcflags=all=-N -l"}, Scale: 2},
+	{Name: "procs1", Doc: "GOMAXPROCS=1", Env: []string{"GOMAXPROCS=1"}, Scale: 2},
+	{Name: "procs2", Doc: "GOMAXPROCS=2", Env: []string{"GOMAXPROCS=2"}},
+	{Name: "procs4", Doc: "GOMAXPROCS=4", Env: []string{"GOMAXPROCS=4"}},
+	{Name: "morestack-preempt", Doc: "every function entry may be preempted (mayMoreStackPreempt)", BuildFlags: hooked("mayMoreStackPreempt"), Scale: 3},
+	{Name: "morestack-move", Doc: "every function entry may move the stack (mayMoreStackMove)", BuildFlags: hooked("mayMoreStackMove"), Scale: 3},
+	{Name: "gccheckmark", Doc: "each collection is checked by a second, stop-the-world mark", Env: []string{"GODEBUG=gccheckmark=1"}, Scale: 3},
+	{Name: "asyncpreemptoff", Doc: "no preemption by signal", Env: []string{"GODEBUG=asyncpreemptoff=1"}},
+	{Name: "lockrank", Doc: "the runtime's static lock ranking is checked", Env: []string{"GOEXPERIMENT=staticlockranking"}, Scale: 3},
+	{Name: "checkptr", Doc: "unsafe.Pointer conversions are checked", BuildFlags: []string{"-gcflags=all=-d=checkptr"}, Scale: 2},
+	{Name: "repeat", Doc: "every test 20 times in one process", TestFlags: []string{"-count=20"}, Scale: 5},
+}
+
+// FindConfig returns the configuration of that name.
+func FindConfig(name string) (*Config, error) {
+	var names []string
+	for i := range Configs {
+		if Configs[i].Name == name {
+			return &Configs[i], nil
+		}
+		names = append(names, Configs[i].Name)
+	}
+	return nil, fmt.Errorf("no configuration %q: want one of %s", name, strings.Join(names, ", "))
+}
+
+// A Cell is one run of the plan: a suite on a platform in a configuration,
+// on the patched tree or on stock upstream. What must run in it is found
+// later, in the tree itself.
+type Cell struct {
+	verdict.ID
+	Method platform.Method
+	Config *Config
+}
+
+// Limit returns how long the tests of the cell may take, the build of the
+// test binary apart. A limit is for a hang: several times what was measured.
+func (c *Cell) Limit() time.Duration {
+	limit := map[string]time.Duration{
+		"self":     10 * time.Minute,
+		"user":     10 * time.Minute,
+		"faults":   5 * time.Minute,
+		"coro":     10 * time.Minute,
+		"testprog": 20 * time.Minute,
+		"std":      25 * time.Minute,
+		"dist":     120 * time.Minute,
+	}[c.Suite]
+	if c.Config.Scale > 1 {
+		limit *= time.Duration(c.Config.Scale)
+	}
+	if c.Method.Kind == platform.QemuUser || c.Method.Kind == platform.QemuSystem {
+		limit *= 2
+	}
+	return limit
+}
+
+// A Depth says how much of the table a run takes.
+type Depth string
+
+const (
+	Default Depth = "default" // each push: under 45 minutes on two cores, with the builds
+	Nightly Depth = "nightly" // all of it
+)
+
+// rows is the table: which suites run where, in which configurations, at which
+// depth. The platform is the target's and the method's; "*" is any.
+var rows = []struct {
+	suite   string
+	kind    platform.Kind
+	configs string // space-separated; "*" is all
+	tree    string
+	depth   Depth
+}{
+	{"user", platform.Native, "plain", verdict.Patched, Default},
+	{"coro", platform.Native, "*", verdict.Patched, Default},
+	{"coro", platform.Native, "plain", verdict.Stock, Default},
+	{"testprog", platform.Native, "plain", verdict.Patched, Default},
+	{"testprog", platform.Native, "plain", verdict.Stock, Default},
+	{"std", platform.Native, "plain", verdict.Patched, Default},
+	{"std", platform.Native, "plain", verdict.Stock, Default},
+	{"coro", platform.QemuUser, "plain", verdict.Patched, Default},
+	{"coro", platform.QemuUser, "plain", verdict.Stock, Default},
+	{"testprog", platform.QemuUser, "plain", verdict.Patched, Default},
+	{"coro", platform.QemuSystem, "plain race", verdict.Patched, Default},
+	{"coro", platform.Cross, "plain", verdict.Patched, Default},
+	{"testprog", platform.Cross, "plain", verdict.Patched, Default},
+	{"std", platform.Cross, "plain", verdict.Patched, Default},
+	{"faults", platform.Native, "plain", verdict.Patched, Default},
+
+	{"testprog", platform.Native, "noopt procs1 procs4 morestack-preempt morestack-move asyncpreemptoff lockrank", verdict.Patched, Nightly},
+	{"std", platform.Native, "race noopt morestack-preempt morestack-move gccheckmark lockrank", verdict.Patched, Nightly},
+	{"coro", platform.QemuUser, "noopt procs1 procs2 procs4 morestack-preempt morestack-move asyncpreemptoff lockrank", verdict.Patched, Nightly},
+	{"dist", platform.Native, "plain", verdict.Patched, Nightly},
+}
+
+// SelfLine stands in the place of a line in the cell of gocoro's own checks.
+const SelfLine = "gocoro"
+
+// A Selection narrows the table. Empty patterns select everything; a pattern
+// is as in path.Match.
+type Selection struct {
+	Line, Platform, Suite, Config, Tree string
+	Depth                               Depth
+	Shard, Shards                       int // Shard of Shards, from 1; 0 of 0 is all
+}
+
+// Cells returns the cells of the lines on this host that the selection takes,
+// in the order of the table.
+func Cells(host platform.Platform, lines []*line.Line, sel Selection) ([]Cell, error) {
+	native := platform.Method{Kind: platform.Native, Host: host, Target: host}
+	cells := []Cell{{
+		ID:     verdict.ID{Line: SelfLine, Platform: PlatformID(native), Suite: "self", Config: "plain", Tree: verdict.Patched},
+		Method: native,
+		Config: &Configs[0],
+	}}
+	for _, l := range lines {
+		for _, target := range platform.All {
+			methods, err := platform.Methods(host, target)
+			if err != nil {
+				return nil, err
+			}
+			for _, m := range methods {
+				// What can be run is not merely built.
+				if m.Kind == platform.Cross && len(methods) > 1 {
+					continue
+				}
+				for _, r := range rows {
+					if r.kind != m.Kind || (r.depth == Nightly && sel.Depth != Nightly) {
+						continue
+					}
+					for i := range Configs {
+						c := &Configs[i]
+						if r.configs != "*" && !contains(strings.Fields(r.configs), c.Name) {
+							continue
+						}
+						cells = append(cells, Cell{
+							ID:     verdict.ID{Line: l.Name, Platform: PlatformID(m), Suite: r.suite, Config: c.Name, Tree: r.tree},
+							Method: m,
+							Config: c,
+						})
+					}
+				}
+			}
+		}
+	}
+	var out []Cell
+	for _, c := range cells {
+		ok := true
+		for pattern, name := range map[*string]string{&sel.Line: c.Line, &sel.Platform: c.Platform, &sel.Suite: c.Suite, &sel.Config: c.ID.Config, &sel.Tree: c.Tree} {
+			if *pattern == "" {
+				continue
+			}
+			m, err := path.Match(*pattern, name)
+			if err != nil {
+				return nil, fmt.Errorf("pattern %q: %v", *pattern, err)
+			}
+			ok = ok && m
+		}
+		if ok {
+			out = append(out, c)
+		}
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("nothing is selected: no cell of the table fits\n\tgo run ./ci matrix lists the cells")
+	}
+	if sel.Shards > 0 {
+		var shard []Cell
+		for i := range out {
+			if i%sel.Shards == sel.Shard-1 {
+				shard = append(shard, out[i])
+			}
+		}
+		return shard, nil
+	}
+	return out, nil
+}
+
+// PlatformID names a method in records: "linux-amd64" when native,
+// "linux-arm64-qemu-user" otherwise.
+func PlatformID(m platform.Method) string {
+	id := m.Target.OS + "-" + m.Target.Arch
+	if m.Kind != platform.Native {
+		id += "-" + string(m.Kind)
+	}
+	return id
+}
+
+func contains(list []string, s string) bool {
+	for _, l := range list {
+		if l == s {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,153 @@
+package plan
+
+import (
+	"strings"
+	"testing"
+
+	"gocoro/build/line"
+	"gocoro/ci/platform"
+	"gocoro/ci/suite"
+	"gocoro/ci/verdict"
+)
+
+var (
+	linux = platform.Platform{OS: "linux", Arch: "amd64"}
+	mac   = platform.Platform{OS: "darwin", Arch: "arm64"}
+	lines = []*line.Line{{Name: "go1.22"}, {Name: "go1.27"}}
+)
+
+// own are the suites that the runner plays itself.
+var own = map[string]bool{"self": true, "user": true, "faults": true}
+
+func TestCells(t *testing.T) {
+	for _, host := range []platform.Platform{linux, mac} {
+		for _, depth := range []Depth{Default, Nightly} {
+			cells, err := Cells(host, lines, Selection{Depth: depth})
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen := map[verdict.ID]bool{}
+			platforms := map[string]bool{}
+			for _, c := range cells {
+				if err := c.ID.Check(); err != nil {
+					t.Error(err)
+				}
+				if seen[c.ID] {
+					t.Errorf("%s/%s: %s is planned twice", host, depth, c.ID)
+				}
+				seen[c.ID] = true
+				platforms[c.Method.Target.String()] = true
+				if _, err := suite.Find(c.Suite); err != nil && !own[c.Suite] {
+					t.Errorf("%s: %v", c.ID, err)
+				}
+				if c.Limit() <= 0 {
+					t.Errorf("%s has no time limit", c.ID)
+				}
+				if c.Config.Race && !c.Method.Race() {
+					t.Errorf("%s: no race detector by %s", c.ID, c.Method)
+				}
+			}
+			// Every platform is on the page, run or built.
+			for _, p := range platform.All {
+				if !platforms[p.String()] {
+					t.Errorf("%s/%s: no cell for %s", host, depth, p)
+				}
+			}
+			for _, l := range lines {
+				id := verdict.ID{Line: l.Name, Platform: host.OS + "-" + host.Arch, Suite: "coro", Config: "plain", Tree: verdict.Stock}
+				if !seen[id] {
+					t.Errorf("%s/%s: no negative control %s", host, depth, id)
+				}
+			}
+		}
+	}
+}
+
+// The shards of a plan are the plan, each cell once.
+func TestShards(t *testing.T) {
+	all, err := Cells(linux, lines, Selection{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const n = 3
+	seen := map[verdict.ID]int{}
+	for i := 1; i <= n; i++ {
+		cells, err := Cells(linux, lines, Selection{Shard: i, Shards: n})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range cells {
+			seen[c.ID]++
+		}
+	}
+	for _, c := range all {
+		if seen[c.ID] != 1 {
+			t.Errorf("%s is in %d shards, want 1", c.ID, seen[c.ID])
+		}
+	}
+	if len(seen) != len(all) {
+		t.Errorf("shards have %d cells, want %d", len(seen), len(all))
+	}
+}
+
+func TestSelection(t *testing.T) {
+	cells, err := Cells(linux, lines, Selection{Line: "go1.22", Suite: "coro", Config: "procs*"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range cells {
+		if c.Line != "go1.22" || c.Suite != "coro" {
+			t.Errorf("selected %s", c.ID)
+		}
+	}
+	if len(cells) != 3 {
+		t.Errorf("selected %d cells, want procs1, procs2 and procs4", len(cells))
+	}
+	if _, err := Cells(linux, lines, Selection{Suite: "corro"}); err == nil {
+		t.Errorf("a selection of nothing is no error")
+	}
+}
+
+// The negative control is the 13 programs that stock go1.22.12 gets wrong.
+func TestExpected(t *testing.T) {
+	expected, err := Expected(linux, lines)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, x := range expected {
+		if x.Tree == verdict.Stock && x.Line == "go1.22" {
+			n++
+		}
+		if x.Reason == "" || x.Test == "" {
+			t.Errorf("%s: no reason or no test", x)
+		}
+	}
+	if n != 13 {
+		t.Errorf("%d programs are expected to fail on stock go1.22, want 13", n)
+	}
+}
+
+func TestTables(t *testing.T) {
+	names := map[string]bool{}
+	for _, c := range Configs {
+		if names[c.Name] {
+			t.Errorf("configuration %s is there twice", c.Name)
+		}
+		names[c.Name] = true
+	}
+	programs := 0
+	for _, p := range suite.Programs {
+		programs += len(p)
+	}
+	if programs != 19 {
+		t.Errorf("%d programs, want 19", programs)
+	}
+	for _, r := range rows {
+		for _, name := range strings.Fields(r.configs) {
+			if name != "*" && !names[name] {
+				t.Errorf("row %s: no configuration %q", r.suite, name)
+			}
+		}
+	}
+}

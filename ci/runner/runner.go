@@ -1,0 +1,479 @@
+// Package runner runs the cells of a plan and leaves their raw records. It has
+// no opinion of what it saw: that is package verdict's.
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"gocoro/build/driver"
+	"gocoro/build/goroot"
+	"gocoro/build/line"
+	"gocoro/build/progress"
+	"gocoro/build/store"
+	"gocoro/ci/plan"
+	"gocoro/ci/platform"
+	"gocoro/ci/suite"
+	"gocoro/ci/verdict"
+)
+
+// A Runner runs cells.
+type Runner struct {
+	Repo     *line.Repo
+	Store    *store.Store
+	Rep      *progress.Reporter
+	Results  string // the folder of records, new
+	Expected []verdict.Expectation
+
+	// Done is called with each cell's record when it is complete.
+	Done func(*verdict.Cell, verdict.Planned)
+
+	drivers map[string]*driver.Driver
+	trees   map[treeID]built
+	crossed map[treeID][]verdict.Step // what was cross-built, by line and platform
+}
+
+// A treeID names a GOROOT: one of the two trees of a line.
+type treeID struct{ line, tree string }
+
+// A built is a GOROOT, or why there is none. It is kept so that a tree that
+// cannot be built fails once, and not again for each of its cells.
+type built struct {
+	dir, key string
+	err      error
+}
+
+// buildSlack is added to a cell's limit for building the test binary. The
+// tests' own limit, given to "go test", ends a hang with a dump of goroutines;
+// this one ends what even that does not.
+const buildSlack = 15 * time.Minute
+
+// Run runs the cells, in order, and returns what each was to have run. What
+// goes wrong with a cell is in its record; the error is about the records.
+func (r *Runner) Run(ctx context.Context, cells []plan.Cell) ([]verdict.Planned, error) {
+	var planned []verdict.Planned
+	for _, c := range cells {
+		p, err := r.cell(ctx, c)
+		planned = append(planned, p)
+		if err != nil {
+			return planned, err
+		}
+		if ctx.Err() != nil {
+			return planned, ctx.Err()
+		}
+	}
+	return planned, nil
+}
+
+// cell runs one cell.
+func (r *Runner) cell(ctx context.Context, c plan.Cell) (verdict.Planned, error) {
+	p := verdict.Planned{ID: c.ID, How: string(c.Method.Kind)}
+	rec := verdict.Cell{ID: c.ID, How: p.How, Host: host(), Reproduce: reproduce(c)}
+
+	var tree, key string
+	var env []string
+	err := c.Method.Check(ctx, r.Store.Root)
+	if err == nil && c.Line != plan.SelfLine {
+		tree, env, key, err = r.tree(ctx, c)
+	}
+	step := r.Rep.Start("test", c.ID.String())
+	t := &suite.Tree{GOROOT: tree, Command: func(ctx context.Context, args ...string) *exec.Cmd {
+		return c.Method.Go(ctx, tree, env, args...)
+	}}
+	if err == nil {
+		p.Want, err = r.want(ctx, c, t)
+	}
+	rec.Want, rec.Toolchain = p.Want, toolchain(tree, key)
+
+	// The stock tree never changes, so what it did once it need not do again:
+	// its record is kept by the hash of all that went into it.
+	if err == nil && c.Tree == verdict.Stock {
+		done, cerr := r.fromCache(ctx, c, rec, key, env, t)
+		if done != nil || cerr != nil {
+			step.Done("")
+			if done != nil {
+				r.done(done, p)
+			}
+			return p, cerr
+		}
+	}
+
+	cell, cerr := verdict.Create(r.Results, rec)
+	if cerr != nil {
+		step.Fail()
+		return p, cerr
+	}
+	if err != nil {
+		cell.Infra = err.Error()
+	} else {
+		err = r.fill(ctx, c, cell, t, env)
+		if err != nil && ctx.Err() == nil {
+			cell.Infra = err.Error()
+		}
+	}
+	if ctx.Err() != nil {
+		// The record stays unfinished, as it is.
+		step.Fail()
+		return p, nil
+	}
+	if err := cell.Finish(); err != nil {
+		step.Fail()
+		return p, err
+	}
+	step.Done("")
+	r.done(cell, p)
+	return p, nil
+}
+
+// want returns what must have a result in the cell.
+func (r *Runner) want(ctx context.Context, c plan.Cell, t *suite.Tree) (verdict.Want, error) {
+	switch {
+	case c.Suite == "self":
+		return r.selfWant(ctx)
+	case c.Suite == "user":
+		return r.userWant()
+	case c.Suite == "faults":
+		return r.faultWant(c)
+	case c.Method.Kind == platform.QemuSystem:
+		return programsWant(), nil
+	}
+	s, err := suite.Find(c.Suite)
+	if err != nil {
+		return nil, err
+	}
+	return s.Want(ctx, t)
+}
+
+func (r *Runner) done(c *verdict.Cell, p verdict.Planned) {
+	if r.Done != nil {
+		r.Done(c, p)
+	}
+}
+
+// fill does the work of a cell.
+func (r *Runner) fill(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *suite.Tree, env []string) error {
+	switch {
+	case c.Suite == "self":
+		return r.self(ctx, c, cell)
+	case c.Suite == "user":
+		return r.user(ctx, c, cell)
+	case c.Suite == "faults":
+		return r.runFaults(ctx, c, cell, t, env)
+	case c.Method.Kind == platform.Cross:
+		return r.crossBuild(ctx, c, cell, t, env)
+	case c.Method.Kind == platform.QemuSystem:
+		return r.virtualMachine(ctx, c, cell, t, env)
+	}
+	flags, packages := suite.Args(cell.Want)
+	if err := r.goTest(ctx, c, cell, t, flags, packages); err != nil {
+		return err
+	}
+	// A failure gets a second chance, not to be forgiven but to be told apart:
+	// what passes then is flaky.
+	again, err := r.failed(c, cell)
+	if err != nil || len(again) == 0 || len(again) > 12 || cell.Attempts[0].TimedOut {
+		return err
+	}
+	want := verdict.Want{}
+	for _, o := range again {
+		want[o.Package] = append(want[o.Package], o.Test)
+	}
+	flags, packages = suite.Args(want)
+	return r.goTest(ctx, c, cell, t, flags, packages)
+}
+
+// failed returns the tests that failed on the patched tree and were not
+// expected to.
+func (r *Runner) failed(c plan.Cell, cell *verdict.Cell) ([]*verdict.Outcome, error) {
+	if c.Tree != verdict.Patched || c.Suite == "dist" {
+		return nil, nil
+	}
+	seen := *cell
+	seen.Finished = true
+	e, err := verdict.Evaluate([]verdict.Planned{{ID: c.ID, How: cell.How, Want: cell.Want}}, []*verdict.Cell{&seen}, r.Expected)
+	if err != nil {
+		return nil, err
+	}
+	var bad []*verdict.Outcome
+	for _, o := range e.Cells[0].Outcomes {
+		if o.State.Bad() && o.Package != "" && strings.HasPrefix(o.Test, "Test") {
+			bad = append(bad, o)
+		}
+	}
+	return bad, nil
+}
+
+// goTest runs the go command's test of the packages, as one attempt.
+func (r *Runner) goTest(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *suite.Tree, flags, packages []string) error {
+	args := []string{"test", "-json", "-vet=off", "-timeout=" + c.Limit().String()}
+	if c.Suite != "coro" {
+		args = append(args, "-short")
+	}
+	args = append(append(append(args, c.Config.TestFlags...), flags...), packages...)
+	if c.Suite == "dist" {
+		args = append([]string{"tool", "dist", "test", "-k", "-json"}, packages...)
+	}
+	limited, cancel := context.WithTimeout(ctx, c.Limit()+buildSlack)
+	defer cancel()
+	return attempt(limited, ctx, cell, t.Command(limited, args...))
+}
+
+// attempt runs a command as an attempt of the cell. Limited is ctx with the
+// attempt's time limit.
+func attempt(limited, ctx context.Context, cell *verdict.Cell, cmd *exec.Cmd) error {
+	out, err := cell.Attempt(verdict.Attempt{Command: cmd.Args, Dir: cmd.Dir, Env: difference(cmd.Env)})
+	if err != nil {
+		return err
+	}
+	cmd.Stdout, cmd.Stderr = out.Stdout, out.Stderr
+	err = cmd.Run()
+	if cmd.SysProcAttr != nil && cmd.SysProcAttr.Setpgid && cmd.Process != nil {
+		// A test binary that died may have left programs that it ran.
+		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	}
+	exit, sig := status(cmd, err)
+	timedOut := limited.Err() != nil && ctx.Err() == nil
+	if eerr := out.End(exit, sig, timedOut); eerr != nil {
+		return eerr
+	}
+	var ee *exec.ExitError
+	if err != nil && !errors.As(err, &ee) && !timedOut {
+		return fmt.Errorf("%s: %w", cmd.Args[0], err)
+	}
+	return nil
+}
+
+// status returns the exit code of a command, or -1 and the signal.
+func status(cmd *exec.Cmd, err error) (exit int, sig string) {
+	if cmd.ProcessState == nil {
+		return -1, ""
+	}
+	if ws, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+		return -1, ws.Signal().String()
+	}
+	return cmd.ProcessState.ExitCode(), ""
+}
+
+// tree returns the GOROOT that the cell tests, the environment of its
+// commands, and the tree's content key.
+func (r *Runner) tree(ctx context.Context, c plan.Cell) (dir string, env []string, key string, err error) {
+	id := treeID{c.Line, c.Tree}
+	t, ok := r.trees[id]
+	if !ok {
+		t.dir, t.key, t.err = r.build(ctx, id)
+		if r.trees == nil {
+			r.trees = map[treeID]built{}
+		}
+		r.trees[id] = t
+	}
+	if t.err != nil {
+		return "", nil, "", t.err
+	}
+	return t.dir, r.environ(t.dir, t.key, c), t.key, nil
+}
+
+func (r *Runner) build(ctx context.Context, id treeID) (dir, key string, err error) {
+	d, err := r.driver(id.line)
+	if err != nil {
+		return "", "", err
+	}
+	patched, baseline, err := d.Keys(ctx)
+	if err != nil {
+		return "", "", err
+	}
+	if id.tree == verdict.Stock {
+		dir, err = d.Baseline(ctx)
+		return dir, baseline, err
+	}
+	dir, err = d.Make(ctx)
+	return dir, patched, err
+}
+
+// driver returns the build driver of a line, always from the module source.
+func (r *Runner) driver(name string) (*driver.Driver, error) {
+	if d := r.drivers[name]; d != nil {
+		return d, nil
+	}
+	l, err := r.Repo.Line(name)
+	if err != nil {
+		return nil, err
+	}
+	d, err := driver.New(l, "module", r.Store, r.Rep)
+	if err != nil {
+		return nil, err
+	}
+	if r.drivers == nil {
+		r.drivers = map[string]*driver.Driver{}
+	}
+	r.drivers[name] = d
+	return d, nil
+}
+
+// environ returns the environment of a cell's commands: that of a build,
+// which holds nothing of the user's, and the configuration's.
+//
+// The build cache is the tree's own. For a release, the go command knows the
+// compiler by its version alone, and two trees of one version would take
+// each other's packages.
+func (r *Runner) environ(dir, key string, c plan.Cell) []string {
+	env := goroot.Environ(
+		"GOCACHE="+filepath.Join(r.Store.Root, "gocache", key),
+		"GOPROXY=off",
+		"GOTRACEBACK=crash", // a crash of the test binary shows every thread
+	)
+	// A build cache that runners share is the user's to choose: its entries
+	// are named by what went into them.
+	if prog := os.Getenv("GOCACHEPROG"); prog != "" {
+		env = append(env, "GOCACHEPROG="+prog)
+	}
+	experiments := ""
+	if c.Suite == "coro" {
+		// Package iter, and the tests that import it, exist only so.
+		experiments = platform.Experiments(dir, "")
+	}
+	for _, kv := range c.Config.Env {
+		if v, ok := strings.CutPrefix(kv, "GOEXPERIMENT="); ok {
+			experiments = strings.Trim(experiments+","+v, ",")
+			continue
+		}
+		env = append(env, kv)
+	}
+	if experiments != "" {
+		env = append(env, "GOEXPERIMENT="+experiments)
+	}
+	if c.Config.BuildFlags != nil {
+		var quoted []string
+		for _, f := range c.Config.BuildFlags {
+			if strings.ContainsAny(f, " ") {
+				f = "'" + f + "'"
+			}
+			quoted = append(quoted, f)
+		}
+		env = append(env, "GOFLAGS="+strings.Join(quoted, " "))
+	}
+	return env
+}
+
+// fromCache returns the record of a stock cell, from the cache or run now and
+// put there. It returns nil, nil when the run was stopped.
+func (r *Runner) fromCache(ctx context.Context, c plan.Cell, rec verdict.Cell, treeKey string, env []string, t *suite.Tree) (*verdict.Cell, error) {
+	var k store.Key
+	k.Add("record of", []byte(treeKey))
+	k.Add("cell", []byte(fmt.Sprint(c.ID, rec.How, rec.Want, c.Limit())))
+	k.Add("config", []byte(fmt.Sprintf("%+v", *c.Config)))
+	k.Add("host", []byte(host()))
+	key := k.String()
+	path, err := r.Store.Item(ctx, "record", key, func(dir string, _ *os.File) error {
+		cell, err := verdict.Create(dir, rec)
+		if err != nil {
+			return err
+		}
+		if err := r.fill(ctx, c, cell, t, env); err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		return cell.Finish()
+	})
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		rec.Infra = err.Error()
+		cell, cerr := verdict.Create(r.Results, rec)
+		if cerr != nil {
+			return nil, cerr
+		}
+		return cell, cell.Finish()
+	}
+	rel := filepath.Join(c.Line, c.Platform, c.Suite, c.ID.Config, c.Tree)
+	dst := filepath.Join(r.Results, rel)
+	if err := os.MkdirAll(filepath.Dir(dst), 0o777); err != nil {
+		return nil, err
+	}
+	if err := os.CopyFS(dst, os.DirFS(filepath.Join(path, rel))); err != nil {
+		return nil, err
+	}
+	cells, err := verdict.Read(path)
+	if err != nil || len(cells) != 1 {
+		return nil, fmt.Errorf("cached record %s: %d cells, %v\n\tremove it: go run ./build clean", path, len(cells), err)
+	}
+	return cells[0], nil
+}
+
+// crossBuild records the steps of a cell whose programs cannot run here. They
+// are the same for all suites of a platform, and done once.
+func (r *Runner) crossBuild(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *suite.Tree, env []string) error {
+	id := treeID{c.Line + "/" + c.Platform, c.Tree}
+	if steps, ok := r.crossed[id]; ok {
+		cell.Steps = steps
+		return nil
+	}
+	tmp, err := os.MkdirTemp("", "gocoro-cross-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+	for _, s := range c.Method.CrossSteps(ctx, t.GOROOT, tmp, env) {
+		start := time.Now()
+		out, err := s.Cmd.CombinedOutput()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		step := verdict.Step{Name: s.Name, OK: err == nil, Seconds: time.Since(start).Round(time.Millisecond).Seconds()}
+		if err != nil {
+			step.Output = fmt.Sprintf("%s: %v\n%s", strings.Join(s.Cmd.Args, " "), err, out)
+		}
+		cell.Steps = append(cell.Steps, step)
+	}
+	if r.crossed == nil {
+		r.crossed = map[treeID][]verdict.Step{}
+	}
+	r.crossed[id] = cell.Steps
+	return nil
+}
+
+// difference returns what a command's environment adds to this process's.
+func difference(env []string) []string {
+	have := map[string]bool{}
+	for _, kv := range os.Environ() {
+		have[kv] = true
+	}
+	var diff []string
+	for _, kv := range env {
+		if !have[kv] {
+			diff = append(diff, kv)
+		}
+	}
+	return diff
+}
+
+func toolchain(dir, key string) string {
+	data, err := os.ReadFile(filepath.Join(dir, "VERSION"))
+	if err != nil {
+		return key
+	}
+	v, _, _ := strings.Cut(string(data), "\n")
+	return v + " (" + key + ")"
+}
+
+func host() string {
+	kernel := ""
+	if data, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
+		kernel = ", kernel " + strings.TrimSpace(string(data))
+	}
+	return fmt.Sprintf("%s/%s, %d cores%s", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), kernel)
+}
+
+func reproduce(c plan.Cell) string {
+	return fmt.Sprintf("go run ./ci test -line %s -platform %s -suite %s -config %s -tree %s", c.Line, c.Platform, c.Suite, c.ID.Config, c.Tree)
+}

@@ -1,0 +1,160 @@
+package runner
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"gocoro/build/line"
+	"gocoro/build/store"
+	"gocoro/ci/plan"
+	"gocoro/ci/platform/system"
+	"gocoro/ci/platform/system/frame"
+	"gocoro/ci/verdict"
+)
+
+func result(output string, o frame.Outcome) system.Result {
+	o.Output = []byte(output)
+	if o.State == "" {
+		o.State = frame.Exited
+	}
+	return system.Result{Outcome: o}
+}
+
+// What the virtual machine reports is judged as a go command's events are.
+func TestEvents(t *testing.T) {
+	tests := []struct {
+		name   string
+		result system.Result
+		want   verdict.State
+	}{
+		{"TestA/ok", result("expect: OK\nOK\n", frame.Outcome{}), verdict.Passed},
+		{"TestA/dies", result("expect: must match\nfatal error: must match\n", frame.Outcome{Exit: 2}), verdict.Passed},
+		{"TestA/noPromise", result("OK\n", frame.Outcome{}), verdict.Failed},
+		{"TestA/more", result("expect: OK\nnoise\nOK\n", frame.Outcome{}), verdict.Failed},
+		{"TestA/exit", result("expect: OK\nOK\n", frame.Outcome{Exit: 3}), verdict.Failed},
+		{"TestA/signal", result("expect: OK\nOK\n", frame.Outcome{State: frame.Signaled, Signal: 11}), verdict.Failed},
+		{"TestA/lives", result("expect: must match\nmust match\n", frame.Outcome{}), verdict.Failed},
+		{"TestA/otherDeath", result("expect: must match\nfatal error: oops\n", frame.Outcome{Exit: 2}), verdict.Failed},
+		{"TestA/lost", result("expect: OK\nOK\n", frame.Outcome{State: frame.Lost}), verdict.Failed},
+		{"TestA/late", result("expect: OK\nOK\n", frame.Outcome{State: frame.TimedOut}), verdict.Failed},
+	}
+	for _, tt := range tests {
+		id := verdict.ID{Line: "go1.22", Platform: "linux-arm64-qemu-system", Suite: "coro", Config: "plain", Tree: verdict.Patched}
+		want := verdict.Want{"runtime": {tt.name}}
+		cell, err := verdict.Create(t.TempDir(), verdict.Cell{ID: id, How: verdict.QemuSystem, Want: want})
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := cell.Attempt(verdict.Attempt{Command: []string{"vm"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		exit := writeEvents(out.Stdout, out.Stderr, []string{tt.name}, []system.Result{tt.result})
+		if err := out.End(exit, "", false); err != nil {
+			t.Fatal(err)
+		}
+		if err := cell.Finish(); err != nil {
+			t.Fatal(err)
+		}
+		e, err := verdict.Evaluate([]verdict.Planned{{ID: id, How: verdict.QemuSystem, Want: want}}, []*verdict.Cell{cell}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got verdict.State
+		for _, o := range e.Cells[0].Outcomes {
+			if o.Test == tt.name {
+				got = o.State
+			}
+		}
+		if got != tt.want || (e.ExitCode() == 0) != (tt.want == verdict.Passed) {
+			t.Errorf("%s: %q with exit code %d, want %q", tt.name, got, e.ExitCode(), tt.want)
+		}
+	}
+}
+
+func TestEventsText(t *testing.T) {
+	var b bytes.Buffer
+	ev := newEvents(&b, "p")
+	ev.test("TestX", "two\nlines", 1500*time.Millisecond)
+	if exit := ev.end(); exit != 1 {
+		t.Errorf("exit status %d after a failure, want 1", exit)
+	}
+	for _, want := range []string{`"Output":"--- FAIL: TestX (1.50s)\n"`, `"Output":"    lines\n"`, `"Action":"fail","Package":"p"}`} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %s in\n%s", want, b.String())
+		}
+	}
+}
+
+// A configuration reaches the programs that tests build, and nothing of the
+// user's does.
+func TestEnviron(t *testing.T) {
+	t.Setenv("GOFLAGS", "-mod=vendor")
+	t.Setenv("CGO_CFLAGS", "-O9")
+	goroot := t.TempDir()
+	exp := filepath.Join(goroot, "src/internal/goexperiment/exp_rangefunc_on.go")
+	if err := os.MkdirAll(filepath.Dir(exp), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(exp, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	r := &Runner{Store: &store.Store{Root: t.TempDir()}}
+	env := func(suite, config string) string {
+		c, err := plan.FindConfig(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return "\n" + strings.Join(r.environ(goroot, "key", plan.Cell{ID: verdict.ID{Suite: suite}, Config: c}), "\n") + "\n"
+	}
+	for _, tt := range []struct {
+		suite, config string
+		want          string
+	}{
+		{"coro", "noopt", "\nGOFLAGS='-gcflags=all=-N -l'\n"},
+		{"coro", "race", "\nGOFLAGS=-race\n"},
+		{"coro", "procs1", "\nGOMAXPROCS=1\n"},
+		{"coro", "plain", "\nGOEXPERIMENT=rangefunc\n"},
+		{"coro", "lockrank", "\nGOEXPERIMENT=rangefunc,staticlockranking\n"},
+		{"std", "lockrank", "\nGOEXPERIMENT=staticlockranking\n"},
+		{"coro", "morestack-move", "-asmflags=iter=-d=maymorestack=runtime.mayMoreStackMove"},
+	} {
+		got := env(tt.suite, tt.config)
+		if !strings.Contains(got, tt.want) {
+			t.Errorf("%s %s: no %q in%s", tt.suite, tt.config, tt.want, got)
+		}
+		for _, leak := range []string{"vendor", "-O9"} {
+			if strings.Contains(got, leak) {
+				t.Errorf("%s %s: %s of the user's is in%s", tt.suite, tt.config, leak, got)
+			}
+		}
+	}
+}
+
+// Each fault names a test to look for, and its text to plant is for this tree.
+func TestFaultTable(t *testing.T) {
+	repo, err := line.FindRepo("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, err := repo.Lines()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &Runner{Repo: repo}
+	for _, name := range names {
+		faults, err := r.faults(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range faults {
+			if !f.state.Bad() || f.struck == "" || len(f.run) == 0 || f.plant == nil {
+				t.Errorf("%s: fault %s is not complete: %+v", name, f.name, f)
+			}
+		}
+	}
+}

@@ -1,0 +1,122 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"gocoro/build/install"
+	"gocoro/ci/plan"
+	"gocoro/ci/verdict"
+)
+
+// hostGo returns a command of the Go that runs the CI, in the checkout. The
+// user's flags stay out of it.
+func (r *Runner) hostGo(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = r.Repo.Dir
+	cmd.Env = append(os.Environ(), "GOFLAGS=", "GOWORK=off", "GOEXPERIMENT=", "GOOS=", "GOARCH=", "PWD="+r.Repo.Dir)
+	return cmd
+}
+
+// selfWant returns gocoro's own packages that have tests.
+func (r *Runner) selfWant(ctx context.Context) (verdict.Want, error) {
+	out, err := r.hostGo(ctx, "list", "-f", "{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}", "./...").Output()
+	if err != nil {
+		return nil, fmt.Errorf("go list ./...: %w", err)
+	}
+	want := verdict.Want{}
+	for _, pkg := range strings.Fields(string(out)) {
+		want[pkg] = nil
+	}
+	if len(want) == 0 {
+		return nil, errors.New("go list ./...: no package has tests")
+	}
+	// Its tests need a toolchain, and have a suite of their own.
+	delete(want, userPackage)
+	return want, nil
+}
+
+// self checks the form of gocoro's own sources and runs its own tests.
+func (r *Runner) self(ctx context.Context, c plan.Cell, cell *verdict.Cell) error {
+	for _, check := range []struct {
+		name  string
+		cmd   *exec.Cmd
+		quiet bool // any output is a failure
+	}{
+		{"gofmt", gofmt(ctx, r.Repo.Dir), true},
+		{"go vet", r.hostGo(ctx, "vet", "./..."), false},
+	} {
+		start := time.Now()
+		out, err := check.cmd.CombinedOutput()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		s := verdict.Step{Name: check.name, OK: err == nil && !(check.quiet && len(out) > 0), Seconds: time.Since(start).Round(time.Millisecond).Seconds()}
+		if !s.OK {
+			s.Output = fmt.Sprintf("%s: %v\n%s", strings.Join(check.cmd.Args, " "), err, out)
+		}
+		cell.Steps = append(cell.Steps, s)
+	}
+	limited, cancel := context.WithTimeout(ctx, c.Limit())
+	defer cancel()
+	return attempt(limited, ctx, cell, r.hostGo(limited, "test", "-json", "-count=1", "./..."))
+}
+
+// gofmt returns the command that lists the files that gofmt would change:
+// gocoro's own and the overlay's.
+func gofmt(ctx context.Context, dir string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "gofmt", "-l", ".")
+	cmd.Dir = dir
+	return cmd
+}
+
+// userPackage holds the stories of a user with an installed toolchain.
+const userPackage = "gocoro/ci/user"
+
+// userWant returns the stories.
+func (r *Runner) userWant() (verdict.Want, error) {
+	files, err := filepath.Glob(filepath.Join(r.Repo.Dir, "ci/user/testdata/script/*.txtar"))
+	if err != nil {
+		return nil, err
+	}
+	if len(files) == 0 {
+		return nil, errors.New("ci/user/testdata/script has no stories")
+	}
+	want := verdict.Want{}
+	for _, f := range files {
+		want[userPackage] = append(want[userPackage], "TestUser/"+strings.TrimSuffix(filepath.Base(f), ".txtar"))
+	}
+	return want, nil
+}
+
+// user installs the line's toolchain into folders of its own and plays the
+// stories with it.
+func (r *Runner) user(ctx context.Context, c plan.Cell, cell *verdict.Cell) error {
+	d, err := r.driver(c.Line)
+	if err != nil {
+		return err
+	}
+	tmp, err := os.MkdirTemp("", "gocoro-user-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+	t := &install.Target{Root: filepath.Join(tmp, "sdk"), Bin: filepath.Join(tmp, "bin"), Name: d.Line.Release()}
+	if _, err := d.Install(ctx, t, false); err != nil {
+		return err
+	}
+	limited, cancel := context.WithTimeout(ctx, c.Limit())
+	defer cancel()
+	cmd := r.hostGo(limited, "test", "-json", "-count=1", userPackage)
+	cmd.Env = append(cmd.Env,
+		"GOCORO_USER_BIN="+t.Bin,
+		"GOCORO_USER_RELEASE="+t.Name,
+		"GOCORO_USER_UPSTREAM="+d.Line.Pin.Upstream)
+	return attempt(limited, ctx, cell, cmd)
+}

@@ -1,0 +1,331 @@
+// Package subcommand has the commands of the CI.
+package subcommand
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"gocoro/build/command"
+	"gocoro/build/line"
+	"gocoro/build/progress"
+	"gocoro/build/store"
+	"gocoro/ci/plan"
+	"gocoro/ci/platform"
+	"gocoro/ci/report"
+	"gocoro/ci/runner"
+	"gocoro/ci/verdict"
+)
+
+// flags are the flags that select cells.
+type flags struct {
+	sel   plan.Selection
+	depth string
+	shard string
+
+	hosted bool // the plan of all hosted runners, not of this machine
+}
+
+func (f *flags) register(fs *flag.FlagSet) {
+	fs.StringVar(&f.sel.Line, "line", "", "only `lines` that match (patterns as in path.Match, here and below)")
+	fs.StringVar(&f.sel.Platform, "platform", "", "only `platforms` that match: linux-amd64, linux-arm64-qemu-user, ...")
+	fs.StringVar(&f.sel.Suite, "suite", "", "only `suites` that match: self, user, coro, testprog, std, dist")
+	fs.StringVar(&f.sel.Config, "config", "", "only `configurations` that match: plain, race, procs*, ...")
+	fs.StringVar(&f.sel.Tree, "tree", "", "only this `tree`: patched or stock")
+	fs.StringVar(&f.depth, "depth", "default", "how much of the table: default or nightly")
+	fs.StringVar(&f.shard, "shard", "", "part I of N of the cells, as `I/N`")
+}
+
+// cells returns the checkout, its lines, and the cells that the flags select.
+func (f *flags) cells() (*line.Repo, []*line.Line, []plan.Cell, error) {
+	switch d := plan.Depth(f.depth); d {
+	case plan.Default, plan.Nightly:
+		f.sel.Depth = d
+	default:
+		return nil, nil, nil, fmt.Errorf("-depth %q: want default or nightly", f.depth)
+	}
+	if f.shard != "" {
+		n, err := fmt.Sscanf(f.shard, "%d/%d", &f.sel.Shard, &f.sel.Shards)
+		if err != nil || n != 2 || f.sel.Shard < 1 || f.sel.Shard > f.sel.Shards {
+			return nil, nil, nil, fmt.Errorf("-shard %q: want I/N with 1 <= I <= N", f.shard)
+		}
+	}
+	repo, err := line.FindRepo(".")
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	names, err := repo.Lines()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	var lines []*line.Line
+	for _, n := range names {
+		l, err := repo.Line(n)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		lines = append(lines, l)
+	}
+	if !f.hosted {
+		cells, err := plan.Cells(platform.Host(), lines, f.sel)
+		return repo, lines, cells, err
+	}
+	var cells []plan.Cell
+	for _, h := range hosted {
+		host, err := platform.Parse(strings.Replace(h.platform, "-", "/", 1))
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		sel := f.sel
+		sel.Platform = h.platform
+		c, err := plan.Cells(host, lines, sel)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		cells = append(cells, c...)
+	}
+	return repo, lines, cells, nil
+}
+
+// Test runs cells and reports.
+func Test(fs *flag.FlagSet) func(context.Context, []string) error {
+	f := new(flags)
+	f.register(fs)
+	results := fs.String("results", "", "the `folder` for the raw records, new (default: ci-<time> in the build cache)")
+	reportDir := fs.String("report", "", "the `folder` for the report (default: report in the folder of the records)")
+	return func(ctx context.Context, args []string) error {
+		if err := command.NoArgs(args); err != nil {
+			return err
+		}
+		repo, lines, cells, err := f.cells()
+		if err != nil {
+			return err
+		}
+		st, err := store.Open()
+		if err != nil {
+			return err
+		}
+		dir := *results
+		if dir == "" {
+			dir = filepath.Join(st.Root, "ci", time.Now().UTC().Format("20060102-150405"))
+		}
+		if *reportDir == "" {
+			*reportDir = filepath.Join(dir, "report")
+		}
+		records := filepath.Join(dir, "records")
+		if err := os.MkdirAll(records, 0o777); err != nil {
+			return progress.Explain(err, st.Root)
+		}
+		expected, err := plan.Expected(platform.Host(), lines)
+		if err != nil {
+			return err
+		}
+		rep := progress.New(os.Stderr)
+		// What cannot be installed is told once here, and again by each cell
+		// that fails for the want of it; the others run.
+		if err := setup(ctx, rep, repo, st, cells); err != nil {
+			if ctx.Err() != nil {
+				return err
+			}
+			rep.Printf("%v", err)
+		}
+		r := &runner.Runner{Repo: repo, Store: st, Rep: rep, Results: records, Expected: expected}
+		r.Done = func(c *verdict.Cell, p verdict.Planned) {
+			e, err := verdict.Evaluate([]verdict.Planned{p}, []*verdict.Cell{c}, expected)
+			if err == nil {
+				rep.Printf("%s", report.CellLine(e.Cells[0]))
+			}
+		}
+		planned, runErr := r.Run(ctx, cells)
+		// A run that was stopped is reported, too: with what did not run.
+		for _, c := range cells[len(planned):] {
+			planned = append(planned, verdict.Planned{ID: c.ID, How: string(c.Method.Kind)})
+		}
+		if err := finish(repo, planned, expected, *reportDir, records); err != nil {
+			return err
+		}
+		return progress.Explain(runErr, st.Root)
+	}
+}
+
+// finish judges the records, writes the report, prints the summary and turns
+// the verdict into the exit status.
+func finish(repo *line.Repo, planned []verdict.Planned, expected []verdict.Expectation, dir string, results ...string) error {
+	cells, err := verdict.Read(results...)
+	if err != nil {
+		return err
+	}
+	e, err := verdict.Evaluate(planned, cells, expected)
+	if err != nil {
+		return err
+	}
+	head := report.Head{Title: "gocoro CI", Generated: time.Now().UTC(), Revision: revision(repo), URL: os.Getenv("GOCORO_RUN_URL")}
+	if err := report.Write(dir, head, e); err != nil {
+		// Without a report nobody can see what passed.
+		return fmt.Errorf("%w\n\tthe records are in %s\n\tfree some space, then: go run ./ci report %s", err, strings.Join(results, " "), strings.Join(results, " "))
+	}
+	fmt.Printf("\nreport: %s\n\n", filepath.Join(dir, report.PageFile))
+	if err := report.Text(os.Stdout, e); err != nil {
+		return err
+	}
+	if code := e.ExitCode(); code != 0 {
+		return command.ExitError(code)
+	}
+	return nil
+}
+
+func revision(repo *line.Repo) string {
+	cmd := exec.Command("git", "describe", "--always", "--dirty", "--abbrev=12")
+	cmd.Dir = repo.Dir
+	out, err := cmd.Output()
+	if err != nil {
+		return "" // an archive of the repository has no history
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// Report judges records that are there already.
+func Report(fs *flag.FlagSet) func(context.Context, []string) error {
+	f := new(flags)
+	f.register(fs)
+	dir := fs.String("report", "report", "the `folder` for the report")
+	fs.BoolVar(&f.hosted, "hosted", false, "judge against the plan of all hosted runners, not of this machine")
+	return func(ctx context.Context, args []string) error {
+		if len(args) == 0 {
+			return fmt.Errorf("no folder of records given\n\tgo run ./ci report RESULTS ...")
+		}
+		repo, lines, cells, err := f.cells()
+		if err != nil {
+			return err
+		}
+		expected, err := plan.Expected(platform.Host(), lines)
+		if err != nil {
+			return err
+		}
+		// What was wanted of a cell, its record knows: it was found in a
+		// tree that may not be on this machine.
+		recs, err := verdict.Read(args...)
+		if err != nil {
+			return err
+		}
+		want := map[verdict.ID]verdict.Want{}
+		for _, c := range recs {
+			want[c.ID] = c.Want
+		}
+		var planned []verdict.Planned
+		for _, c := range cells {
+			planned = append(planned, verdict.Planned{ID: c.ID, How: string(c.Method.Kind), Want: want[c.ID]})
+		}
+		return finish(repo, planned, expected, *dir, args...)
+	}
+}
+
+// Setup installs what is missing.
+func Setup(fs *flag.FlagSet) func(context.Context, []string) error {
+	f := new(flags)
+	f.register(fs)
+	return func(ctx context.Context, args []string) error {
+		if err := command.NoArgs(args); err != nil {
+			return err
+		}
+		repo, _, cells, err := f.cells()
+		if err != nil {
+			return err
+		}
+		st, err := store.Open()
+		if err != nil {
+			return err
+		}
+		return setup(ctx, progress.New(os.Stderr), repo, st, cells)
+	}
+}
+
+// setup runs the setup script if a method that the cells need does not work
+// yet. What is still missing afterwards, the cells will say.
+func setup(ctx context.Context, rep *progress.Reporter, repo *line.Repo, st *store.Store, cells []plan.Cell) error {
+	seen := map[platform.Method]bool{}
+	missing := false
+	for _, c := range cells {
+		if !seen[c.Method] {
+			seen[c.Method] = true
+			missing = missing || c.Method.Check(ctx, st.Root) != nil
+		}
+	}
+	if !missing || platform.Host().OS != "linux" {
+		return nil
+	}
+	s := rep.Start("setup", "scripts/setup-linux.sh")
+	cmd := exec.Command("sh", filepath.Join(repo.Dir, "scripts/setup-linux.sh"), st.Root)
+	if err := rep.Run(ctx, "scripts/setup-linux.sh", cmd, filepath.Join(st.Root, "log", "setup.log"), nil); err != nil {
+		s.Fail()
+		return fmt.Errorf("setup: %w", err)
+	}
+	s.Done("")
+	return nil
+}
+
+// A job is a row of the hosted workflow's matrix.
+type job struct {
+	Name     string `json:"name"`
+	Runner   string `json:"runner"`   // the hosted runner's label
+	Platform string `json:"platform"` // pattern for -platform
+	Shard    string `json:"shard"`
+}
+
+// hosted lists the hosted runners. Each runs what is native to it; the first
+// also cross-builds and emulates, as a machine of a contributor would.
+var hosted = []struct {
+	runner, platform string
+	shards           map[plan.Depth]int
+}{
+	{"ubuntu-24.04", "linux-amd64", map[plan.Depth]int{plan.Default: 2, plan.Nightly: 6}},
+	{"ubuntu-24.04-arm", "linux-arm64", map[plan.Depth]int{plan.Default: 2, plan.Nightly: 6}},
+	{"macos-15-intel", "darwin-amd64", map[plan.Depth]int{plan.Default: 2, plan.Nightly: 6}},
+	{"macos-15", "darwin-arm64", map[plan.Depth]int{plan.Default: 2, plan.Nightly: 6}},
+}
+
+// Matrix lists the plan.
+func Matrix(fs *flag.FlagSet) func(context.Context, []string) error {
+	f := new(flags)
+	f.register(fs)
+	asJSON := fs.Bool("json", false, "print the hosted workflow's matrix")
+	return func(ctx context.Context, args []string) error {
+		if err := command.NoArgs(args); err != nil {
+			return err
+		}
+		_, _, cells, err := f.cells()
+		if err != nil {
+			return err
+		}
+		if !*asJSON {
+			for _, c := range cells {
+				fmt.Println(c.ID)
+			}
+			return nil
+		}
+		var jobs []job
+		for _, h := range hosted {
+			n := h.shards[f.sel.Depth]
+			for i := 1; i <= n; i++ {
+				jobs = append(jobs, job{
+					Name:     fmt.Sprintf("%s %d/%d", h.platform, i, n),
+					Runner:   h.runner,
+					Platform: h.platform,
+					Shard:    fmt.Sprintf("%d/%d", i, n),
+				})
+			}
+		}
+		out, err := json.Marshal(map[string]any{"include": jobs})
+		if err != nil {
+			return err
+		}
+		fmt.Println(string(out))
+		return nil
+	}
+}

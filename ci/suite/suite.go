@@ -1,0 +1,210 @@
+// Package suite knows what is tested: the suites, and for each the packages
+// and tests that must have a result, found in the tree itself.
+package suite
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"sort"
+	"strings"
+
+	"gocoro/ci/verdict"
+)
+
+// Programs is the contract of the coroutine work: the test programs of
+// TestCoroLockOSThread and TestCoroCgoCallback, by their tests. It stands
+// here apart from the tests, so that a test which loses one is noticed.
+var Programs = map[string][]string{
+	"TestCoroLockOSThread": {
+		"CoroLockOSThreadIterLock",
+		"CoroLockOSThreadIterLockYield",
+		"CoroLockOSThreadLock",
+		"CoroLockOSThreadLockIterNested",
+		"CoroLockOSThreadLockIterLock",
+		"CoroLockOSThreadLockIterLockYield",
+		"CoroLockOSThreadLockIterYieldNewG",
+		"CoroLockOSThreadLockAfterPull",
+		"CoroLockOSThreadStopLocked",
+		"CoroLockOSThreadStopLockedIterNested",
+	},
+	"TestCoroCgoCallback": {
+		"CoroCgoIterCallback",
+		"CoroCgoIterCallbackYield",
+		"CoroCgoCallback",
+		"CoroCgoCallbackIterNested",
+		"CoroCgoCallbackIterCallback",
+		"CoroCgoCallbackIterCallbackYield",
+		"CoroCgoCallbackAfterPull",
+		"CoroCgoStopCallback",
+		"CoroCgoStopCallbackIterNested",
+	},
+}
+
+// A Tree is a GOROOT as seen for one platform and configuration: what its go
+// command finds in it.
+type Tree struct {
+	GOROOT string
+	// Command returns "go args…" of the tree with the environment of the
+	// platform and configuration, to be run in GOROOT/src.
+	Command func(ctx context.Context, args ...string) *exec.Cmd
+}
+
+// A Suite is a set of tests of a tree.
+type Suite struct {
+	Name string
+	Doc  string // one line
+
+	// Want lists what must have a result.
+	Want func(ctx context.Context, t *Tree) (verdict.Want, error)
+}
+
+// All lists the suites that "go test" runs, smallest first. The slices of
+// "go tool dist test" and all.bash are in Dist.
+var All = []Suite{
+	{
+		Name: "coro",
+		Doc:  "the 19 programs, the series' own tests, and package iter",
+		Want: wantCoro,
+	},
+	{
+		Name: "testprog",
+		Doc:  "every test of package runtime that builds or runs a program of testdata/testprog*",
+		Want: func(ctx context.Context, t *Tree) (verdict.Want, error) {
+			tests, err := ProgTests(ctx, t)
+			return verdict.Want{"runtime": tests}, err
+		},
+	},
+	{
+		Name: "std",
+		Doc:  "all tests of the packages around coroutines: runtime/..., iter, reflect, sync/..., internal/trace/...",
+		Want: func(ctx context.Context, t *Tree) (verdict.Want, error) {
+			return tested(ctx, t, "runtime/...", "iter", "reflect", "sync/...", "internal/trace/...")
+		},
+	},
+	{
+		Name: "dist",
+		Doc:  "everything all.bash tests, by go tool dist test; hours under race, half an hour plain",
+		Want: wantDist,
+	},
+}
+
+// Find returns the suite of that name.
+func Find(name string) (*Suite, error) {
+	var names []string
+	for i := range All {
+		if All[i].Name == name {
+			return &All[i], nil
+		}
+		names = append(names, All[i].Name)
+	}
+	return nil, fmt.Errorf("no suite %q: want one of %s", name, strings.Join(names, ", "))
+}
+
+// wantCoro: the 19 programs by name, every other test in the files named
+// coro*_test.go of package runtime, and all of package iter.
+func wantCoro(ctx context.Context, t *Tree) (verdict.Want, error) {
+	tests, err := FileTests(ctx, t, "runtime", "coro*_test.go")
+	if err != nil {
+		return nil, err
+	}
+	for top, progs := range Programs {
+		for _, p := range progs {
+			tests = append(tests, top+"/"+p)
+		}
+	}
+	sort.Strings(tests)
+	iter, err := FileTests(ctx, t, "iter", "*_test.go")
+	if err != nil {
+		return nil, err
+	}
+	return verdict.Want{"runtime": tests, "iter": iter}, nil
+}
+
+// tested returns the packages among patterns that have tests.
+func tested(ctx context.Context, t *Tree, patterns ...string) (verdict.Want, error) {
+	cmd := t.Command(ctx, append([]string{"list", "-json=ImportPath,TestGoFiles,XTestGoFiles", "-e"}, patterns...)...)
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("go list in %s: %w", t.GOROOT, withStderr(err))
+	}
+	want := verdict.Want{}
+	dec := json.NewDecoder(strings.NewReader(string(out)))
+	for dec.More() {
+		var p struct {
+			ImportPath                string
+			TestGoFiles, XTestGoFiles []string
+		}
+		if err := dec.Decode(&p); err != nil {
+			return nil, fmt.Errorf("go list in %s: %v", t.GOROOT, err)
+		}
+		if len(p.TestGoFiles)+len(p.XTestGoFiles) > 0 {
+			want[p.ImportPath] = nil
+		}
+	}
+	// Test files may hold only benchmarks or examples for this platform:
+	// what counts is whether the package's test binary lists a test.
+	for pkg := range want {
+		tests, err := FileTests(ctx, t, pkg, "*_test.go")
+		if err != nil {
+			return nil, err
+		}
+		if len(tests) == 0 {
+			delete(want, pkg)
+		}
+	}
+	if len(want) == 0 {
+		return nil, fmt.Errorf("go list in %s: no package of %s has tests", t.GOROOT, strings.Join(patterns, " "))
+	}
+	return want, nil
+}
+
+// wantDist asks cmd/dist for its list. Each line is a package, or a package
+// and a variant ("runtime:cpu124"), as the events name it, too.
+func wantDist(ctx context.Context, t *Tree) (verdict.Want, error) {
+	out, err := t.Command(ctx, "tool", "dist", "test", "-list").Output()
+	if err != nil {
+		return nil, fmt.Errorf("go tool dist test -list in %s: %w", t.GOROOT, withStderr(err))
+	}
+	want := verdict.Want{}
+	for _, name := range strings.Fields(string(out)) {
+		want[name] = nil
+	}
+	if len(want) == 0 {
+		return nil, fmt.Errorf("go tool dist test -list in %s printed nothing", t.GOROOT)
+	}
+	return want, nil
+}
+
+// Args returns the arguments of the go command that runs what is wanted, with
+// -json and without the configuration's flags. Only wants exactly these tests.
+func Args(w verdict.Want) (flags, packages []string) {
+	run := map[string]bool{}
+	whole := false
+	for pkg, tests := range w {
+		packages = append(packages, pkg)
+		whole = whole || len(tests) == 0
+		for _, t := range tests {
+			top, _, _ := strings.Cut(t, "/")
+			run[top] = true
+		}
+	}
+	sort.Strings(packages)
+	if !whole {
+		var names []string
+		for n := range run {
+			names = append(names, n)
+		}
+		sort.Strings(names)
+		flags = append(flags, "-run=^("+strings.Join(names, "|")+")$")
+	}
+	return flags, packages
+}
+
+func withStderr(err error) error {
+	if ee, ok := err.(*exec.ExitError); ok && len(ee.Stderr) > 0 {
+		return fmt.Errorf("%v: %s", err, strings.TrimSpace(string(ee.Stderr)))
+	}
+	return err
+}
