@@ -48,6 +48,11 @@ func Bench(fs *flag.FlagSet) func(context.Context, []string) error {
 		if err != nil {
 			return err
 		}
+		inUse, err := st.Use(ctx)
+		if err != nil {
+			return progress.Explain(err, st.Root)
+		}
+		defer inUse.Close()
 		rep := progress.New(os.Stderr)
 		d, err := driver.New(l, "module", st, rep)
 		if err != nil {

@@ -118,6 +118,11 @@ func Test(fs *flag.FlagSet) func(context.Context, []string) error {
 		if *reportDir == "" {
 			*reportDir = filepath.Join(dir, "report")
 		}
+		inUse, err := st.Use(ctx)
+		if err != nil {
+			return progress.Explain(err, st.Root)
+		}
+		defer inUse.Close()
 		records := filepath.Join(dir, "records")
 		if err := os.MkdirAll(records, 0o777); err != nil {
 			return progress.Explain(err, st.Root)
