@@ -11,6 +11,7 @@ import (
 
 	"gocoro/build/line"
 	"gocoro/ci/platform"
+	"gocoro/ci/suite"
 	"gocoro/ci/verdict"
 )
 
@@ -46,6 +47,13 @@ func hooked(hook string) []string {
 	return flags
 }
 
+// debug returns the flags that make a GODEBUG setting the default of every
+// binary. The variable itself would not reach the test programs: the runtime's
+// tests take it out of their environment.
+func debug(setting string) []string {
+	return []string{"-ldflags=-X=runtime.godebugDefault=" + setting}
+}
+
 // Configs lists the configurations, the plain one first.
 var Configs = []Config{
 	{Name: "plain", Doc: "as users run it"},
@@ -56,8 +64,8 @@ var Configs = []Config{
 	{Name: "procs4", Doc: "GOMAXPROCS=4", Env: []string{"GOMAXPROCS=4"}},
 	{Name: "morestack-preempt", Doc: "every function entry may be preempted (mayMoreStackPreempt)", BuildFlags: hooked("mayMoreStackPreempt"), Scale: 3},
 	{Name: "morestack-move", Doc: "every function entry may move the stack (mayMoreStackMove)", BuildFlags: hooked("mayMoreStackMove"), Scale: 3},
-	{Name: "gccheckmark", Doc: "each collection is checked by a second, stop-the-world mark", Env: []string{"GODEBUG=gccheckmark=1"}, Scale: 3},
-	{Name: "asyncpreemptoff", Doc: "no preemption by signal", Env: []string{"GODEBUG=asyncpreemptoff=1"}},
+	{Name: "gccheckmark", Doc: "each collection is checked by a second, stop-the-world mark", BuildFlags: debug("gccheckmark=1"), Scale: 3},
+	{Name: "asyncpreemptoff", Doc: "no preemption by signal", BuildFlags: debug("asyncpreemptoff=1")},
 	{Name: "lockrank", Doc: "the runtime's static lock ranking is checked", Env: []string{"GOEXPERIMENT=staticlockranking"}, Scale: 3},
 	{Name: "checkptr", Doc: "unsafe.Pointer conversions are checked", BuildFlags: []string{"-gcflags=all=-d=checkptr"}, Scale: 2},
 	{Name: "repeat", Doc: "every test 20 times in one process", TestFlags: []string{"-count=20"}, Scale: 5},
@@ -94,8 +102,12 @@ func (c *Cell) Limit() time.Duration {
 		"coro":     10 * time.Minute,
 		"testprog": 20 * time.Minute,
 		"std":      25 * time.Minute,
-		"dist":     120 * time.Minute,
+		"stress":   30 * time.Minute,
+		"all":      3 * time.Hour,
 	}[c.Suite]
+	if limit == 0 {
+		limit = time.Hour // a slice of dist
+	}
 	if c.Config.Scale > 1 {
 		limit *= time.Duration(c.Config.Scale)
 	}
@@ -142,7 +154,9 @@ var rows = []struct {
 	{"testprog", platform.Native, "noopt procs1 procs4 morestack-preempt morestack-move asyncpreemptoff lockrank", verdict.Patched, Nightly},
 	{"std", platform.Native, "race noopt morestack-preempt morestack-move gccheckmark lockrank", verdict.Patched, Nightly},
 	{"coro", platform.QemuUser, "noopt procs1 procs2 procs4 morestack-preempt morestack-move asyncpreemptoff lockrank", verdict.Patched, Nightly},
-	{"dist", platform.Native, "plain", verdict.Patched, Nightly},
+	{"stress", platform.Native, "plain race", verdict.Patched, Nightly},
+	{"all", platform.Native, "plain", verdict.Patched, Nightly},
+	{"dist", platform.Native, "plain", verdict.Patched, Nightly}, // cut into slices
 }
 
 // SelfLine stands in the place of a line in the cell of gocoro's own checks.
@@ -185,11 +199,13 @@ func Cells(host platform.Platform, lines []*line.Line, sel Selection) ([]Cell, e
 						if !contains(strings.Fields(r.configs), c.Name) {
 							continue
 						}
-						cells = append(cells, Cell{
-							ID:     verdict.ID{Line: l.Name, Platform: PlatformID(m), Suite: r.suite, Config: c.Name, Tree: r.tree},
-							Method: m,
-							Config: c,
-						})
+						for _, name := range cut(r.suite) {
+							cells = append(cells, Cell{
+								ID:     verdict.ID{Line: l.Name, Platform: PlatformID(m), Suite: name, Config: c.Name, Tree: r.tree},
+								Method: m,
+								Config: c,
+							})
+						}
 					}
 				}
 			}
@@ -225,6 +241,18 @@ func Cells(host platform.Platform, lines []*line.Line, sel Selection) ([]Cell, e
 		return shard, nil
 	}
 	return out, nil
+}
+
+// cut returns the suites that a row of the table stands for.
+func cut(name string) []string {
+	if name != "dist" {
+		return []string{name}
+	}
+	var names []string
+	for i := 1; i <= suite.DistSlices; i++ {
+		names = append(names, suite.Dist(i).Name)
+	}
+	return names
 }
 
 // PlatformID names a method in records: "linux-amd64" when native,

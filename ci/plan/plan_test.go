@@ -17,7 +17,7 @@ var (
 )
 
 // own are the suites that the runner plays itself.
-var own = map[string]bool{"self": true, "user": true, "faults": true}
+var own = map[string]bool{"self": true, "user": true, "faults": true, "stress": true, "all": true}
 
 func TestCells(t *testing.T) {
 	for _, host := range []platform.Platform{linux, mac} {

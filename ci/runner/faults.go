@@ -206,7 +206,7 @@ func (r *Runner) fault(ctx context.Context, c plan.Cell, f fault, t *suite.Tree,
 	if limit == 0 {
 		limit = c.Limit()
 	}
-	args := append(append([]string{"test", "-json", "-vet=off", "-timeout=" + limit.String()}, flags...), packages...)
+	args := append(append([]string{"test", "-json", "-vet=off", "-count=1", "-timeout=" + limit.String()}, flags...), packages...)
 	limited, cancel := context.WithTimeout(ctx, limit+buildSlack)
 	defer cancel()
 	if err := attempt(limited, ctx, rec, planted.Command(limited, args...)); err != nil {

@@ -142,6 +142,10 @@ func (r *Runner) want(ctx context.Context, c plan.Cell, t *suite.Tree) (verdict.
 		return r.userWant()
 	case c.Suite == "faults":
 		return r.faultWant(c)
+	case c.Suite == "stress":
+		return verdict.Want{stressPackage: {"TestStress/count", "TestStress/time"}}, nil
+	case c.Suite == "all":
+		return verdict.Want{allPackage: {"TestAllBash"}}, nil
 	case c.Method.Kind == platform.QemuSystem:
 		return programsWant(), nil
 	}
@@ -167,6 +171,12 @@ func (r *Runner) fill(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *s
 		return r.user(ctx, c, cell)
 	case c.Suite == "faults":
 		return r.runFaults(ctx, c, cell, t, env)
+	case c.Suite == "stress":
+		return r.stress(ctx, c, cell, t)
+	case c.Suite == "all":
+		return r.allBash(ctx, c, cell, t)
+	case strings.HasPrefix(c.Suite, "dist-"):
+		return r.dist(ctx, c, cell, t, env)
 	case c.Method.Kind == platform.Cross:
 		return r.crossBuild(ctx, c, cell, t, env)
 	case c.Method.Kind == platform.QemuSystem:
@@ -193,7 +203,7 @@ func (r *Runner) fill(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *s
 // failed returns the tests that failed on the patched tree and were not
 // expected to.
 func (r *Runner) failed(c plan.Cell, cell *verdict.Cell) ([]*verdict.Outcome, error) {
-	if c.Tree != verdict.Patched || c.Suite == "dist" {
+	if c.Tree != verdict.Patched {
 		return nil, nil
 	}
 	seen := *cell
@@ -213,14 +223,14 @@ func (r *Runner) failed(c plan.Cell, cell *verdict.Cell) ([]*verdict.Outcome, er
 
 // goTest runs the go command's test of the packages, as one attempt.
 func (r *Runner) goTest(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *suite.Tree, flags, packages []string) error {
-	args := []string{"test", "-json", "-vet=off", "-timeout=" + c.Limit().String()}
+	// Without -count, the go command would take the result of another
+	// configuration for this one's: it does not see what the runtime reads
+	// of the environment.
+	args := []string{"test", "-json", "-vet=off", "-count=1", "-timeout=" + c.Limit().String()}
 	if c.Suite != "coro" {
 		args = append(args, "-short")
 	}
 	args = append(append(append(args, c.Config.TestFlags...), flags...), packages...)
-	if c.Suite == "dist" {
-		args = append([]string{"tool", "dist", "test", "-k", "-json"}, packages...)
-	}
 	limited, cancel := context.WithTimeout(ctx, c.Limit()+buildSlack)
 	defer cancel()
 	return attempt(limited, ctx, cell, t.Command(limited, args...))

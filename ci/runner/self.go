@@ -24,6 +24,10 @@ func (r *Runner) hostGo(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// actionlint checks the workflows. It is no part of what gocoro is made of, so
+// it is not in go.mod, and its version is here.
+const actionlint = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
+
 // selfWant returns gocoro's own packages that have tests.
 func (r *Runner) selfWant(ctx context.Context) (verdict.Want, error) {
 	out, err := r.hostGo(ctx, "list", "-f", "{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}", "./...").Output()
@@ -51,6 +55,7 @@ func (r *Runner) self(ctx context.Context, c plan.Cell, cell *verdict.Cell) erro
 	}{
 		{"gofmt", gofmt(ctx, r.Repo.Dir), true},
 		{"go vet", r.hostGo(ctx, "vet", "./..."), false},
+		{"actionlint", r.hostGo(ctx, "run", actionlint), false},
 	} {
 		start := time.Now()
 		out, err := check.cmd.CombinedOutput()

@@ -60,8 +60,7 @@ type Suite struct {
 	Want func(ctx context.Context, t *Tree) (verdict.Want, error)
 }
 
-// All lists the suites that "go test" runs, smallest first. The slices of
-// "go tool dist test" and all.bash are in Dist.
+// All lists the suites that "go test" runs, smallest first.
 var All = []Suite{
 	{
 		Name: "coro",
@@ -83,11 +82,20 @@ var All = []Suite{
 			return tested(ctx, t, "runtime/...", "iter", "reflect", "sync/...", "internal/trace/...")
 		},
 	},
-	{
-		Name: "dist",
-		Doc:  "everything all.bash tests, by go tool dist test; hours under race, half an hour plain",
-		Want: wantDist,
-	},
+}
+
+// DistSlices is into how many cells the tests of all.bash are cut, so that
+// they can spread over as many machines.
+const DistSlices = 6
+
+// Dist returns slice i of DistSlices, from 1, of everything that all.bash
+// tests, as "go tool dist test" runs it.
+func Dist(i int) Suite {
+	return Suite{
+		Name: fmt.Sprintf("dist-%d-of-%d", i, DistSlices),
+		Doc:  "a slice of everything that all.bash tests",
+		Want: func(ctx context.Context, t *Tree) (verdict.Want, error) { return wantDist(ctx, t, i) },
+	}
 }
 
 // Find returns the suite of that name.
@@ -98,6 +106,11 @@ func Find(name string) (*Suite, error) {
 			return &All[i], nil
 		}
 		names = append(names, All[i].Name)
+	}
+	for i := 1; i <= DistSlices; i++ {
+		if s := Dist(i); s.Name == name {
+			return &s, nil
+		}
 	}
 	return nil, fmt.Errorf("no suite %q: want one of %s", name, strings.Join(names, ", "))
 }
@@ -161,18 +174,21 @@ func tested(ctx context.Context, t *Tree, patterns ...string) (verdict.Want, err
 }
 
 // wantDist asks cmd/dist for its list. Each line is a package, or a package
-// and a variant ("runtime:cpu124"), as the events name it, too.
-func wantDist(ctx context.Context, t *Tree) (verdict.Want, error) {
+// and a variant ("runtime:cpu124"), as the events name it, too. Every
+// DistSlices-th is the slice's: neighbours, which take about as long, part.
+func wantDist(ctx context.Context, t *Tree, slice int) (verdict.Want, error) {
 	out, err := t.Command(ctx, "tool", "dist", "test", "-list").Output()
 	if err != nil {
 		return nil, fmt.Errorf("go tool dist test -list in %s: %w", t.GOROOT, withStderr(err))
 	}
 	want := verdict.Want{}
-	for _, name := range strings.Fields(string(out)) {
-		want[name] = nil
+	for i, name := range strings.Fields(string(out)) {
+		if i%DistSlices == slice-1 {
+			want[name] = nil
+		}
 	}
 	if len(want) == 0 {
-		return nil, fmt.Errorf("go tool dist test -list in %s printed nothing", t.GOROOT)
+		return nil, fmt.Errorf("go tool dist test -list in %s has nothing for slice %d", t.GOROOT, slice)
 	}
 	return want, nil
 }

@@ -65,7 +65,7 @@ func TestWantError(t *testing.T) {
 	tree := &Tree{GOROOT: t.TempDir(), Command: func(ctx context.Context, args ...string) *exec.Cmd {
 		return exec.CommandContext(ctx, "sh", "-c", "echo no such luck >&2; exit 3")
 	}}
-	for _, name := range []string{"std", "dist"} {
+	for _, name := range []string{"std", "dist-1-of-6"} {
 		s, err := Find(name)
 		if err != nil {
 			t.Fatal(err)

@@ -47,7 +47,9 @@
 //  5. PASS and FAIL, the go command's word, and its exit code must agree.
 //  6. Every line of the events must be whole, and the file must have the length
 //     that the record says.
-//  7. What is wanted must be there. The list of wanted tests comes from the
+//  7. A result that the go command repeats from its cache is none: what runs in
+//     a cell must run in that cell.
+//  8. What is wanted must be there. The list of wanted tests comes from the
 //     analysis that chose the suite, not from the run.
 //
 // A subtest speaks through its top-level test unless it is wanted by name; a

@@ -740,6 +740,11 @@ func (j *judge) pkg(p *pkgRun, s *stream, a Attempt, stderr string) map[key]resu
 		return results
 	}
 
+	if p.cached {
+		results[self] = result{state: DidNotRun, reason: "nothing ran: the go command repeated an earlier run's result; want -count=1"}
+		return results
+	}
+
 	var open []*testRun // began, and has no result
 	var said strings.Builder
 	for _, name := range p.order {

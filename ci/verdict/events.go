@@ -50,6 +50,7 @@ type pkgRun struct {
 	seconds float64
 	failed  string // FailedBuild
 	nobuild bool   // the output says "[build failed]" or "[setup failed]"
+	cached  bool   // the go command repeats an earlier run
 	outside clip   // output outside of any test, before the verdict
 	after   clip   // output after the verdict
 }
@@ -77,6 +78,10 @@ var frameLine = regexp.MustCompile(`^--- (PASS|FAIL|SKIP): ([^ \n]+)`)
 
 // What the go command prints of a package that has no test binary to run.
 var packageFail = regexp.MustCompile(`^FAIL\t.*\[(build|setup) failed\]\n?$`)
+
+// What the go command prints of a package whose tests it did not run: it
+// repeats what an earlier run said, which may have been another cell's.
+var packageCached = regexp.MustCompile(`^ok  \t.*\t\(cached\)`)
 
 // deathLine matches the line by which a dying process says why, at the start
 // of a line. It is consulted only where the structure of the events already
@@ -230,6 +235,8 @@ func (p *pkgRun) output(text string, frameOK bool) {
 		return
 	case packageFail.MatchString(text):
 		p.nobuild = true
+	case packageCached.MatchString(text):
+		p.cached = true
 	}
 	if p.verdict != "" {
 		p.after.WriteString(text)
