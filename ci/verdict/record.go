@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"gocoro/build/store"
 )
 
 // The two trees of a cell.
@@ -275,31 +277,11 @@ func (o *Output) End(exit int, signal string, timedOut bool) error {
 
 // WriteFile replaces the file name with data, or leaves it as it was: the data
 // goes to a temporary sibling, reaches the disk, and is renamed into place.
-func WriteFile(name string, data []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*.tmp")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", name, err)
+func WriteFile(name string, data []byte) error {
+	if err := store.WriteFile(name, data); err != nil {
+		return fmt.Errorf("write %s: %w; the file is as it was before", name, err)
 	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-			err = fmt.Errorf("write %s: %w; the file is as it was before", name, err)
-		}
-	}()
-	if _, err := f.Write(data); err != nil {
-		return err
-	}
-	if err := f.Chmod(0o644); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), name)
+	return nil
 }
 
 // Read reads the records below the given results folders, a folder a shard.
