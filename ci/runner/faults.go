@@ -66,9 +66,18 @@ func (r *Runner) faults(lineName string) ([]fault, error) {
 			doc:    "a coroutine switch never ends",
 			plant:  edit("src/runtime/coro.go", "func coroswitch(c *coro) {\n", "func coroswitch(c *coro) {\n\tfor {\n\t\tGosched()\n\t}\n"),
 			run:    []string{"TestCoroLockOSThread/CoroLockOSThreadLock"},
-			state:  verdict.TimedOut,
+			state:  verdict.Failed, // the test ends its program before its own time is up
 			limit:  20 * time.Second,
 			struck: "TestCoroLockOSThread/CoroLockOSThreadLock",
+		},
+		{
+			name:   "test-hangs",
+			doc:    "a test never ends",
+			plant:  addTest("func TestCoroHangs(t *testing.T) {\n\tos.Stdout.Sync()\n\tselect {}\n}\n"),
+			run:    []string{"TestCoroHangs"},
+			state:  verdict.TimedOut,
+			limit:  5 * time.Second,
+			struck: "TestCoroHangs",
 		},
 		{
 			name: "dies-after-OK",
