@@ -117,8 +117,15 @@ func (m *moduleSource) Unpack(ctx context.Context, dir string) error {
 	if err := m.download(ctx); err != nil {
 		return err
 	}
-	m.env.progress("checking %s", filepath.Base(m.zip))
+	m.env.progress("checking and unpacking %s", filepath.Base(m.zip))
+	// Both at once: what was unpacked is thrown away if the hash is wrong.
+	unpacked := make(chan error, 1)
+	go func() {
+		mod := module.Version{Path: modulePath, Version: m.version()}
+		unpacked <- zip.Unzip(dir, mod, m.zip)
+	}()
 	sum, err := dirhash.HashZip(m.zip, dirhash.Hash1)
+	unpackErr := <-unpacked
 	if err != nil {
 		return fmt.Errorf("%s is damaged: %v\n\tremove it (rm '%s'), and run the command again", m.zip, err, m.zip)
 	}
@@ -128,10 +135,8 @@ func (m *moduleSource) Unpack(ctx context.Context, dir string) error {
 	if want := m.pinned(); want != "" && sum != want {
 		return fmt.Errorf("%s is not the module that the pin of line %s names\n\tgot  %s\n\twant %s (%s)\n\tthe pin is wrong, or what GOPROXY serves was tampered with: remove the file (rm '%s'), unset\n\tGOPROXY and run the command again; if it says the same, the pin is wrong", m.zip, m.env.Line, sum, want, m.env.Pin.File, m.zip)
 	}
-	m.env.progress("unpacking %s", filepath.Base(m.zip))
-	mod := module.Version{Path: modulePath, Version: m.version()}
-	if err := zip.Unzip(dir, mod, m.zip); err != nil {
-		return fmt.Errorf("unpacking %s: %w", m.zip, err)
+	if unpackErr != nil {
+		return fmt.Errorf("unpacking %s: %w", m.zip, unpackErr)
 	}
 	return m.restore(dir)
 }
