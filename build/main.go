@@ -49,6 +49,12 @@ before you change it: it is part of the cache.`},
 Make builds the patched tree with upstream's make.bash in an environment that
 holds none of your settings, and prints the folder of the built GOROOT. The
 Go that runs this command is the bootstrap.`},
+		{Name: "api", Args: steps + " [-w]", Setup: driver.API,
+			Short: "check the API baseline that a line keeps, or make it",
+			Long: `
+Api makes the API baseline of the line's upstream with upstream's own cmd/api,
+which all.bash checks the patched tree against, and compares it with the one
+that the line keeps. With -w it writes it there.`},
 		{Name: "uninstall", Args: "[-line L] [-root DIR] [-bin DIR] [-n] [name ...]", Setup: driver.Uninstall,
 			Short: "remove an installed toolchain",
 			Long: `

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"gocoro/build/command"
+	"gocoro/build/goroot"
 	"gocoro/build/install"
 	"gocoro/build/line"
 	"gocoro/build/progress"
@@ -200,6 +201,46 @@ func next(t *install.Target, flags, path string) string {
 	fmt.Fprintf(&b, "\tGOTOOLCHAIN=%s go version\n\tgo env -w GOTOOLCHAIN=%s\n\n", t.Name, t.Name)
 	fmt.Fprintf(&b, "Test it:    go run ./ci\nRemove it:  go run ./build uninstall%s\n", flags)
 	return b.String()
+}
+
+// API is the command that checks or makes a line's API baseline.
+func API(fs *flag.FlagSet) func(context.Context, []string) error {
+	f := new(Flags)
+	f.register(fs)
+	write := fs.Bool("w", false, "write the baseline to the line's folder")
+	return func(ctx context.Context, args []string) error {
+		if err := command.NoArgs(args); err != nil {
+			return err
+		}
+		d, err := f.Open()
+		if err != nil {
+			return err
+		}
+		return d.use(ctx, func() error {
+			if d.Dry {
+				fmt.Printf("would make the API baseline of %s and compare it with %s\n", d.Line.Pin.Upstream, d.Line.API())
+				return nil
+			}
+			if *write {
+				text, err := d.API(ctx)
+				if err != nil {
+					return err
+				}
+				data, err := goroot.PackAPI(text)
+				if err != nil {
+					return err
+				}
+				if err := store.WriteFile(d.Line.API(), data); err != nil {
+					return err
+				}
+			}
+			if err := d.CheckAPI(ctx); err != nil {
+				return err
+			}
+			fmt.Printf("%s is the API of %s\n", d.Line.API(), d.Line.Pin.Upstream)
+			return nil
+		})
+	}
 }
 
 // Uninstall is the command that removes installed toolchains.

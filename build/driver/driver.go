@@ -3,6 +3,7 @@
 package driver
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -97,6 +98,11 @@ func (d *Driver) treeKey(ctx context.Context) (string, error) {
 	}
 	for _, p := range patches {
 		if err := k.AddFile("patch "+filepath.Base(p), p); err != nil {
+			return "", err
+		}
+	}
+	if d.Line.HasAPI() {
+		if err := k.AddFile("api", d.Line.API()); err != nil {
 			return "", err
 		}
 	}
@@ -210,11 +216,17 @@ func (d *Driver) Make(ctx context.Context) (string, error) {
 		if err := tree.Copy(ctx, dir, src, nil); err != nil {
 			return "", err
 		}
-		// make.bash leaves a processor idle now and then: the API baseline,
-		// which needs only the upstream, is made in that time.
+		// A line that keeps no API baseline has it made beside make.bash,
+		// which leaves a processor idle now and then.
 		g, gctx := errgroup.WithContext(ctx)
 		api := ""
-		if !goroot.HasAPI(dir) {
+		switch {
+		case goroot.HasAPI(dir):
+		case d.Line.HasAPI():
+			if err := goroot.UnpackAPI(dir, d.Line.API()); err != nil {
+				return "", err
+			}
+		default:
 			g.Go(func() (err error) {
 				api, err = d.api(gctx)
 				return err
@@ -233,6 +245,35 @@ func (d *Driver) Make(ctx context.Context) (string, error) {
 		}
 		return d.Line.Release() + ", built with " + boot.Version, nil
 	})
+}
+
+// API makes the API baseline of the upstream, whatever the line keeps, and
+// returns its text.
+func (d *Driver) API(ctx context.Context) ([]byte, error) {
+	dir, err := d.api(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if dir == "" {
+		return nil, fmt.Errorf("api: this source has no binaries to make the API baseline with\n\tuse -source module")
+	}
+	return os.ReadFile(filepath.Join(dir, "go1.txt"))
+}
+
+// CheckAPI compares the API baseline that the line keeps with the upstream's.
+func (d *Driver) CheckAPI(ctx context.Context) error {
+	want, err := d.API(ctx)
+	if err != nil {
+		return err
+	}
+	got, err := goroot.ReadAPI(d.Line.API())
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(got, want) {
+		return fmt.Errorf("%s is not the API of %s: it has %d lines, upstream's cmd/api prints %d\n\tmake it anew: go run ./build api -w", d.Line.API(), d.Line.Pin.Upstream, bytes.Count(got, []byte("\n")), bytes.Count(want, []byte("\n")))
+	}
+	return nil
 }
 
 // api returns the path of the API baseline of the upstream, an item of its

@@ -3,8 +3,10 @@ package goroot
 import (
 	"bufio"
 	"bytes"
+	"compress/gzip"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +21,57 @@ func HasAPI(tree string) bool {
 	_, noCmd := os.Stat(filepath.Join(tree, "src/cmd/api/main_test.go"))
 	_, hasAPI := os.Stat(filepath.Join(tree, "api/go1.txt"))
 	return noCmd != nil || hasAPI == nil
+}
+
+// except is the text of api/except.txt.
+const except = "# This baseline is of the release itself: nothing is excepted.\n"
+
+// UnpackAPI makes the api folder of a tree from the kept baseline in file.
+func UnpackAPI(tree, file string) error {
+	text, err := ReadAPI(file)
+	if err != nil {
+		return err
+	}
+	dir := filepath.Join(tree, "api")
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "go1.txt"), text, 0o644); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "except.txt"), []byte(except), 0o644)
+}
+
+// ReadAPI returns the text of a kept baseline.
+func ReadAPI(file string) ([]byte, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	zr, err := gzip.NewReader(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w\n\tmake it anew: go run ./build api -w", file, err)
+	}
+	text, err := io.ReadAll(zr)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w\n\tmake it anew: go run ./build api -w", file, err)
+	}
+	return text, nil
+}
+
+// PackAPI returns the form in which a baseline is kept.
+func PackAPI(text []byte) ([]byte, error) {
+	var b bytes.Buffer
+	zw, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	if err != nil {
+		return nil, err
+	}
+	zw.Write(text) // to memory
+	if err := zw.Close(); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
 }
 
 // MakeAPI writes api/go1.txt and api/except.txt into the folder dst: the
@@ -39,11 +92,10 @@ func MakeAPI(ctx context.Context, dst, stock string, rep *progress.Reporter, log
 	if err := mirror(root, stock); err != nil {
 		return err
 	}
-	except := []byte("# This baseline is of the release itself: nothing is excepted.\n")
 	if err := os.MkdirAll(filepath.Join(root, "api"), 0o777); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(root, "api", "except.txt"), except, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(root, "api", "except.txt"), []byte(except), 0o644); err != nil {
 		return err
 	}
 
@@ -86,7 +138,7 @@ func MakeAPI(ctx context.Context, dst, stock string, rep *progress.Reporter, log
 	if err := os.WriteFile(filepath.Join(dst, "go1.txt"), b.Bytes(), 0o644); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dst, "except.txt"), except, 0o644)
+	return os.WriteFile(filepath.Join(dst, "except.txt"), []byte(except), 0o644)
 }
 
 // mirror makes root look like the GOROOT at stock, with symbolic links, so

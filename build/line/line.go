@@ -169,6 +169,14 @@ func (l *Line) Patches() ([]string, error) {
 	return files, nil
 }
 
+// API returns the path of the line's API baseline: go1.txt for the api folder
+// that the module form of a release lacks, compressed by gzip. It is made by
+// "go run ./build api", and kept because making it takes half a minute.
+func (l *Line) API() string { return filepath.Join(l.Dir, "api.gz") }
+
+// HasAPI reports whether the line keeps an API baseline.
+func (l *Line) HasAPI() bool { return isFile(l.API()) }
+
 // An OverlayFile is a whole file that upstream does not have.
 type OverlayFile struct {
 	Name string // slash-separated, relative to GOROOT: "src/runtime/coro_test.go"

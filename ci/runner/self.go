@@ -107,6 +107,17 @@ func (r *Runner) user(ctx context.Context, c plan.Cell, cell *verdict.Cell) erro
 	if err != nil {
 		return err
 	}
+	start := time.Now()
+	step := verdict.Step{Name: "API baseline is the upstream's"}
+	if err := d.CheckAPI(ctx); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		step.Output = err.Error()
+	}
+	step.OK, step.Seconds = step.Output == "", time.Since(start).Round(time.Millisecond).Seconds()
+	cell.Steps = append(cell.Steps, step)
+
 	tmp, err := os.MkdirTemp("", "gocoro-user-")
 	if err != nil {
 		return err
