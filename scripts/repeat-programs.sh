@@ -13,7 +13,7 @@ goroot=$1 count=$2
 shift 2
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
-export GOTOOLCHAIN=local GOROOT="$goroot" GOFLAGS= GOEXPERIMENT=rangefunc
+export GOTOOLCHAIN=local GOROOT="$goroot" GOFLAGS='' GOEXPERIMENT=rangefunc
 export GOCACHE="${GOCACHE:-$tmp/gocache}"
 runs=0 bad=0
 for prog in testprog testprogcgo; do
