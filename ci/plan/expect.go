@@ -31,10 +31,9 @@ func Expected(host platform.Platform, lines []*line.Line) ([]verdict.Expectation
 		}
 		for _, m := range methods {
 			for _, f := range m.ExpectedFailures() {
-				// The coro suite has its own of these, std none of the rest.
 				in := "testprog"
 				if strings.HasPrefix(f.Test, "TestCoro") {
-					in = ""
+					in = "coro"
 				}
 				for _, tree := range []string{verdict.Patched, verdict.Stock} {
 					list = append(list, verdict.Expectation{
