@@ -231,8 +231,8 @@ func (r *Runner) goTest(ctx context.Context, c plan.Cell, cell *verdict.Cell, t 
 	// configuration for this one's: it does not see what the runtime reads
 	// of the environment.
 	args := []string{"test", "-json", "-vet=off", "-count=1", "-timeout=" + c.Limit().String()}
-	if c.Suite != "coro" {
-		args = append(args, "-short")
+	if c.Suite == "std" {
+		args = append(args, "-short") // as all.bash does
 	}
 	args = append(append(append(args, c.Config.TestFlags...), flags...), packages...)
 	limited, cancel := context.WithTimeout(ctx, c.Limit()+buildSlack)
