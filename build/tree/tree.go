@@ -24,7 +24,9 @@ import (
 // Make fills the empty folder dst from the upstream tree at up. It returns
 // the hunks of the series that applied with an offset.
 func Make(ctx context.Context, dst, up string, l *line.Line, trace func(*exec.Cmd)) ([]series.Offset, error) {
-	if err := Copy(ctx, dst, up, IsSource); err != nil {
+	// Links, not copies: upstream's item is sealed, and nothing below writes to
+	// a file that is there already (git apply makes each that it changes anew).
+	if err := each(ctx, dst, up, IsSource, os.Link); err != nil {
 		return nil, err
 	}
 	overlay, err := l.Overlay()
@@ -40,7 +42,7 @@ func Make(ctx context.Context, dst, up string, l *line.Line, trace func(*exec.Cm
 	if err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(filepath.Join(dst, "VERSION"), []byte(l.VERSION()), 0o644); err != nil {
+	if err := replaceFile(filepath.Join(dst, "VERSION"), []byte(l.VERSION())); err != nil {
 		return nil, err
 	}
 	return offsets, localToolchain(filepath.Join(dst, "go.env"))
@@ -101,7 +103,15 @@ func localToolchain(file string) error {
 		return fmt.Errorf("%s: want exactly one line GOTOOLCHAIN=auto to change, the file is\n%s\n\tthis is not an official release of Go: give another -source", file, text)
 	}
 	text = strings.Replace(text, old, "\n# gocoro stays: a newer go line in a go.mod must not switch to a toolchain\n# without its changes. (Upstream's default is auto.)\nGOTOOLCHAIN=local\n", 1)
-	return os.WriteFile(file, []byte(text), 0o644)
+	return replaceFile(file, []byte(text))
+}
+
+// replaceFile makes a file anew, so that other links to the old one keep it.
+func replaceFile(name string, data []byte) error {
+	if err := os.Remove(name); err != nil {
+		return err
+	}
+	return os.WriteFile(name, data, 0o644)
 }
 
 // IsSource reports whether a path in a GOROOT, slash-separated, is source:
@@ -114,6 +124,19 @@ func IsSource(name string) bool {
 // Copy copies the files of the tree src for which keep is true (nil: all)
 // into dst, with their modes. Files are copied by several goroutines.
 func Copy(ctx context.Context, dst, src string, keep func(name string) bool) error {
+	return each(ctx, dst, src, keep, func(from, to string) error {
+		info, err := os.Stat(from)
+		if err != nil {
+			return err
+		}
+		return copyFile(to, from, info.Mode().Perm())
+	})
+}
+
+// each makes in dst the folders and symbolic links of the tree src for which
+// keep is true (nil: all), and calls file for each regular file, from several
+// goroutines.
+func each(ctx context.Context, dst, src string, keep func(name string) bool, file func(from, to string) error) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(2 * runtime.GOMAXPROCS(0))
 	err := filepath.WalkDir(src, func(path string, d fs.DirEntry, err error) error {
@@ -144,11 +167,7 @@ func Copy(ctx context.Context, dst, src string, keep func(name string) bool) err
 			}
 			return os.Symlink(target, to)
 		case d.Type().IsRegular():
-			info, err := d.Info()
-			if err != nil {
-				return err
-			}
-			g.Go(func() error { return copyFile(to, path, info.Mode().Perm()) })
+			g.Go(func() error { return file(path, to) })
 			return nil
 		}
 		return fmt.Errorf("%s is neither a file, a folder nor a symbolic link", path)
