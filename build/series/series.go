@@ -2,8 +2,8 @@
 // may have moved (an offset, which is reported), but its context must match
 // to the letter (fuzz is refused).
 //
-// go-gitdiff reads the patches; the git binary applies them, cut off from the
-// user's configuration and from any repository around.
+// The git binary reads and applies them, cut off from the user's configuration
+// and from any repository around.
 package series
 
 import (
@@ -15,18 +15,16 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
-
-	"github.com/bluekeyes/go-gitdiff/gitdiff"
 )
 
 // A Patch is one parsed patch file.
 type Patch struct {
-	File    string // path of the patch file
-	Name    string // its base name
-	Subject string
-	Files   []string // the files it changes, relative to GOROOT, in order
-	Data    []byte
+	File  string   // path of the patch file
+	Name  string   // its base name
+	Files []string // the files it changes, relative to GOROOT
+	Data  []byte
 }
 
 // generated lists files that cmd/dist writes during a build. The module of a
@@ -51,33 +49,57 @@ func Read(file string) (*Patch, error) {
 		return nil, err
 	}
 	p := &Patch{File: file, Name: filepath.Base(file), Data: data}
-	files, preamble, err := gitdiff.Parse(bytes.NewReader(data))
+	files, err := p.list()
 	if err != nil {
-		return nil, fmt.Errorf("%s is not a patch that git can read: %v\n\twrite it anew with git format-patch", file, err)
+		return nil, err
 	}
-	if len(files) == 0 {
-		return nil, fmt.Errorf("%s changes nothing: it has no diff\n\tremove it, or write it anew with git format-patch", file)
+	// Read backwards, a patch that renames a file makes the old one.
+	old, err := p.list("-R")
+	if err != nil {
+		return nil, err
 	}
-	if h, err := gitdiff.ParsePatchHeader(preamble); err == nil {
-		p.Subject = h.Title
-	}
-	for _, f := range files {
-		for _, name := range []string{f.OldName, f.NewName} {
-			if name == "" || (len(p.Files) > 0 && p.Files[len(p.Files)-1] == name) {
-				continue
-			}
-			if path.Clean(name) != name || path.IsAbs(name) || strings.HasPrefix(name, "../") {
-				return nil, fmt.Errorf("%s names the file %q, which is not inside GOROOT", file, name)
-			}
-			for _, g := range generated {
-				if name == g {
-					return nil, fmt.Errorf("%s changes %s, which cmd/dist generates during make.bash\n\tchange its generator in src/cmd/dist instead", file, name)
-				}
-			}
-			p.Files = append(p.Files, name)
+	for _, name := range append(files, old...) {
+		if slices.Contains(p.Files, name) {
+			continue
 		}
+		if path.Clean(name) != name || path.IsAbs(name) || strings.HasPrefix(name, "../") {
+			return nil, fmt.Errorf("%s names the file %q, which is not inside GOROOT", file, name)
+		}
+		if slices.Contains(generated, name) {
+			return nil, fmt.Errorf("%s changes %s, which cmd/dist generates during make.bash\n\tchange its generator in src/cmd/dist instead", file, name)
+		}
+		p.Files = append(p.Files, name)
 	}
 	return p, nil
+}
+
+// noDiff matches what git says of a patch without a diff, today and before 2.35.
+var noDiff = regexp.MustCompile(`^error: (No valid patches in input|unrecognized input)`)
+
+// list returns the names of the files that the patch leaves behind, or of
+// those that it removes.
+func (p *Patch) list(extra ...string) ([]string, error) {
+	cmd := Git(context.Background(), os.TempDir(), append([]string{"apply", "--numstat", "-z"}, append(extra, "-")...)...)
+	cmd.Stdin = bytes.NewReader(p.Data)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if _, ok := err.(*exec.ExitError); ok {
+		if noDiff.MatchString(stderr.String()) {
+			return nil, fmt.Errorf("%s changes nothing: it has no diff\n\tremove it, or write it anew with git format-patch", p.File)
+		}
+		return nil, fmt.Errorf("%s is not a patch that git can read: %s\n\twrite it anew with git format-patch", p.File, errorLines(stderr.String()))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %v\n\tgit is needed to apply patches: install it and run the command again", p.File, err)
+	}
+	var files []string
+	for _, entry := range strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00") {
+		if f := strings.SplitN(entry, "\t", 3); len(f) == 3 { // lines added, removed, and the name
+			files = append(files, f[2])
+		}
+	}
+	return files, nil
 }
 
 // An Offset is a hunk that applied at another place than the patch says.
