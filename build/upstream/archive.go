@@ -1,8 +1,6 @@
 package upstream
 
 import (
-	"archive/tar"
-	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -64,15 +62,12 @@ func (t *tarball) Unpack(ctx context.Context, dir string) error {
 	if sum := hex.EncodeToString(h.Sum(nil)); sum != t.env.Pin.Tarball {
 		return fmt.Errorf("%s is not the archive that the pin of line %s names (or was cut short)\n\tgot  SHA-256 %s\n\twant SHA-256 %s (%s)\n\tdownload %s.src.tar.gz again", t.from, t.env.Line, sum, t.env.Pin.Tarball, t.env.Pin.File, t.env.Pin.Upstream)
 	}
+	// The very file that was read, whatever has its name by now.
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
 	t.env.progress("unpacking %s", filepath.Base(t.from))
-	zr, err := gzip.NewReader(f)
-	if err != nil {
-		return fmt.Errorf("unpacking %s: %w", t.from, err)
-	}
-	if err := untar(zr, dir, "go/"); err != nil {
+	if err := untar(ctx, t.env, f, dir, "-z", "--strip-components=1"); err != nil {
 		return fmt.Errorf("unpacking %s: %w", t.from, err)
 	}
 	return checkVersion(dir, t.env.Pin)
@@ -96,42 +91,22 @@ func (t *tarball) download(ctx context.Context, file string) error {
 	return fmt.Errorf("cannot download %s: %v: %s\n\tcheck the URL and the network, or download the file yourself and give -source tarball=PATH", t.from, err, strings.TrimSpace(string(out)))
 }
 
-// untar writes the regular files of a tar stream whose names begin with prefix
-// into dir, with the prefix removed. Names that would leave dir are refused.
-func untar(r io.Reader, dir, prefix string) error {
-	root, err := os.OpenRoot(dir)
+// untar unpacks an archive, whose content is verified, into dir with the tar
+// that every system has. Without a package for it the driver is compiled
+// sooner: archive/tar looks up users, by C code where there is a C compiler.
+func untar(ctx context.Context, env *Env, archive *os.File, dir string, flags ...string) error {
+	args := append([]string{"-x", "-f", "-", "-C", dir, "--no-same-owner", "--no-same-permissions"}, flags...)
+	cmd := exec.CommandContext(ctx, "tar", args...)
+	cmd.Stdin = archive
+	env.trace(cmd)
+	out, err := cmd.CombinedOutput()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if err != nil {
-		return err
+		return fmt.Errorf("tar: %v: %s", err, strings.TrimSpace(string(out)))
 	}
-	defer root.Close()
-	tr := tar.NewReader(r)
-	for {
-		h, err := tr.Next()
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		name, ok := strings.CutPrefix(h.Name, prefix)
-		if !ok || name == "" || h.Typeflag != tar.TypeReg {
-			continue
-		}
-		if err := root.MkdirAll(filepath.Dir(name), 0o777); err != nil {
-			return err
-		}
-		f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fs.FileMode(h.Mode)&0o777)
-		if err != nil {
-			return err
-		}
-		if _, err := io.Copy(f, tr); err != nil {
-			f.Close()
-			return err
-		}
-		if err := f.Close(); err != nil {
-			return err
-		}
-	}
+	return nil
 }
 
 // gitRepo is a clone of the Go repository, local or remote.
@@ -237,7 +212,7 @@ func (g *gitRepo) Unpack(ctx context.Context, dir string) error {
 		return err
 	}
 	defer f.Close()
-	if err := untar(f, dir, ""); err != nil {
+	if err := untar(ctx, g.env, f, dir); err != nil {
 		return err
 	}
 	return checkVersion(dir, g.env.Pin)
