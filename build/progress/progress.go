@@ -14,8 +14,6 @@ import (
 	"sync"
 	"syscall"
 	"time"
-
-	"golang.org/x/term"
 )
 
 // A Reporter writes steps to a stream: on a terminal as one live line a step,
@@ -34,10 +32,15 @@ type Reporter struct {
 // New returns a Reporter for f, live if f is a terminal.
 func New(f *os.File) *Reporter {
 	r := &Reporter{W: f, Width: 80}
-	if term.IsTerminal(int(f.Fd())) {
+	// Lines and columns, from a program that every system has: a package for
+	// it would be most of what "go run ./build" has to download and compile.
+	stty := exec.Command("stty", "size")
+	stty.Stdin = f
+	if out, err := stty.Output(); err == nil { // f is a terminal
 		r.Live = true
-		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 20 {
-			r.Width = w
+		var lines, columns int
+		if _, err := fmt.Sscan(string(out), &lines, &columns); err == nil && columns > 20 {
+			r.Width = columns
 		}
 	}
 	return r
