@@ -1,0 +1,1677 @@
+// Copyright 2026 The Go Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style
+// license that can be found in the LICENSE file.
+
+// Programs for the shared-lock rules, GODEBUG=corolock=1, without C.
+// corolock_test.go of package runtime runs them.
+//
+// The first line a program prints tells what the rest of its output must be:
+// "expect: OK" stands for exactly "OK\n", any other text must occur in it.
+//
+// CoroShared and the rest of the name of one of upstream's programs is that
+// program, with the thread checked at every step while a lock is held.
+
+package main
+
+import (
+	"fmt"
+	"iter"
+	"runtime"
+	"runtime/pprof"
+	. "runtime/testdata/corotest"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// shared registers a program that must print OK. Foreign goroutines hop
+// about meanwhile, and must not get to a locked thread.
+func shared(name string, f func()) {
+	register(name, func() {
+		println("expect: OK")
+		stop := Churn(2)
+		f()
+		stop()
+		println("OK")
+	})
+}
+
+// sharedAlone is shared without other goroutines.
+func sharedAlone(name string, f func()) {
+	register(name, func() {
+		println("expect: OK")
+		f()
+		println("OK")
+	})
+}
+
+// sharedDeadlock registers a program that must end in a deadlock.
+func sharedDeadlock(name string, f func()) {
+	register(name, func() {
+		println("expect: fatal error: all goroutines are asleep - deadlock!")
+		f()
+		println("the program ended")
+	})
+}
+
+func init() {
+	shared("CoroSharedLockOSThreadIterLock", func() { sharedPlain(sharedIterLock) })
+	shared("CoroSharedLockOSThreadIterLockYield", func() { sharedPlain(sharedIterLockYield) })
+	shared("CoroSharedLockOSThreadLock", func() { sharedLocked(sharedSimple) })
+	shared("CoroSharedLockOSThreadLockIterNested", func() { sharedLocked(sharedNested(sharedSimple)) })
+	shared("CoroSharedLockOSThreadLockIterLock", func() { sharedLocked(sharedIterLock) })
+	shared("CoroSharedLockOSThreadLockIterLockYield", func() { sharedLocked(sharedIterLockYield) })
+	shared("CoroSharedLockOSThreadLockIterYieldNewG", func() { sharedLocked(sharedIterYieldNewG) })
+	shared("CoroSharedLockOSThreadLockAfterPull", func() { sharedLockAfterPull(sharedSimple) })
+	shared("CoroSharedLockOSThreadStopLocked", func() { sharedStopLocked(sharedSimple) })
+	shared("CoroSharedLockOSThreadStopLockedIterNested", func() { sharedStopLocked(sharedNested(sharedSimple)) })
+
+	// B1, B2, B3: who belongs where.
+	shared("CoroSharedAllPairs", CoroSharedAllPairs)
+	shared("CoroSharedReserved", CoroSharedReserved)
+	shared("CoroSharedDonated", CoroSharedDonated)
+	shared("CoroSharedLoanElsewhere", CoroSharedLoanElsewhere)
+	shared("CoroSharedLoanLockedElsewhere", CoroSharedLoanLockedElsewhere)
+	shared("CoroSharedMakerGone", CoroSharedMakerGone)
+	sharedAlone("CoroSharedLeak", CoroSharedLeak)
+	shared("CoroSharedUnlockRelock", CoroSharedUnlockRelock)
+	shared("CoroSharedLockOnReserved", CoroSharedLockOnReserved)
+	shared("CoroSharedUnlockThenSwitch", CoroSharedUnlockThenSwitch)
+	shared("CoroSharedLocksAfterwards", CoroSharedLocksAfterwards)
+
+	// B4: loans end.
+	shared("CoroSharedLoanUnlock", CoroSharedLoanUnlock)
+	shared("CoroSharedLoanUnlockLock", CoroSharedLoanUnlockLock)
+	sharedAlone("CoroSharedSpinningBorrower", CoroSharedSpinningBorrower)
+	sharedAlone("CoroSharedTimeShare", CoroSharedTimeShare)
+	shared("CoroSharedBorrowerInSyscall", CoroSharedBorrowerInSyscall)
+	for depth := 1; depth <= 5; depth++ {
+		shared(fmt.Sprintf("CoroSharedChain%d", depth), func() { CoroSharedChain(depth) })
+	}
+
+	// B5: one thread, different counts.
+	shared("CoroSharedPairsStay", CoroSharedPairsStay)
+	registerInit("CoroSharedMainThread", runtime.LockOSThread)
+	sharedAlone("CoroSharedMainThread", CoroSharedMainThread)
+
+	// B6: exits.
+	sharedAlone("CoroSharedExitEndsThread", CoroSharedExitEndsThread)
+	sharedAlone("CoroSharedExitAfterLastClaim", CoroSharedExitAfterLastClaim)
+	sharedAlone("CoroSharedExitInSyscall", CoroSharedExitInSyscall)
+	sharedAlone("CoroSharedLentExitKeepsThread", CoroSharedLentExitKeepsThread)
+
+	// B7: what else channels do.
+	shared("CoroSharedPanic", CoroSharedPanic)
+	shared("CoroSharedGoexit", CoroSharedGoexit)
+	shared("CoroSharedStopElsewhere", CoroSharedStopElsewhere)
+	shared("CoroSharedConcurrentNext", CoroSharedConcurrentNext)
+	shared("CoroSharedStopInFlight", CoroSharedStopInFlight)
+	shared("CoroSharedMany", CoroSharedMany)
+	sharedAlone("CoroSharedFair", CoroSharedFair)
+	sharedAlone("CoroSharedSyscalls", CoroSharedSyscalls)
+
+	sharedDeadlock("CoroSharedDeadlockCaller", func() {
+		// The caller is locked, and waits for an iterator that is locked again.
+		Lock("caller")
+		next, _ := Pull(func(yield func(int) bool) {
+			Lock("iterator")
+			yield(5)
+			<-make(chan int)
+		})
+		next()
+		next()
+	})
+	sharedDeadlock("CoroSharedDeadlockIterator", func() {
+		// The iterator has a thread, and nobody asks it for more.
+		next, _ := Pull(sharedIterLockYield)
+		next()
+		<-make(chan int)
+	})
+	sharedDeadlock("CoroSharedDeadlockOneThread", func() {
+		// Both have the thread; the caller waits for something else.
+		Lock("caller")
+		next, _ := Pull(sharedIterLockYield)
+		next()
+		<-make(chan int)
+	})
+	sharedDeadlock("CoroSharedDeadlockDisplaced", func() {
+		// A borrower is blocked, its lender has got the thread back.
+		Lock("caller")
+		next, _ := Pull(func(yield func(int) bool) {
+			go yield(5)
+			<-make(chan int)
+		})
+		next()
+		<-make(chan int)
+	})
+
+	// Package initialization.
+	registerInit("CoroSharedInit", sharedInInit)
+	sharedAlone("CoroSharedInit", sharedAfterInit)
+	registerInit("CoroSharedInitLock", func() { runtime.LockOSThread(); sharedInInit() })
+	sharedAlone("CoroSharedInitLock", sharedAfterInit)
+	registerInit("CoroSharedInitElsewhere", sharedElsewhereInInit)
+	sharedAlone("CoroSharedInitElsewhere", func() {})
+}
+
+// Iterators. Each yields 5 three times.
+
+func sharedSimple(yield func(int) bool) {
+	for range 3 {
+		if !yield(5) {
+			return
+		}
+	}
+}
+
+// sharedNested returns an iterator that yields what an inner Pull of seq gives.
+func sharedNested(seq iter.Seq[int]) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		next, stop := Pull(seq)
+		defer stop()
+		for {
+			v, ok := next()
+			if !ok || !yield(v) {
+				return
+			}
+		}
+	}
+}
+
+func sharedIterLock(yield func(int) bool) {
+	for range 3 {
+		pin := Lock("iterator")
+		runtime.Gosched()
+		pin.Unlock()
+		if !yield(5) {
+			return
+		}
+	}
+}
+
+func sharedIterLockYield(yield func(int) bool) {
+	for range 3 {
+		pin := Lock("iterator")
+		runtime.Gosched()
+		pin.Check("before yield")
+		ok := yield(5)
+		pin.Check("after yield")
+		runtime.Gosched()
+		pin.Unlock()
+		if !ok {
+			return
+		}
+	}
+}
+
+// sharedIterHold locks once for all yields.
+func sharedIterHold(yield func(int) bool) {
+	pin := Lock("iterator")
+	defer pin.Unlock()
+	for range 3 {
+		ok := yield(5)
+		pin.Check("after yield")
+		Block()
+		pin.Check("after blocking")
+		if !ok {
+			return
+		}
+	}
+}
+
+func sharedIterYieldNewG(yield func(int) bool) {
+	for range 3 {
+		var ok bool
+		done := make(chan bool)
+		go func() {
+			ok = yield(5)
+			done <- true
+		}()
+		<-done
+		if !ok {
+			return
+		}
+	}
+}
+
+// sharedIterYieldLockedG yields from a new goroutine that is locked, and is
+// locked itself meanwhile.
+func sharedIterYieldLockedG(yield func(int) bool) {
+	for range 3 {
+		pin := Lock("iterator")
+		var ok bool
+		done := make(chan bool)
+		go func() {
+			pin := Lock("the iterator's goroutine")
+			ok = yield(5)
+			pin.Unlock()
+			done <- true
+		}()
+		<-done
+		pin.Unlock()
+		if !ok {
+			return
+		}
+	}
+}
+
+var sharedIters = []struct {
+	name string
+	seq  iter.Seq[int]
+}{
+	{"simple", sharedSimple},
+	{"nested", sharedNested(sharedSimple)},
+	{"lock", sharedIterLock},
+	{"lock, yield", sharedIterLockYield},
+	{"hold", sharedIterHold},
+	{"new goroutine", sharedIterYieldNewG},
+	{"new locked goroutine", sharedIterYieldLockedG},
+	{"nested hold", sharedNested(sharedIterHold)},
+	{"nested lock, yield", sharedNested(sharedNested(sharedIterLockYield))},
+	{"nested new goroutine", sharedNested(sharedIterYieldNewG)},
+}
+
+// Callers.
+
+// sharedNext calls next and checks the value it returns.
+func sharedNext(next func() (int, bool)) {
+	if v, ok := next(); v != 5 || !ok {
+		Fatal("next returned", v, ok)
+	}
+}
+
+// sharedDone checks that the sequence is over.
+func sharedDone(next func() (int, bool)) {
+	if v, ok := next(); v != 0 || ok {
+		Fatal("next returned", v, ok, "at the end")
+	}
+}
+
+// sharedDrain uses next to the end, n values, and calls check between.
+func sharedDrain(next func() (int, bool), n int, check func()) {
+	for range n {
+		sharedNext(next)
+		check()
+		runtime.Gosched()
+		check()
+	}
+	sharedDone(next)
+	check()
+}
+
+func sharedPlain(seq iter.Seq[int]) {
+	next, _ := Pull(seq)
+	sharedDrain(next, 3, func() { MustBeUnlocked("caller") })
+}
+
+func sharedLocked(seq iter.Seq[int]) {
+	pin := Lock("caller")
+	next, _ := Pull(seq)
+	sharedDrain(next, 3, func() { pin.Check("after next") })
+	pin.Unlock()
+	MustBeUnlocked("caller, at its end,")
+}
+
+func sharedLockAfterPull(seq iter.Seq[int]) {
+	next, _ := Pull(seq)
+	var pins []*Pin
+	for range 3 {
+		pins = append(pins, Lock("caller"))
+		sharedNext(next)
+		pins[0].Check("after next")
+		runtime.Gosched()
+	}
+	pins = append(pins, Lock("caller"))
+	sharedDone(next)
+	for _, pin := range pins {
+		pin.Unlock()
+	}
+	MustBeUnlocked("caller, at its end,")
+}
+
+func sharedStopLocked(seq iter.Seq[int]) {
+	pin := Lock("caller")
+	next, stop := Pull(seq)
+	sharedNext(next)
+	pin.Check("after next")
+	stop()
+	pin.Check("after stop")
+	sharedDone(next)
+	pin.Unlock()
+	MustBeUnlocked("caller, at its end,")
+}
+
+// onNew runs f on a new goroutine and waits for it.
+func onNew(f func()) {
+	done := make(chan bool)
+	go func() {
+		defer func() { done <- true }()
+		f()
+	}()
+	<-done
+}
+
+// onNewLocked runs f on a new goroutine with a lock of its own.
+func onNewLocked(who string, f func(pin *Pin)) {
+	onNew(func() {
+		pin := Lock(who)
+		f(pin)
+		pin.Unlock()
+		MustBeUnlocked(who)
+	})
+}
+
+// CoroSharedAllPairs makes each iterator in each lock state, and drives it
+// from each other, to the end and not.
+func CoroSharedAllPairs() {
+	states := []struct {
+		name string
+		in   func(f func(check func(string)))
+	}{
+		{"plain", func(f func(func(string))) { f(MustBeUnlocked) }},
+		{"locked", func(f func(func(string))) {
+			pin := Lock("caller")
+			f(pin.Check)
+			pin.Unlock()
+		}},
+		{"locked twice", func(f func(func(string))) {
+			runtime.LockOSThread()
+			pin := Lock("caller")
+			f(pin.Check)
+			pin.Unlock()
+			runtime.UnlockOSThread()
+		}},
+		{"new goroutine", func(f func(func(string))) { onNew(func() { f(MustBeUnlocked) }) }},
+		{"new locked goroutine", func(f func(func(string))) {
+			onNewLocked("new goroutine", func(pin *Pin) { f(pin.Check) })
+		}},
+	}
+	for _, it := range sharedIters {
+		for _, made := range states {
+			for _, first := range states {
+				for _, then := range states {
+					var next func() (int, bool)
+					var stop func()
+					made.in(func(check func(string)) {
+						next, stop = Pull(it.seq)
+						check("after Pull")
+					})
+					first.in(func(check func(string)) {
+						sharedNext(next)
+						check("after next")
+						runtime.Gosched()
+						check("after Gosched")
+					})
+					then.in(func(check func(string)) {
+						sharedNext(next)
+						check("after the second next")
+						stop()
+						check("after stop")
+						sharedDone(next)
+					})
+					MustBeUnlocked("main")
+				}
+			}
+		}
+	}
+}
+
+// CoroSharedReserved: a thread that a parked iterator has locked is nobody
+// else's.
+func CoroSharedReserved() {
+	for range 20 {
+		next, stop := Pull(sharedIterHold)
+		for range 3 {
+			sharedNext(next)
+			for range 50 {
+				MustBeFree("caller")
+				runtime.Gosched()
+			}
+			Block()
+			MustBeFree("caller, after blocking,")
+			MustBeUnlocked("caller")
+		}
+		stop()
+	}
+}
+
+// CoroSharedDonated: a coroutine made under a lock and driven by its maker is
+// on the maker's thread, all the time. Channels cannot do this.
+func CoroSharedDonated() {
+	pin := Lock("caller")
+	seq := iter.Seq[int](func(yield func(int) bool) {
+		for {
+			pin.Check("as lent to the iterator")
+			runtime.Gosched()
+			pin.Check("as lent, after Gosched")
+			Block()
+			pin.Check("as lent, after blocking")
+			if !yield(5) {
+				return
+			}
+		}
+	})
+	for range 4 {
+		next, stop := Pull(seq)
+		for range 50 {
+			sharedNext(next)
+			pin.Check("after next")
+			Block()
+			pin.Check("after blocking")
+		}
+		stop()
+		pin.Check("after stop")
+		seq = sharedNested(seq)
+	}
+	pin.Unlock()
+}
+
+// CoroSharedLoanElsewhere drives a coroutine from elsewhere while its maker's
+// thread is held up.
+func CoroSharedLoanElsewhere() {
+	for i := range 20 {
+		made := make(chan func() (int, bool))
+		gate := NewGate()
+		done := make(chan bool)
+		var maker int
+		go func() {
+			pin := Lock("maker")
+			maker = pin.Thread()
+			next, _ := Pull(func(yield func(int) bool) {
+				for j := range 3 {
+					if (i%2 == 0 || j > 0) && ThreadID() == maker && maker != 0 {
+						Fatal("a loan claims the lender's thread")
+					}
+					if i%2 == 0 || j > 0 {
+						MustBeUnlocked("iterator")
+					}
+					if !yield(5) {
+						return
+					}
+				}
+			})
+			n := 0
+			if i%2 == 1 {
+				sharedNext(next)
+				n++
+			}
+			made <- next
+			gate.Wait()
+			pin.Unlock()
+			done <- true
+		}()
+		next := <-made
+		sharedDrain(next, 3-i%2, func() { MustBeUnlocked("driver") })
+		gate.Open()
+		<-done
+	}
+}
+
+// CoroSharedLoanLockedElsewhere is the same with a driver that is locked, too,
+// and an iterator that locks.
+func CoroSharedLoanLockedElsewhere() {
+	for _, it := range sharedIters {
+		made := make(chan func() (int, bool))
+		gate := NewGate()
+		done := make(chan bool)
+		go func() {
+			pin := Lock("maker")
+			next, _ := Pull(it.seq)
+			made <- next
+			gate.Wait()
+			pin.Unlock()
+			done <- true
+		}()
+		next := <-made
+		onNewLocked("driver", func(pin *Pin) {
+			sharedDrain(next, 3, func() { pin.Check("after next") })
+		})
+		gate.Open()
+		<-done
+	}
+}
+
+// CoroSharedMakerGone drives coroutines whose maker has exited, and taken its
+// thread along.
+func CoroSharedMakerGone() {
+	for _, it := range sharedIters {
+		for _, used := range []int{0, 1} {
+			made := make(chan func() (int, bool))
+			tid := 0
+			go func() {
+				pin := Lock("maker")
+				tid = pin.Thread()
+				next, _ := Pull(it.seq)
+				for range used {
+					sharedNext(next)
+				}
+				pin.Check("after next")
+				pin.Forget()
+				made <- next
+			}()
+			next := <-made
+			if used == 0 && tid != sharedMainThread {
+				MustEnd("its locked goroutine", tid)
+			}
+			sharedDrain(next, 3-used, func() { MustBeUnlocked("driver") })
+		}
+	}
+}
+
+// sharedMainThread is never ended.
+var sharedMainThread = ThreadID()
+
+// CoroSharedLeak forgets coroutines that were made under locks: their threads
+// are used again.
+func CoroSharedLeak() {
+	before := 0
+	for i := range 300 {
+		if i == 50 {
+			before = Threads()
+		}
+		onNewLocked("maker", func(pin *Pin) {
+			Pull(sharedSimple)
+			next, _ := Pull(sharedNested(sharedIterLock))
+			sharedNext(next)
+			pin.Check("after next")
+		})
+	}
+	if n := Threads() - before; n > 20 {
+		Fatal(n, "threads more")
+	}
+}
+
+// CoroSharedUnlockRelock locks, unlocks and locks again, at every place. What
+// counts is the thread between a lock and its unlock.
+func CoroSharedUnlockRelock() {
+	seq := func(yield func(int) bool) {
+		for i := 0; ; i++ {
+			pin := Lock("iterator")
+			ok := yield(5)
+			pin.Unlock()
+			if i%2 == 0 {
+				Block()
+			}
+			pin = Lock("iterator again")
+			if i%3 == 0 {
+				Block()
+			}
+			ok = ok && yield(5)
+			pin.Check("after the second yield")
+			pin.Unlock()
+			if !ok || !yield(5) {
+				return
+			}
+		}
+	}
+	for i := range 40 {
+		next, stop := Pull(seq)
+		for j := range 9 {
+			switch (i + j) % 3 {
+			case 0:
+				sharedNext(next)
+			case 1:
+				pin := Lock("caller")
+				sharedNext(next)
+				pin.Unlock()
+				pin = Lock("caller again")
+				sharedNext(next)
+				pin.Unlock()
+			case 2:
+				onNewLocked("other caller", func(pin *Pin) {
+					sharedNext(next)
+					pin.Check("after next")
+				})
+			}
+			MustBeUnlocked("caller")
+		}
+		stop()
+	}
+}
+
+// CoroSharedLockOnReserved: who has unlocked a thread that others still have
+// a claim on, and locks again, gets another one: it must be able to hold that
+// up without holding up the others.
+func CoroSharedLockOnReserved() {
+	for range 20 {
+		pin := Lock("caller")
+		next, stop := Pull(sharedIterHold)
+		sharedNext(next)
+		pin.Check("after next")
+		pin.Unlock()
+		pin = Lock("caller again")
+		gate := NewGate()
+		done := make(chan bool)
+		go func() {
+			sharedNext(next)
+			gate.Open()
+			sharedNext(next)
+			done <- true
+		}()
+		gate.Wait()
+		pin.Check("after the gate")
+		<-done
+		stop()
+		pin.Unlock()
+	}
+}
+
+// CoroSharedUnlockThenSwitch: who has unlocked such a thread and goes on to
+// another coroutine at once does not pass it on for good.
+func CoroSharedUnlockThenSwitch() {
+	for i := range 20 {
+		other, stopOther := Pull(func(yield func(int) bool) {
+			yield(5)
+			pin := Lock("the other iterator")
+			yield(5)
+			gate := NewGate()
+			go func() {
+				Block()
+				gate.Open()
+			}()
+			gate.Wait()
+			pin.Unlock()
+		})
+		if i%2 == 0 {
+			sharedNext(other)
+		}
+		pin := Lock("caller")
+		next, stop := Pull(sharedIterHold)
+		sharedNext(next)
+		pin.Unlock()
+		sharedNext(other)
+		if i%2 == 1 {
+			sharedNext(other)
+		}
+		// Now the other iterator has a lock, and nobody else has it.
+		sharedNext(next)
+		MustBeUnlocked("caller")
+		Block()
+		stopOther()
+		sharedNext(next)
+		stop()
+	}
+}
+
+// CoroSharedLocksAfterwards counts the locks that each side has left.
+func CoroSharedLocksAfterwards() {
+	count := func(who string, want int) {
+		for n := range want {
+			if !Locked() {
+				Fatal(who, "had", n, "locks and not", want)
+			}
+			runtime.UnlockOSThread()
+		}
+		if Locked() {
+			Fatal(who, "had more than", want, "locks")
+		}
+	}
+	for caller := range 4 {
+		for iterator := range 4 {
+			for range caller {
+				runtime.LockOSThread()
+			}
+			// Made without a lock, so that none is lent.
+			var next func() (int, bool)
+			onNew(func() {
+				next, _ = Pull(func(yield func(int) bool) {
+					for range iterator {
+						runtime.LockOSThread()
+					}
+					yield(5)
+					Block()
+					yield(5)
+					count("iterator", iterator)
+					yield(5)
+				})
+			})
+			sharedNext(next)
+			Block()
+			sharedNext(next)
+			count("caller", caller)
+			sharedNext(next)
+			sharedDone(next)
+			MustBeUnlocked("caller")
+		}
+	}
+}
+
+// CoroSharedLoanUnlock: an iterator that unlocks what it has not locked takes
+// nothing from the lender.
+func CoroSharedLoanUnlock() {
+	for extra := range 3 {
+		pin := Lock("caller")
+		runtime.LockOSThread()
+		next, stop := Pull(func(yield func(int) bool) {
+			for {
+				for range extra {
+					runtime.UnlockOSThread()
+				}
+				if !yield(5) {
+					return
+				}
+			}
+		})
+		for range 5 {
+			sharedNext(next)
+			pin.Check("after next")
+			Block()
+			pin.Check("after blocking")
+		}
+		stop()
+		pin.Check("after stop")
+		runtime.UnlockOSThread()
+		pin.Unlock()
+		MustBeUnlocked("caller")
+	}
+}
+
+// CoroSharedLoanUnlockLock: an iterator that unlocks what it was lent and
+// locks again still has a loan, by the counts. It is on one thread until it is
+// resumed from elsewhere, and the lender loses nothing.
+func CoroSharedLoanUnlockLock() {
+	pin := Lock("caller")
+	next, stop := Pull(func(yield func(int) bool) {
+		for {
+			runtime.UnlockOSThread()
+			runtime.Gosched()
+			own := Lock("iterator")
+			Block()
+			own.Unlock()
+			runtime.LockOSThread()
+			if !yield(5) {
+				return
+			}
+		}
+	})
+	for range 5 {
+		sharedNext(next)
+		pin.Check("after next")
+		Block()
+		pin.Check("after blocking")
+	}
+	onNewLocked("another caller", func(pin *Pin) {
+		sharedNext(next)
+		pin.Check("after next")
+	})
+	pin.Check("after the other's next")
+	sharedNext(next)
+	pin.Check("after next")
+	stop()
+	pin.Unlock()
+	MustBeUnlocked("caller")
+}
+
+// CoroSharedSpinningBorrower: a borrower that never blocks is displaced.
+func CoroSharedSpinningBorrower() {
+	for _, procs := range []int{1, 2, 4} {
+		runtime.GOMAXPROCS(procs)
+		pin := Lock("caller")
+		var back atomic.Bool
+		next, stop := Pull(func(yield func(int) bool) {
+			for {
+				back.Store(false)
+				var ok bool
+				done := make(chan bool, 1)
+				go func() {
+					ok = yield(5)
+					done <- true
+				}()
+				for !back.Load() {
+				}
+				<-done
+				if !ok {
+					return
+				}
+			}
+		})
+		for range 5 {
+			sharedNext(next)
+			pin.Check("after next")
+			back.Store(true)
+		}
+		stop()
+		pin.Unlock()
+	}
+}
+
+// CoroSharedTimeShare: two that have locked one thread both go on, though
+// neither blocks.
+func CoroSharedTimeShare() {
+	for _, procs := range []int{1, 2, 4} {
+		runtime.GOMAXPROCS(procs)
+		pin := Lock("caller")
+		var turn atomic.Int32
+		next, _ := Pull(func(yield func(int) bool) {
+			own := Lock("iterator")
+			done := make(chan bool, 1)
+			go func() {
+				yield(5)
+				done <- true
+			}()
+			for i := int32(0); i < 20; i += 2 {
+				for turn.Load() != i {
+				}
+				own.Check("while sharing")
+				turn.Store(i + 1)
+			}
+			<-done
+			own.Unlock()
+		})
+		sharedNext(next)
+		for i := int32(1); i < 20; i += 2 {
+			for turn.Load() != i {
+			}
+			pin.Check("while sharing")
+			turn.Store(i + 1)
+		}
+		sharedDone(next)
+		pin.Unlock()
+	}
+}
+
+// CoroSharedBorrowerInSyscall: a lender gets its thread back from a borrower
+// in a system call when that returns.
+func CoroSharedBorrowerInSyscall() {
+	for range 10 {
+		pin := Lock("caller")
+		next, stop := Pull(func(yield func(int) bool) {
+			gate := NewGate()
+			done := make(chan bool)
+			go func() {
+				go func() {
+					Block()
+					gate.Open()
+				}()
+				yield(5)
+				done <- true
+			}()
+			gate.Wait()
+			<-done
+		})
+		sharedNext(next)
+		pin.Check("after next")
+		stop()
+		pin.Unlock()
+	}
+}
+
+// CoroSharedChain nests iterators in a chain of loans. At every level in
+// turn, a foreign goroutine yields; so the chain is cut there.
+func CoroSharedChain(depth int) {
+	for cut := range depth {
+		for _, lockAt := range []int{-1, 0, depth - 1} {
+			pin := Lock("caller")
+			seq := iter.Seq[int](sharedSimple)
+			for level := range depth {
+				inner := seq
+				seq = func(yield func(int) bool) {
+					var own *Pin
+					if level == lockAt {
+						own = Lock(fmt.Sprint("level ", level))
+						defer func() { own.Unlock() }()
+					}
+					next, stop := Pull(inner)
+					defer stop()
+					for {
+						v, ok := next()
+						if own != nil {
+							own.Check("after next")
+						}
+						if !ok {
+							return
+						}
+						if level != cut {
+							if !yield(v) {
+								return
+							}
+							continue
+						}
+						more := make(chan bool)
+						go func() { more <- yield(v) }()
+						if !<-more {
+							return
+						}
+					}
+				}
+			}
+			next, stop := Pull(seq)
+			for range 2 {
+				sharedNext(next)
+				pin.Check("after next")
+				Block()
+				pin.Check("after blocking")
+			}
+			onNew(func() { sharedNext(next) })
+			pin.Check("after another's next")
+			stop()
+			pin.Check("after stop")
+			pin.Unlock()
+			MustBeUnlocked("caller")
+		}
+	}
+}
+
+// CoroSharedPairsStay: an iterator of a locked caller that locks and unlocks
+// in pairs, and yields in between, stays on the caller's thread.
+func CoroSharedPairsStay() {
+	sharedPairsStay(Lock("caller"))
+}
+
+// CoroSharedMainThread is the same on the main thread.
+func CoroSharedMainThread() {
+	pin := Hold("main")
+	if pin.Thread() != sharedMainThread {
+		Fatal("main is not on the main thread")
+	}
+	sharedPairsStay(pin)
+	runtime.UnlockOSThread()
+}
+
+func sharedPairsStay(pin *Pin) {
+	stays := func(where string) {
+		if !Chan {
+			pin.Check(where)
+		}
+	}
+	next, stop := Pull(func(yield func(int) bool) {
+		for i := 0; ; i++ {
+			stays("iterator")
+			for range i % 3 {
+				runtime.LockOSThread()
+			}
+			own := Lock("iterator")
+			stays("iterator, locked")
+			if i%4 == 0 {
+				Block()
+			}
+			ok := yield(5)
+			stays("iterator, after yield")
+			own.Unlock()
+			for range i % 3 {
+				runtime.UnlockOSThread()
+			}
+			stays("iterator, unlocked")
+			if i%4 == 1 {
+				Block()
+			}
+			if !ok || !yield(5) {
+				return
+			}
+		}
+	})
+	for range 50 {
+		sharedNext(next)
+		pin.Check("after next")
+		own := Lock("caller again")
+		sharedNext(next)
+		own.Unlock()
+	}
+	stop()
+	pin.Unlock()
+}
+
+// CoroSharedExitEndsThread: an iterator that ends with its own lock takes its
+// thread along, and not its caller.
+func CoroSharedExitEndsThread() {
+	for _, end := range []string{"return", "panic", "Goexit"} {
+		for _, caller := range []string{"plain", "locked"} {
+			for tries := 0; ; tries++ {
+				if tries == 100 {
+					Fatal("always on the main thread")
+				}
+				tid := 0
+				onNew(func() {
+					if caller == "locked" {
+						pin := Lock("caller")
+						defer func() {
+							pin.Check("after the iterator's end")
+							pin.Unlock()
+						}()
+					}
+					defer func() {
+						if v := recover(); v != nil && v != end {
+							Fatal("another panic")
+						}
+					}()
+					// Made elsewhere, so that no lock is lent.
+					var next func() (int, bool)
+					onNew(func() {
+						next, _ = Pull(func(yield func(int) bool) {
+							own := Lock("iterator")
+							tid = own.Thread()
+							yield(5)
+							own.Check("after yield")
+							own.Forget()
+							switch end {
+							case "panic":
+								panic(end)
+							case "Goexit":
+								runtime.Goexit()
+							}
+						})
+					})
+					sharedNext(next)
+					sharedDone(next)
+					if caller == "plain" {
+						MustBeFree("caller")
+					}
+				})
+				if tid == sharedMainThread {
+					continue
+				}
+				MustEnd("an iterator that exited with its lock,", tid)
+				break
+			}
+		}
+	}
+}
+
+// CoroSharedExitAfterLastClaim: when others have locked that thread, too, it
+// ends after the last of them.
+func CoroSharedExitAfterLastClaim() {
+	for _, iterators := range []int{1, 3} {
+		for tries := 0; ; tries++ {
+			if tries == 100 {
+				Fatal("always on the main thread")
+			}
+			var tids []int
+			onNew(func() {
+				pin := Lock("caller")
+				for range iterators {
+					next, _ := Pull(func(yield func(int) bool) {
+						own := Lock("iterator")
+						tids = append(tids, own.Thread())
+						yield(5)
+						own.Check("after yield")
+						own.Forget()
+					})
+					sharedNext(next)
+					pin.Check("after next")
+					sharedDone(next)
+					pin.Check("after the iterator's end")
+					Block()
+					pin.Check("after blocking")
+				}
+				pin.Unlock()
+				MustBeUnlocked("caller")
+				for range 100 {
+					runtime.Gosched()
+				}
+			})
+			main := false
+			for _, tid := range tids {
+				main = main || tid == sharedMainThread
+			}
+			if main {
+				continue
+			}
+			for _, tid := range tids {
+				MustEnd("all who had locked it", tid)
+			}
+			break
+		}
+	}
+}
+
+// CoroSharedExitInSyscall: such a thread also ends when the last to unlock it
+// goes straight into a system call, and there is no P when that returns.
+func CoroSharedExitInSyscall() {
+	runtime.GOMAXPROCS(1)
+	for tries := range 20 {
+		var tid int
+		onNew(func() {
+			pin := Lock("caller")
+			next, _ := Pull(func(yield func(int) bool) {
+				own := Lock("iterator")
+				tid = own.Thread()
+				yield(5)
+				own.Forget()
+			})
+			sharedNext(next)
+			sharedDone(next)
+			gate := NewGate()
+			var stop atomic.Bool
+			go func() {
+				time.Sleep(time.Millisecond)
+				gate.Open()
+				for deadline := time.Now().Add(20 * time.Millisecond); !stop.Load() && time.Now().Before(deadline); {
+				}
+			}()
+			pin.Unlock()
+			gate.Wait()
+			stop.Store(true)
+			MustBeUnlocked("caller")
+		})
+		if tid != sharedMainThread {
+			MustEnd("all who had locked it", tid)
+			if tries > 5 {
+				return
+			}
+		}
+	}
+}
+
+// CoroSharedLentExitKeepsThread ends coroutines that have nothing but loans.
+func CoroSharedLentExitKeepsThread() {
+	created := pprof.Lookup("threadcreate")
+	before := 0
+	for i := range 200 {
+		if i == 20 {
+			before = created.Count()
+		}
+		pin := Lock("caller")
+		for _, seq := range []iter.Seq[int]{sharedSimple, sharedIterLock, sharedNested(sharedIterLock)} {
+			next, _ := Pull(seq)
+			sharedDrain(next, 3, func() { pin.Check("after next") })
+			next, stop := Pull(seq)
+			sharedNext(next)
+			onNew(stop)
+			next, _ = Pull(seq)
+			onNew(func() { sharedDrain(next, 3, func() {}) })
+		}
+		pin.Unlock()
+	}
+	if n := created.Count() - before; n > 50 {
+		Fatal("created", n, "threads")
+	}
+}
+
+// CoroSharedPanic: panics arrive, and the locks are as they were.
+func CoroSharedPanic() {
+	type failure struct{ n int }
+	catch := func(f func()) (v any) {
+		defer func() { v = recover() }()
+		f()
+		return nil
+	}
+	for _, locked := range []bool{false, true} {
+		for _, elsewhere := range []bool{false, true} {
+			for n, seq := range []iter.Seq[int]{
+				func(yield func(int) bool) { panic(&failure{0}) },
+				func(yield func(int) bool) { yield(5); panic(&failure{1}) },
+				func(yield func(int) bool) { Lock("iterator").Forget(); panic(&failure{2}) },
+				func(yield func(int) bool) {
+					own := Lock("iterator")
+					defer own.Forget()
+					defer own.Check("in a deferred call")
+					yield(5)
+					panic(&failure{3})
+				},
+				sharedNested(func(yield func(int) bool) {
+					own := Lock("iterator")
+					defer own.Unlock()
+					yield(5)
+					panic(&failure{4})
+				}),
+				func(yield func(int) bool) {
+					own := Lock("iterator")
+					defer own.Unlock()
+					if v := catch(func() { yield(5); panic(&failure{5}) }); v.(*failure).n != 5 {
+						Fatal("another panic")
+					}
+					own.Check("after a recovered panic")
+					panic(v5(&failure{5}))
+				},
+			} {
+				check := MustBeUnlocked
+				var pin *Pin
+				if locked {
+					pin = Lock("caller")
+					check = pin.Check
+				}
+				var next func() (int, bool)
+				if elsewhere {
+					onNew(func() { next, _ = Pull(seq) })
+				} else {
+					next, _ = Pull(seq)
+				}
+				v := catch(func() {
+					for {
+						sharedNext(next)
+						check("after next")
+					}
+				})
+				if f, ok := v.(*failure); !ok || f.n != n {
+					Fatal("panic", n, "did not arrive")
+				}
+				check("after the panic")
+				sharedDone(next)
+				Block()
+				check("after blocking")
+				if locked {
+					pin.Unlock()
+				}
+				MustBeUnlocked("caller")
+			}
+		}
+	}
+}
+
+func v5(v any) any { return v }
+
+// CoroSharedGoexit: so do Goexits.
+func CoroSharedGoexit() {
+	for _, locked := range []bool{false, true} {
+		for _, elsewhere := range []bool{false, true} {
+			for _, seq := range []iter.Seq[int]{
+				func(yield func(int) bool) { runtime.Goexit() },
+				func(yield func(int) bool) { Lock("iterator").Forget(); runtime.Goexit() },
+				func(yield func(int) bool) {
+					own := Lock("iterator")
+					defer own.Forget()
+					yield(5)
+					own.Check("after yield")
+					runtime.Goexit()
+				},
+				sharedNested(func(yield func(int) bool) {
+					own := Lock("iterator")
+					defer own.Unlock()
+					yield(5)
+					runtime.Goexit()
+				}),
+			} {
+				exited := false
+				onNew(func() {
+					var pin *Pin
+					check := MustBeUnlocked
+					if locked {
+						pin = Lock("caller")
+						check = pin.Check
+						defer pin.Forget()
+					}
+					defer func() {
+						if recover() != nil {
+							Fatal("a panic and not a Goexit")
+						}
+						check("after Goexit")
+						Block()
+						check("after Goexit, after blocking")
+						exited = true
+					}()
+					var next func() (int, bool)
+					if elsewhere {
+						onNew(func() { next, _ = Pull(seq) })
+					} else {
+						next, _ = Pull(seq)
+					}
+					for {
+						sharedNext(next)
+						check("after next")
+					}
+				})
+				if !exited {
+					Fatal("no Goexit")
+				}
+			}
+		}
+	}
+}
+
+// CoroSharedStopElsewhere stops iterators from other goroutines than made and
+// used them.
+func CoroSharedStopElsewhere() {
+	for _, it := range sharedIters {
+		for _, made := range []bool{false, true} {
+			for _, stopped := range []bool{false, true} {
+				var next func() (int, bool)
+				var stop func()
+				use := func() {
+					next, stop = Pull(it.seq)
+					sharedNext(next)
+				}
+				end := func() { stop(); sharedDone(next) }
+				if made {
+					onNewLocked("maker", func(pin *Pin) { use(); pin.Check("after next") })
+				} else {
+					onNew(use)
+				}
+				if stopped {
+					onNewLocked("stopper", func(pin *Pin) { end(); pin.Check("after stop") })
+				} else {
+					onNew(end)
+				}
+			}
+		}
+	}
+}
+
+// CoroSharedConcurrentNext passes one iterator around, and calls next where
+// it must not be called.
+func CoroSharedConcurrentNext() {
+	// In turns.
+	var mu sync.Mutex
+	i := 0
+	next, stop := Pull(func(yield func(int) bool) {
+		own := Lock("iterator")
+		defer own.Unlock()
+		for ; yield(i); i++ {
+			own.Check("after yield")
+		}
+	})
+	var wg sync.WaitGroup
+	for g := range 8 {
+		wg.Go(func() {
+			for range 100 {
+				var pin *Pin
+				if g%2 == 0 {
+					pin = Lock("caller")
+				}
+				mu.Lock()
+				if v, ok := next(); v != i || !ok {
+					Fatal("next returned", v, ok, "and not", i)
+				}
+				mu.Unlock()
+				if pin != nil {
+					pin.Unlock()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	onNew(stop)
+
+	// At the same time: the second to come is told.
+	asked := make(chan bool)
+	answer := make(chan bool)
+	next, _ = Pull(func(yield func(int) bool) {
+		own := Lock("iterator")
+		defer own.Unlock()
+		asked <- true
+		<-answer
+		yield(5)
+	})
+	go onNewLocked("first", func(*Pin) { sharedNext(next); answer <- true })
+	<-asked
+	onNewLocked("second", func(*Pin) {
+		defer func() {
+			if v := recover(); v != "iter.Pull: next called again before yield" {
+				Fatal("no panic, or another one")
+			}
+		}()
+		next()
+	})
+	answer <- true
+	<-answer
+	sharedDone(next)
+
+	// And who yields twice.
+	next, _ = Pull(func(yield func(int) bool) {
+		own := Lock("iterator")
+		defer own.Unlock()
+		go yield(5)
+		for range 10 {
+			Block()
+		}
+		defer func() {
+			if v := recover(); v != "iter.Pull: yield called again before next" {
+				Fatal("no panic, or another one")
+			}
+			asked <- true
+		}()
+		yield(5)
+	})
+	sharedNext(next)
+	<-asked
+}
+
+// CoroSharedStopInFlight calls stop while a call of next waits: it takes that
+// one's place.
+func CoroSharedStopInFlight() {
+	for range 20 {
+		asked := make(chan bool)
+		answer := make(chan bool)
+		done := make(chan bool)
+		next, stop := Pull(func(yield func(int) bool) {
+			own := Lock("iterator")
+			defer own.Unlock()
+			asked <- true
+			<-answer
+			if yield(5) {
+				Fatal("yield returned true after stop")
+			}
+			own.Check("after yield")
+		})
+		go func() {
+			pin := Lock("caller")
+			if v, ok := next(); v != 0 || ok {
+				Fatal("next returned", v, ok)
+			}
+			pin.Unlock()
+			done <- true
+		}()
+		<-asked
+		go func() {
+			pin := Lock("stopper")
+			stop()
+			pin.Unlock()
+			done <- true
+		}()
+		<-done
+		answer <- true
+		<-done
+	}
+}
+
+// CoroSharedMany has many goroutines use many iterators on many threads.
+func CoroSharedMany() {
+	const goroutines, iterators, steps = 12, 16, 60
+	type handle struct {
+		next func() (int, bool)
+		want int
+	}
+	pool := make(chan *handle, iterators)
+	for n := range iterators {
+		made := func() {
+			next, _ := Pull(func(yield func(int) bool) {
+				var pins []*Pin
+				for i := 0; yield(i); i++ {
+					for _, p := range pins {
+						p.Check("after yield")
+					}
+					switch (i*7 + n) % 11 {
+					case 0, 1:
+						pins = append(pins, Lock("iterator"))
+					case 2, 3, 4:
+						if k := len(pins); k > 0 {
+							pins[k-1].Unlock()
+							pins = pins[:k-1]
+						}
+					case 5:
+						Block()
+					}
+				}
+			})
+			pool <- &handle{next: next}
+		}
+		if n%2 == 0 {
+			onNewLocked("maker", func(*Pin) { made() })
+		} else {
+			made()
+		}
+	}
+	var wg sync.WaitGroup
+	for g := range goroutines {
+		wg.Go(func() {
+			var pin *Pin
+			for i := range steps {
+				h := <-pool
+				if v, ok := h.next(); v != h.want || !ok {
+					Fatal("next returned", v, ok, "and not", h.want)
+				}
+				h.want++
+				if pin != nil {
+					pin.Check("after next")
+				} else {
+					MustBeUnlocked("caller")
+				}
+				if (i+g)%5 == 0 {
+					if pin == nil {
+						pin = Lock("caller")
+					} else {
+						pin.Unlock()
+						pin = nil
+					}
+				}
+				pool <- h
+			}
+			if pin != nil {
+				pin.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// CoroSharedFair: an iterator with a lock, its caller with and without one,
+// and goroutines that never block all get on, on one P and on two.
+func CoroSharedFair() {
+	for _, procs := range []int{1, 2} {
+		for _, locked := range []bool{false, true} {
+			runtime.GOMAXPROCS(procs)
+			var steps [3]atomic.Int64
+			var quit atomic.Bool
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				if locked {
+					pin := Lock("caller")
+					defer pin.Unlock()
+				}
+				next, stop := Pull(func(yield func(int) bool) {
+					own := Lock("iterator")
+					defer own.Unlock()
+					for yield(5) {
+					}
+				})
+				for !quit.Load() {
+					sharedNext(next)
+					steps[0].Add(1)
+				}
+				stop()
+			})
+			wg.Go(func() {
+				for !quit.Load() {
+					steps[1].Add(1)
+				}
+			})
+			wg.Go(func() {
+				pin := Lock("spinner")
+				for !quit.Load() {
+					steps[2].Add(1)
+				}
+				pin.Unlock()
+			})
+			for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+				if steps[0].Load() >= 10 && steps[1].Load() >= 10 && steps[2].Load() >= 10 {
+					break
+				}
+				if time.Now().After(deadline) {
+					Fatal("after 20 seconds:", int(steps[0].Load()), int(steps[1].Load()), int(steps[2].Load()), "steps")
+				}
+			}
+			quit.Store(true)
+			wg.Wait()
+		}
+	}
+}
+
+// CoroSharedSyscalls lets all sides block in system calls, on one P.
+func CoroSharedSyscalls() {
+	wait := func() {
+		gate := NewGate()
+		go gate.Open()
+		gate.Wait()
+	}
+	for _, procs := range []int{1, 2} {
+		runtime.GOMAXPROCS(procs)
+		for _, it := range sharedIters {
+			for _, locked := range []bool{false, true} {
+				check := MustBeUnlocked
+				var pin *Pin
+				if locked {
+					pin = Lock("caller")
+					check = pin.Check
+				}
+				next, stop := Pull(func(yield func(int) bool) {
+					wait()
+					it.seq(func(v int) bool {
+						wait()
+						ok := yield(v)
+						wait()
+						return ok
+					})
+					wait()
+				})
+				for range 3 {
+					sharedNext(next)
+					wait()
+					check("after next and a system call")
+				}
+				stop()
+				check("after stop")
+				if locked {
+					pin.Unlock()
+				}
+			}
+		}
+	}
+}
+
+// The main goroutine is locked internally while package initialization runs.
+
+var sharedInitNexts []func() (int, bool)
+
+func sharedInInit() {
+	pin := Hold("init")
+	for _, it := range sharedIters {
+		next, _ := Pull(it.seq)
+		sharedDrain(next, 3, func() { pin.Check("after next") })
+		next, stop := Pull(it.seq)
+		sharedNext(next)
+		Block()
+		pin.Check("after blocking")
+		stop()
+		pin.Check("after stop")
+
+		next, _ = Pull(it.seq)
+		sharedInitNexts = append(sharedInitNexts, next)
+		next, _ = Pull(it.seq)
+		sharedNext(next)
+		pin.Check("after next")
+		sharedInitNexts = append(sharedInitNexts, next)
+	}
+	pin.Forget()
+}
+
+// sharedAfterInit uses in main what was made in init.
+func sharedAfterInit() {
+	check := MustBeUnlocked
+	if Locked() {
+		check = Hold("main").Check
+	}
+	for i, next := range sharedInitNexts {
+		if i%3 == 2 {
+			onNew(func() { sharedNext(next) })
+		} else {
+			sharedNext(next)
+		}
+		check("after next")
+		Block()
+		sharedNext(next)
+		check("after the second next")
+	}
+}
+
+// sharedElsewhereInInit uses on other goroutines what init has made.
+func sharedElsewhereInInit() {
+	pin := Hold("init")
+	for _, it := range sharedIters {
+		next, stop := Pull(it.seq)
+		onNewLocked("driver", func(pin *Pin) { sharedNext(next); pin.Check("after next") })
+		pin.Check("after another's next")
+		sharedNext(next)
+		pin.Check("after next")
+		onNew(stop)
+	}
+	pin.Forget()
+}
