@@ -220,3 +220,22 @@ func Exists(tid int) bool {
 	_, state, _ := bytes.Cut(stat, []byte(") "))
 	return len(state) == 0 || state[0] != 'Z' && state[0] != 'X'
 }
+
+// NeedThreads makes the calling goroutine's thread, and others, start new
+// ones.
+func NeedThreads() {
+	runtime.GOMAXPROCS(4)
+	var gates []*Gate
+	var wg sync.WaitGroup
+	for range 20 {
+		gate := NewGate()
+		gates = append(gates, gate)
+		wg.Go(gate.Wait)
+		runtime.Gosched()
+		Block()
+	}
+	for _, gate := range gates {
+		gate.Open()
+	}
+	wg.Wait()
+}

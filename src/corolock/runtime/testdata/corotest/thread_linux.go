@@ -4,7 +4,37 @@
 
 package corotest
 
-import "syscall"
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"unsafe"
+)
 
 // ThreadID returns the id of the calling thread, or 0 if unknown.
 func ThreadID() int { return syscall.Gettid() }
+
+// SetThreadName names the calling thread, and reports whether it can. A new
+// thread has the name of the one that made it.
+func SetThreadName(name string) bool {
+	const PR_SET_NAME = 15
+	p, err := syscall.BytePtrFromString(name)
+	if err != nil {
+		Fatal(err)
+	}
+	_, _, errno := syscall.RawSyscall(syscall.SYS_PRCTL, PR_SET_NAME, uintptr(unsafe.Pointer(p)), 0)
+	return errno == 0 && ThreadsNamed(name) > 0
+}
+
+// ThreadsNamed counts the threads of that name.
+func ThreadsNamed(name string) int {
+	files, _ := filepath.Glob("/proc/self/task/*/comm")
+	n := 0
+	for _, file := range files {
+		if comm, err := os.ReadFile(file); err == nil && strings.TrimSpace(string(comm)) == name {
+			n++
+		}
+	}
+	return n
+}

@@ -18,7 +18,7 @@ import (
 	"iter"
 	"runtime"
 	"runtime/pprof"
-	. "runtime/testdata/corotest"
+	"runtime/testdata/corotest"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,7 +29,7 @@ import (
 func shared(name string, f func()) {
 	register(name, func() {
 		println("expect: OK")
-		stop := Churn(2)
+		stop := corotest.Churn(2)
 		f()
 		stop()
 		println("OK")
@@ -91,8 +91,7 @@ func init() {
 
 	// B5: one thread, different counts.
 	shared("CoroSharedPairsStay", CoroSharedPairsStay)
-	registerInit("CoroSharedMainThread", runtime.LockOSThread)
-	sharedAlone("CoroSharedMainThread", CoroSharedMainThread)
+	sharedInit("CoroSharedMainThread", runtime.LockOSThread, CoroSharedMainThread)
 
 	// B6: exits.
 	sharedAlone("CoroSharedExitEndsThread", CoroSharedExitEndsThread)
@@ -112,9 +111,9 @@ func init() {
 
 	sharedDeadlock("CoroSharedDeadlockCaller", func() {
 		// The caller is locked, and waits for an iterator that is locked again.
-		Lock("caller")
-		next, _ := Pull(func(yield func(int) bool) {
-			Lock("iterator")
+		corotest.Lock("caller")
+		next, _ := corotest.Pull(func(yield func(int) bool) {
+			corotest.Lock("iterator")
 			yield(5)
 			<-make(chan int)
 		})
@@ -123,21 +122,21 @@ func init() {
 	})
 	sharedDeadlock("CoroSharedDeadlockIterator", func() {
 		// The iterator has a thread, and nobody asks it for more.
-		next, _ := Pull(sharedIterLockYield)
+		next, _ := corotest.Pull(sharedIterLockYield)
 		next()
 		<-make(chan int)
 	})
 	sharedDeadlock("CoroSharedDeadlockOneThread", func() {
 		// Both have the thread; the caller waits for something else.
-		Lock("caller")
-		next, _ := Pull(sharedIterLockYield)
+		corotest.Lock("caller")
+		next, _ := corotest.Pull(sharedIterLockYield)
 		next()
 		<-make(chan int)
 	})
 	sharedDeadlock("CoroSharedDeadlockDisplaced", func() {
 		// A borrower is blocked, its lender has got the thread back.
-		Lock("caller")
-		next, _ := Pull(func(yield func(int) bool) {
+		corotest.Lock("caller")
+		next, _ := corotest.Pull(func(yield func(int) bool) {
 			go yield(5)
 			<-make(chan int)
 		})
@@ -146,12 +145,21 @@ func init() {
 	})
 
 	// Package initialization.
-	registerInit("CoroSharedInit", sharedInInit)
-	sharedAlone("CoroSharedInit", sharedAfterInit)
-	registerInit("CoroSharedInitLock", func() { runtime.LockOSThread(); sharedInInit() })
-	sharedAlone("CoroSharedInitLock", sharedAfterInit)
-	registerInit("CoroSharedInitElsewhere", sharedElsewhereInInit)
-	sharedAlone("CoroSharedInitElsewhere", func() {})
+	sharedInit("CoroSharedInit", sharedInInit, sharedAfterInit)
+	sharedInit("CoroSharedInitLock", func() { runtime.LockOSThread(); sharedInInit() }, sharedAfterInit)
+	sharedInit("CoroSharedInitElsewhere", sharedElsewhereInInit, func() {})
+}
+
+// sharedInit is sharedAlone with something to do in package initialization.
+func sharedInit(name string, init, f func()) {
+	registerInit(name, func() {
+		println("expect: OK")
+		init()
+	})
+	register(name, func() {
+		f()
+		println("OK")
+	})
 }
 
 // Iterators. Each yields 5 three times.
@@ -167,7 +175,7 @@ func sharedSimple(yield func(int) bool) {
 // sharedNested returns an iterator that yields what an inner Pull of seq gives.
 func sharedNested(seq iter.Seq[int]) iter.Seq[int] {
 	return func(yield func(int) bool) {
-		next, stop := Pull(seq)
+		next, stop := corotest.Pull(seq)
 		defer stop()
 		for {
 			v, ok := next()
@@ -180,7 +188,7 @@ func sharedNested(seq iter.Seq[int]) iter.Seq[int] {
 
 func sharedIterLock(yield func(int) bool) {
 	for range 3 {
-		pin := Lock("iterator")
+		pin := corotest.Lock("iterator")
 		runtime.Gosched()
 		pin.Unlock()
 		if !yield(5) {
@@ -191,7 +199,7 @@ func sharedIterLock(yield func(int) bool) {
 
 func sharedIterLockYield(yield func(int) bool) {
 	for range 3 {
-		pin := Lock("iterator")
+		pin := corotest.Lock("iterator")
 		runtime.Gosched()
 		pin.Check("before yield")
 		ok := yield(5)
@@ -206,12 +214,12 @@ func sharedIterLockYield(yield func(int) bool) {
 
 // sharedIterHold locks once for all yields.
 func sharedIterHold(yield func(int) bool) {
-	pin := Lock("iterator")
+	pin := corotest.Lock("iterator")
 	defer pin.Unlock()
 	for range 3 {
 		ok := yield(5)
 		pin.Check("after yield")
-		Block()
+		corotest.Block()
 		pin.Check("after blocking")
 		if !ok {
 			return
@@ -238,11 +246,11 @@ func sharedIterYieldNewG(yield func(int) bool) {
 // locked itself meanwhile.
 func sharedIterYieldLockedG(yield func(int) bool) {
 	for range 3 {
-		pin := Lock("iterator")
+		pin := corotest.Lock("iterator")
 		var ok bool
 		done := make(chan bool)
 		go func() {
-			pin := Lock("the iterator's goroutine")
+			pin := corotest.Lock("the iterator's goroutine")
 			ok = yield(5)
 			pin.Unlock()
 			done <- true
@@ -276,14 +284,14 @@ var sharedIters = []struct {
 // sharedNext calls next and checks the value it returns.
 func sharedNext(next func() (int, bool)) {
 	if v, ok := next(); v != 5 || !ok {
-		Fatal("next returned", v, ok)
+		corotest.Fatal("next returned", v, ok)
 	}
 }
 
 // sharedDone checks that the sequence is over.
 func sharedDone(next func() (int, bool)) {
 	if v, ok := next(); v != 0 || ok {
-		Fatal("next returned", v, ok, "at the end")
+		corotest.Fatal("next returned", v, ok, "at the end")
 	}
 }
 
@@ -300,45 +308,45 @@ func sharedDrain(next func() (int, bool), n int, check func()) {
 }
 
 func sharedPlain(seq iter.Seq[int]) {
-	next, _ := Pull(seq)
-	sharedDrain(next, 3, func() { MustBeUnlocked("caller") })
+	next, _ := corotest.Pull(seq)
+	sharedDrain(next, 3, func() { corotest.MustBeUnlocked("caller") })
 }
 
 func sharedLocked(seq iter.Seq[int]) {
-	pin := Lock("caller")
-	next, _ := Pull(seq)
+	pin := corotest.Lock("caller")
+	next, _ := corotest.Pull(seq)
 	sharedDrain(next, 3, func() { pin.Check("after next") })
 	pin.Unlock()
-	MustBeUnlocked("caller, at its end,")
+	corotest.MustBeUnlocked("caller, at its end,")
 }
 
 func sharedLockAfterPull(seq iter.Seq[int]) {
-	next, _ := Pull(seq)
-	var pins []*Pin
+	next, _ := corotest.Pull(seq)
+	var pins []*corotest.Pin
 	for range 3 {
-		pins = append(pins, Lock("caller"))
+		pins = append(pins, corotest.Lock("caller"))
 		sharedNext(next)
 		pins[0].Check("after next")
 		runtime.Gosched()
 	}
-	pins = append(pins, Lock("caller"))
+	pins = append(pins, corotest.Lock("caller"))
 	sharedDone(next)
 	for _, pin := range pins {
 		pin.Unlock()
 	}
-	MustBeUnlocked("caller, at its end,")
+	corotest.MustBeUnlocked("caller, at its end,")
 }
 
 func sharedStopLocked(seq iter.Seq[int]) {
-	pin := Lock("caller")
-	next, stop := Pull(seq)
+	pin := corotest.Lock("caller")
+	next, stop := corotest.Pull(seq)
 	sharedNext(next)
 	pin.Check("after next")
 	stop()
 	pin.Check("after stop")
 	sharedDone(next)
 	pin.Unlock()
-	MustBeUnlocked("caller, at its end,")
+	corotest.MustBeUnlocked("caller, at its end,")
 }
 
 // onNew runs f on a new goroutine and waits for it.
@@ -352,12 +360,12 @@ func onNew(f func()) {
 }
 
 // onNewLocked runs f on a new goroutine with a lock of its own.
-func onNewLocked(who string, f func(pin *Pin)) {
+func onNewLocked(who string, f func(pin *corotest.Pin)) {
 	onNew(func() {
-		pin := Lock(who)
+		pin := corotest.Lock(who)
 		f(pin)
 		pin.Unlock()
-		MustBeUnlocked(who)
+		corotest.MustBeUnlocked(who)
 	})
 }
 
@@ -368,22 +376,22 @@ func CoroSharedAllPairs() {
 		name string
 		in   func(f func(check func(string)))
 	}{
-		{"plain", func(f func(func(string))) { f(MustBeUnlocked) }},
+		{"plain", func(f func(func(string))) { f(corotest.MustBeUnlocked) }},
 		{"locked", func(f func(func(string))) {
-			pin := Lock("caller")
+			pin := corotest.Lock("caller")
 			f(pin.Check)
 			pin.Unlock()
 		}},
 		{"locked twice", func(f func(func(string))) {
 			runtime.LockOSThread()
-			pin := Lock("caller")
+			pin := corotest.Lock("caller")
 			f(pin.Check)
 			pin.Unlock()
 			runtime.UnlockOSThread()
 		}},
-		{"new goroutine", func(f func(func(string))) { onNew(func() { f(MustBeUnlocked) }) }},
+		{"new goroutine", func(f func(func(string))) { onNew(func() { f(corotest.MustBeUnlocked) }) }},
 		{"new locked goroutine", func(f func(func(string))) {
-			onNewLocked("new goroutine", func(pin *Pin) { f(pin.Check) })
+			onNewLocked("new goroutine", func(pin *corotest.Pin) { f(pin.Check) })
 		}},
 	}
 	for _, it := range sharedIters {
@@ -393,7 +401,7 @@ func CoroSharedAllPairs() {
 					var next func() (int, bool)
 					var stop func()
 					made.in(func(check func(string)) {
-						next, stop = Pull(it.seq)
+						next, stop = corotest.Pull(it.seq)
 						check("after Pull")
 					})
 					first.in(func(check func(string)) {
@@ -409,7 +417,7 @@ func CoroSharedAllPairs() {
 						check("after stop")
 						sharedDone(next)
 					})
-					MustBeUnlocked("main")
+					corotest.MustBeUnlocked("main")
 				}
 			}
 		}
@@ -420,16 +428,16 @@ func CoroSharedAllPairs() {
 // else's.
 func CoroSharedReserved() {
 	for range 20 {
-		next, stop := Pull(sharedIterHold)
+		next, stop := corotest.Pull(sharedIterHold)
 		for range 3 {
 			sharedNext(next)
 			for range 50 {
-				MustBeFree("caller")
+				corotest.MustBeFree("caller")
 				runtime.Gosched()
 			}
-			Block()
-			MustBeFree("caller, after blocking,")
-			MustBeUnlocked("caller")
+			corotest.Block()
+			corotest.MustBeFree("caller, after blocking,")
+			corotest.MustBeUnlocked("caller")
 		}
 		stop()
 	}
@@ -438,13 +446,13 @@ func CoroSharedReserved() {
 // CoroSharedDonated: a coroutine made under a lock and driven by its maker is
 // on the maker's thread, all the time. Channels cannot do this.
 func CoroSharedDonated() {
-	pin := Lock("caller")
+	pin := corotest.Lock("caller")
 	seq := iter.Seq[int](func(yield func(int) bool) {
 		for {
 			pin.Check("as lent to the iterator")
 			runtime.Gosched()
 			pin.Check("as lent, after Gosched")
-			Block()
+			corotest.Block()
 			pin.Check("as lent, after blocking")
 			if !yield(5) {
 				return
@@ -452,11 +460,11 @@ func CoroSharedDonated() {
 		}
 	})
 	for range 4 {
-		next, stop := Pull(seq)
+		next, stop := corotest.Pull(seq)
 		for range 50 {
 			sharedNext(next)
 			pin.Check("after next")
-			Block()
+			corotest.Block()
 			pin.Check("after blocking")
 		}
 		stop()
@@ -471,19 +479,19 @@ func CoroSharedDonated() {
 func CoroSharedLoanElsewhere() {
 	for i := range 20 {
 		made := make(chan func() (int, bool))
-		gate := NewGate()
+		gate := corotest.NewGate()
 		done := make(chan bool)
 		var maker int
 		go func() {
-			pin := Lock("maker")
+			pin := corotest.Lock("maker")
 			maker = pin.Thread()
-			next, _ := Pull(func(yield func(int) bool) {
+			next, _ := corotest.Pull(func(yield func(int) bool) {
 				for j := range 3 {
-					if (i%2 == 0 || j > 0) && ThreadID() == maker && maker != 0 {
-						Fatal("a loan claims the lender's thread")
+					if (i%2 == 0 || j > 0) && corotest.ThreadID() == maker && maker != 0 {
+						corotest.Fatal("a loan claims the lender's thread")
 					}
 					if i%2 == 0 || j > 0 {
-						MustBeUnlocked("iterator")
+						corotest.MustBeUnlocked("iterator")
 					}
 					if !yield(5) {
 						return
@@ -501,7 +509,7 @@ func CoroSharedLoanElsewhere() {
 			done <- true
 		}()
 		next := <-made
-		sharedDrain(next, 3-i%2, func() { MustBeUnlocked("driver") })
+		sharedDrain(next, 3-i%2, func() { corotest.MustBeUnlocked("driver") })
 		gate.Open()
 		<-done
 	}
@@ -512,18 +520,18 @@ func CoroSharedLoanElsewhere() {
 func CoroSharedLoanLockedElsewhere() {
 	for _, it := range sharedIters {
 		made := make(chan func() (int, bool))
-		gate := NewGate()
+		gate := corotest.NewGate()
 		done := make(chan bool)
 		go func() {
-			pin := Lock("maker")
-			next, _ := Pull(it.seq)
+			pin := corotest.Lock("maker")
+			next, _ := corotest.Pull(it.seq)
 			made <- next
 			gate.Wait()
 			pin.Unlock()
 			done <- true
 		}()
 		next := <-made
-		onNewLocked("driver", func(pin *Pin) {
+		onNewLocked("driver", func(pin *corotest.Pin) {
 			sharedDrain(next, 3, func() { pin.Check("after next") })
 		})
 		gate.Open()
@@ -539,9 +547,9 @@ func CoroSharedMakerGone() {
 			made := make(chan func() (int, bool))
 			tid := 0
 			go func() {
-				pin := Lock("maker")
+				pin := corotest.Lock("maker")
 				tid = pin.Thread()
-				next, _ := Pull(it.seq)
+				next, _ := corotest.Pull(it.seq)
 				for range used {
 					sharedNext(next)
 				}
@@ -551,15 +559,15 @@ func CoroSharedMakerGone() {
 			}()
 			next := <-made
 			if used == 0 && tid != sharedMainThread {
-				MustEnd("its locked goroutine", tid)
+				corotest.MustEnd("its locked goroutine", tid)
 			}
-			sharedDrain(next, 3-used, func() { MustBeUnlocked("driver") })
+			sharedDrain(next, 3-used, func() { corotest.MustBeUnlocked("driver") })
 		}
 	}
 }
 
 // sharedMainThread is never ended.
-var sharedMainThread = ThreadID()
+var sharedMainThread = corotest.ThreadID()
 
 // CoroSharedLeak forgets coroutines that were made under locks: their threads
 // are used again.
@@ -567,17 +575,17 @@ func CoroSharedLeak() {
 	before := 0
 	for i := range 300 {
 		if i == 50 {
-			before = Threads()
+			before = corotest.Threads()
 		}
-		onNewLocked("maker", func(pin *Pin) {
-			Pull(sharedSimple)
-			next, _ := Pull(sharedNested(sharedIterLock))
+		onNewLocked("maker", func(pin *corotest.Pin) {
+			corotest.Pull(sharedSimple)
+			next, _ := corotest.Pull(sharedNested(sharedIterLock))
 			sharedNext(next)
 			pin.Check("after next")
 		})
 	}
-	if n := Threads() - before; n > 20 {
-		Fatal(n, "threads more")
+	if n := corotest.Threads() - before; n > 20 {
+		corotest.Fatal(n, "threads more")
 	}
 }
 
@@ -586,15 +594,15 @@ func CoroSharedLeak() {
 func CoroSharedUnlockRelock() {
 	seq := func(yield func(int) bool) {
 		for i := 0; ; i++ {
-			pin := Lock("iterator")
+			pin := corotest.Lock("iterator")
 			ok := yield(5)
 			pin.Unlock()
 			if i%2 == 0 {
-				Block()
+				corotest.Block()
 			}
-			pin = Lock("iterator again")
+			pin = corotest.Lock("iterator again")
 			if i%3 == 0 {
-				Block()
+				corotest.Block()
 			}
 			ok = ok && yield(5)
 			pin.Check("after the second yield")
@@ -605,25 +613,25 @@ func CoroSharedUnlockRelock() {
 		}
 	}
 	for i := range 40 {
-		next, stop := Pull(seq)
+		next, stop := corotest.Pull(seq)
 		for j := range 9 {
 			switch (i + j) % 3 {
 			case 0:
 				sharedNext(next)
 			case 1:
-				pin := Lock("caller")
+				pin := corotest.Lock("caller")
 				sharedNext(next)
 				pin.Unlock()
-				pin = Lock("caller again")
+				pin = corotest.Lock("caller again")
 				sharedNext(next)
 				pin.Unlock()
 			case 2:
-				onNewLocked("other caller", func(pin *Pin) {
+				onNewLocked("other caller", func(pin *corotest.Pin) {
 					sharedNext(next)
 					pin.Check("after next")
 				})
 			}
-			MustBeUnlocked("caller")
+			corotest.MustBeUnlocked("caller")
 		}
 		stop()
 	}
@@ -634,13 +642,13 @@ func CoroSharedUnlockRelock() {
 // up without holding up the others.
 func CoroSharedLockOnReserved() {
 	for range 20 {
-		pin := Lock("caller")
-		next, stop := Pull(sharedIterHold)
+		pin := corotest.Lock("caller")
+		next, stop := corotest.Pull(sharedIterHold)
 		sharedNext(next)
 		pin.Check("after next")
 		pin.Unlock()
-		pin = Lock("caller again")
-		gate := NewGate()
+		pin = corotest.Lock("caller again")
+		gate := corotest.NewGate()
 		done := make(chan bool)
 		go func() {
 			sharedNext(next)
@@ -660,13 +668,13 @@ func CoroSharedLockOnReserved() {
 // another coroutine at once does not pass it on for good.
 func CoroSharedUnlockThenSwitch() {
 	for i := range 20 {
-		other, stopOther := Pull(func(yield func(int) bool) {
+		other, stopOther := corotest.Pull(func(yield func(int) bool) {
 			yield(5)
-			pin := Lock("the other iterator")
+			pin := corotest.Lock("the other iterator")
 			yield(5)
-			gate := NewGate()
+			gate := corotest.NewGate()
 			go func() {
-				Block()
+				corotest.Block()
 				gate.Open()
 			}()
 			gate.Wait()
@@ -675,8 +683,8 @@ func CoroSharedUnlockThenSwitch() {
 		if i%2 == 0 {
 			sharedNext(other)
 		}
-		pin := Lock("caller")
-		next, stop := Pull(sharedIterHold)
+		pin := corotest.Lock("caller")
+		next, stop := corotest.Pull(sharedIterHold)
 		sharedNext(next)
 		pin.Unlock()
 		sharedNext(other)
@@ -685,8 +693,8 @@ func CoroSharedUnlockThenSwitch() {
 		}
 		// Now the other iterator has a lock, and nobody else has it.
 		sharedNext(next)
-		MustBeUnlocked("caller")
-		Block()
+		corotest.MustBeUnlocked("caller")
+		corotest.Block()
 		stopOther()
 		sharedNext(next)
 		stop()
@@ -697,13 +705,13 @@ func CoroSharedUnlockThenSwitch() {
 func CoroSharedLocksAfterwards() {
 	count := func(who string, want int) {
 		for n := range want {
-			if !Locked() {
-				Fatal(who, "had", n, "locks and not", want)
+			if !corotest.Locked() {
+				corotest.Fatal(who, "had", n, "locks and not", want)
 			}
 			runtime.UnlockOSThread()
 		}
-		if Locked() {
-			Fatal(who, "had more than", want, "locks")
+		if corotest.Locked() {
+			corotest.Fatal(who, "had more than", want, "locks")
 		}
 	}
 	for caller := range 4 {
@@ -714,24 +722,24 @@ func CoroSharedLocksAfterwards() {
 			// Made without a lock, so that none is lent.
 			var next func() (int, bool)
 			onNew(func() {
-				next, _ = Pull(func(yield func(int) bool) {
+				next, _ = corotest.Pull(func(yield func(int) bool) {
 					for range iterator {
 						runtime.LockOSThread()
 					}
 					yield(5)
-					Block()
+					corotest.Block()
 					yield(5)
 					count("iterator", iterator)
 					yield(5)
 				})
 			})
 			sharedNext(next)
-			Block()
+			corotest.Block()
 			sharedNext(next)
 			count("caller", caller)
 			sharedNext(next)
 			sharedDone(next)
-			MustBeUnlocked("caller")
+			corotest.MustBeUnlocked("caller")
 		}
 	}
 }
@@ -740,9 +748,9 @@ func CoroSharedLocksAfterwards() {
 // nothing from the lender.
 func CoroSharedLoanUnlock() {
 	for extra := range 3 {
-		pin := Lock("caller")
+		pin := corotest.Lock("caller")
 		runtime.LockOSThread()
-		next, stop := Pull(func(yield func(int) bool) {
+		next, stop := corotest.Pull(func(yield func(int) bool) {
 			for {
 				for range extra {
 					runtime.UnlockOSThread()
@@ -755,14 +763,14 @@ func CoroSharedLoanUnlock() {
 		for range 5 {
 			sharedNext(next)
 			pin.Check("after next")
-			Block()
+			corotest.Block()
 			pin.Check("after blocking")
 		}
 		stop()
 		pin.Check("after stop")
 		runtime.UnlockOSThread()
 		pin.Unlock()
-		MustBeUnlocked("caller")
+		corotest.MustBeUnlocked("caller")
 	}
 }
 
@@ -770,13 +778,13 @@ func CoroSharedLoanUnlock() {
 // locks again still has a loan, by the counts. It is on one thread until it is
 // resumed from elsewhere, and the lender loses nothing.
 func CoroSharedLoanUnlockLock() {
-	pin := Lock("caller")
-	next, stop := Pull(func(yield func(int) bool) {
+	pin := corotest.Lock("caller")
+	next, stop := corotest.Pull(func(yield func(int) bool) {
 		for {
 			runtime.UnlockOSThread()
 			runtime.Gosched()
-			own := Lock("iterator")
-			Block()
+			own := corotest.Lock("iterator")
+			corotest.Block()
 			own.Unlock()
 			runtime.LockOSThread()
 			if !yield(5) {
@@ -787,10 +795,10 @@ func CoroSharedLoanUnlockLock() {
 	for range 5 {
 		sharedNext(next)
 		pin.Check("after next")
-		Block()
+		corotest.Block()
 		pin.Check("after blocking")
 	}
-	onNewLocked("another caller", func(pin *Pin) {
+	onNewLocked("another caller", func(pin *corotest.Pin) {
 		sharedNext(next)
 		pin.Check("after next")
 	})
@@ -799,16 +807,16 @@ func CoroSharedLoanUnlockLock() {
 	pin.Check("after next")
 	stop()
 	pin.Unlock()
-	MustBeUnlocked("caller")
+	corotest.MustBeUnlocked("caller")
 }
 
 // CoroSharedSpinningBorrower: a borrower that never blocks is displaced.
 func CoroSharedSpinningBorrower() {
 	for _, procs := range []int{1, 2, 4} {
 		runtime.GOMAXPROCS(procs)
-		pin := Lock("caller")
+		pin := corotest.Lock("caller")
 		var back atomic.Bool
-		next, stop := Pull(func(yield func(int) bool) {
+		next, stop := corotest.Pull(func(yield func(int) bool) {
 			for {
 				back.Store(false)
 				var ok bool
@@ -840,10 +848,10 @@ func CoroSharedSpinningBorrower() {
 func CoroSharedTimeShare() {
 	for _, procs := range []int{1, 2, 4} {
 		runtime.GOMAXPROCS(procs)
-		pin := Lock("caller")
+		pin := corotest.Lock("caller")
 		var turn atomic.Int32
-		next, _ := Pull(func(yield func(int) bool) {
-			own := Lock("iterator")
+		next, _ := corotest.Pull(func(yield func(int) bool) {
+			own := corotest.Lock("iterator")
 			done := make(chan bool, 1)
 			go func() {
 				yield(5)
@@ -874,13 +882,13 @@ func CoroSharedTimeShare() {
 // in a system call when that returns.
 func CoroSharedBorrowerInSyscall() {
 	for range 10 {
-		pin := Lock("caller")
-		next, stop := Pull(func(yield func(int) bool) {
-			gate := NewGate()
+		pin := corotest.Lock("caller")
+		next, stop := corotest.Pull(func(yield func(int) bool) {
+			gate := corotest.NewGate()
 			done := make(chan bool)
 			go func() {
 				go func() {
-					Block()
+					corotest.Block()
 					gate.Open()
 				}()
 				yield(5)
@@ -901,17 +909,17 @@ func CoroSharedBorrowerInSyscall() {
 func CoroSharedChain(depth int) {
 	for cut := range depth {
 		for _, lockAt := range []int{-1, 0, depth - 1} {
-			pin := Lock("caller")
+			pin := corotest.Lock("caller")
 			seq := iter.Seq[int](sharedSimple)
 			for level := range depth {
 				inner := seq
 				seq = func(yield func(int) bool) {
-					var own *Pin
+					var own *corotest.Pin
 					if level == lockAt {
-						own = Lock(fmt.Sprint("level ", level))
+						own = corotest.Lock(fmt.Sprint("level ", level))
 						defer func() { own.Unlock() }()
 					}
-					next, stop := Pull(inner)
+					next, stop := corotest.Pull(inner)
 					defer stop()
 					for {
 						v, ok := next()
@@ -935,11 +943,11 @@ func CoroSharedChain(depth int) {
 					}
 				}
 			}
-			next, stop := Pull(seq)
+			next, stop := corotest.Pull(seq)
 			for range 2 {
 				sharedNext(next)
 				pin.Check("after next")
-				Block()
+				corotest.Block()
 				pin.Check("after blocking")
 			}
 			onNew(func() { sharedNext(next) })
@@ -947,7 +955,7 @@ func CoroSharedChain(depth int) {
 			stop()
 			pin.Check("after stop")
 			pin.Unlock()
-			MustBeUnlocked("caller")
+			corotest.MustBeUnlocked("caller")
 		}
 	}
 }
@@ -955,35 +963,35 @@ func CoroSharedChain(depth int) {
 // CoroSharedPairsStay: an iterator of a locked caller that locks and unlocks
 // in pairs, and yields in between, stays on the caller's thread.
 func CoroSharedPairsStay() {
-	sharedPairsStay(Lock("caller"))
+	sharedPairsStay(corotest.Lock("caller"))
 }
 
 // CoroSharedMainThread is the same on the main thread.
 func CoroSharedMainThread() {
-	pin := Hold("main")
+	pin := corotest.Hold("main")
 	if pin.Thread() != sharedMainThread {
-		Fatal("main is not on the main thread")
+		corotest.Fatal("main is not on the main thread")
 	}
 	sharedPairsStay(pin)
 	runtime.UnlockOSThread()
 }
 
-func sharedPairsStay(pin *Pin) {
+func sharedPairsStay(pin *corotest.Pin) {
 	stays := func(where string) {
-		if !Chan {
+		if !corotest.Chan {
 			pin.Check(where)
 		}
 	}
-	next, stop := Pull(func(yield func(int) bool) {
+	next, stop := corotest.Pull(func(yield func(int) bool) {
 		for i := 0; ; i++ {
 			stays("iterator")
 			for range i % 3 {
 				runtime.LockOSThread()
 			}
-			own := Lock("iterator")
+			own := corotest.Lock("iterator")
 			stays("iterator, locked")
 			if i%4 == 0 {
-				Block()
+				corotest.Block()
 			}
 			ok := yield(5)
 			stays("iterator, after yield")
@@ -993,7 +1001,7 @@ func sharedPairsStay(pin *Pin) {
 			}
 			stays("iterator, unlocked")
 			if i%4 == 1 {
-				Block()
+				corotest.Block()
 			}
 			if !ok || !yield(5) {
 				return
@@ -1003,7 +1011,7 @@ func sharedPairsStay(pin *Pin) {
 	for range 50 {
 		sharedNext(next)
 		pin.Check("after next")
-		own := Lock("caller again")
+		own := corotest.Lock("caller again")
 		sharedNext(next)
 		own.Unlock()
 	}
@@ -1018,12 +1026,12 @@ func CoroSharedExitEndsThread() {
 		for _, caller := range []string{"plain", "locked"} {
 			for tries := 0; ; tries++ {
 				if tries == 100 {
-					Fatal("always on the main thread")
+					corotest.Fatal("always on the main thread")
 				}
 				tid := 0
 				onNew(func() {
 					if caller == "locked" {
-						pin := Lock("caller")
+						pin := corotest.Lock("caller")
 						defer func() {
 							pin.Check("after the iterator's end")
 							pin.Unlock()
@@ -1031,14 +1039,14 @@ func CoroSharedExitEndsThread() {
 					}
 					defer func() {
 						if v := recover(); v != nil && v != end {
-							Fatal("another panic")
+							corotest.Fatal("another panic")
 						}
 					}()
 					// Made elsewhere, so that no lock is lent.
 					var next func() (int, bool)
 					onNew(func() {
-						next, _ = Pull(func(yield func(int) bool) {
-							own := Lock("iterator")
+						next, _ = corotest.Pull(func(yield func(int) bool) {
+							own := corotest.Lock("iterator")
 							tid = own.Thread()
 							yield(5)
 							own.Check("after yield")
@@ -1054,13 +1062,13 @@ func CoroSharedExitEndsThread() {
 					sharedNext(next)
 					sharedDone(next)
 					if caller == "plain" {
-						MustBeFree("caller")
+						corotest.MustBeFree("caller")
 					}
 				})
 				if tid == sharedMainThread {
 					continue
 				}
-				MustEnd("an iterator that exited with its lock,", tid)
+				corotest.MustEnd("an iterator that exited with its lock,", tid)
 				break
 			}
 		}
@@ -1073,14 +1081,14 @@ func CoroSharedExitAfterLastClaim() {
 	for _, iterators := range []int{1, 3} {
 		for tries := 0; ; tries++ {
 			if tries == 100 {
-				Fatal("always on the main thread")
+				corotest.Fatal("always on the main thread")
 			}
 			var tids []int
 			onNew(func() {
-				pin := Lock("caller")
+				pin := corotest.Lock("caller")
 				for range iterators {
-					next, _ := Pull(func(yield func(int) bool) {
-						own := Lock("iterator")
+					next, _ := corotest.Pull(func(yield func(int) bool) {
+						own := corotest.Lock("iterator")
 						tids = append(tids, own.Thread())
 						yield(5)
 						own.Check("after yield")
@@ -1090,11 +1098,11 @@ func CoroSharedExitAfterLastClaim() {
 					pin.Check("after next")
 					sharedDone(next)
 					pin.Check("after the iterator's end")
-					Block()
+					corotest.Block()
 					pin.Check("after blocking")
 				}
 				pin.Unlock()
-				MustBeUnlocked("caller")
+				corotest.MustBeUnlocked("caller")
 				for range 100 {
 					runtime.Gosched()
 				}
@@ -1107,7 +1115,7 @@ func CoroSharedExitAfterLastClaim() {
 				continue
 			}
 			for _, tid := range tids {
-				MustEnd("all who had locked it", tid)
+				corotest.MustEnd("all who had locked it", tid)
 			}
 			break
 		}
@@ -1121,16 +1129,16 @@ func CoroSharedExitInSyscall() {
 	for tries := range 20 {
 		var tid int
 		onNew(func() {
-			pin := Lock("caller")
-			next, _ := Pull(func(yield func(int) bool) {
-				own := Lock("iterator")
+			pin := corotest.Lock("caller")
+			next, _ := corotest.Pull(func(yield func(int) bool) {
+				own := corotest.Lock("iterator")
 				tid = own.Thread()
 				yield(5)
 				own.Forget()
 			})
 			sharedNext(next)
 			sharedDone(next)
-			gate := NewGate()
+			gate := corotest.NewGate()
 			var stop atomic.Bool
 			go func() {
 				time.Sleep(time.Millisecond)
@@ -1141,10 +1149,10 @@ func CoroSharedExitInSyscall() {
 			pin.Unlock()
 			gate.Wait()
 			stop.Store(true)
-			MustBeUnlocked("caller")
+			corotest.MustBeUnlocked("caller")
 		})
 		if tid != sharedMainThread {
-			MustEnd("all who had locked it", tid)
+			corotest.MustEnd("all who had locked it", tid)
 			if tries > 5 {
 				return
 			}
@@ -1160,20 +1168,20 @@ func CoroSharedLentExitKeepsThread() {
 		if i == 20 {
 			before = created.Count()
 		}
-		pin := Lock("caller")
+		pin := corotest.Lock("caller")
 		for _, seq := range []iter.Seq[int]{sharedSimple, sharedIterLock, sharedNested(sharedIterLock)} {
-			next, _ := Pull(seq)
+			next, _ := corotest.Pull(seq)
 			sharedDrain(next, 3, func() { pin.Check("after next") })
-			next, stop := Pull(seq)
+			next, stop := corotest.Pull(seq)
 			sharedNext(next)
 			onNew(stop)
-			next, _ = Pull(seq)
+			next, _ = corotest.Pull(seq)
 			onNew(func() { sharedDrain(next, 3, func() {}) })
 		}
 		pin.Unlock()
 	}
 	if n := created.Count() - before; n > 50 {
-		Fatal("created", n, "threads")
+		corotest.Fatal("created", n, "threads")
 	}
 }
 
@@ -1190,41 +1198,41 @@ func CoroSharedPanic() {
 			for n, seq := range []iter.Seq[int]{
 				func(yield func(int) bool) { panic(&failure{0}) },
 				func(yield func(int) bool) { yield(5); panic(&failure{1}) },
-				func(yield func(int) bool) { Lock("iterator").Forget(); panic(&failure{2}) },
+				func(yield func(int) bool) { corotest.Lock("iterator").Forget(); panic(&failure{2}) },
 				func(yield func(int) bool) {
-					own := Lock("iterator")
+					own := corotest.Lock("iterator")
 					defer own.Forget()
 					defer own.Check("in a deferred call")
 					yield(5)
 					panic(&failure{3})
 				},
 				sharedNested(func(yield func(int) bool) {
-					own := Lock("iterator")
+					own := corotest.Lock("iterator")
 					defer own.Unlock()
 					yield(5)
 					panic(&failure{4})
 				}),
 				func(yield func(int) bool) {
-					own := Lock("iterator")
+					own := corotest.Lock("iterator")
 					defer own.Unlock()
 					if v := catch(func() { yield(5); panic(&failure{5}) }); v.(*failure).n != 5 {
-						Fatal("another panic")
+						corotest.Fatal("another panic")
 					}
 					own.Check("after a recovered panic")
 					panic(v5(&failure{5}))
 				},
 			} {
-				check := MustBeUnlocked
-				var pin *Pin
+				check := corotest.MustBeUnlocked
+				var pin *corotest.Pin
 				if locked {
-					pin = Lock("caller")
+					pin = corotest.Lock("caller")
 					check = pin.Check
 				}
 				var next func() (int, bool)
 				if elsewhere {
-					onNew(func() { next, _ = Pull(seq) })
+					onNew(func() { next, _ = corotest.Pull(seq) })
 				} else {
-					next, _ = Pull(seq)
+					next, _ = corotest.Pull(seq)
 				}
 				v := catch(func() {
 					for {
@@ -1233,16 +1241,16 @@ func CoroSharedPanic() {
 					}
 				})
 				if f, ok := v.(*failure); !ok || f.n != n {
-					Fatal("panic", n, "did not arrive")
+					corotest.Fatal("panic", n, "did not arrive")
 				}
 				check("after the panic")
 				sharedDone(next)
-				Block()
+				corotest.Block()
 				check("after blocking")
 				if locked {
 					pin.Unlock()
 				}
-				MustBeUnlocked("caller")
+				corotest.MustBeUnlocked("caller")
 			}
 		}
 	}
@@ -1256,16 +1264,16 @@ func CoroSharedGoexit() {
 		for _, elsewhere := range []bool{false, true} {
 			for _, seq := range []iter.Seq[int]{
 				func(yield func(int) bool) { runtime.Goexit() },
-				func(yield func(int) bool) { Lock("iterator").Forget(); runtime.Goexit() },
+				func(yield func(int) bool) { corotest.Lock("iterator").Forget(); runtime.Goexit() },
 				func(yield func(int) bool) {
-					own := Lock("iterator")
+					own := corotest.Lock("iterator")
 					defer own.Forget()
 					yield(5)
 					own.Check("after yield")
 					runtime.Goexit()
 				},
 				sharedNested(func(yield func(int) bool) {
-					own := Lock("iterator")
+					own := corotest.Lock("iterator")
 					defer own.Unlock()
 					yield(5)
 					runtime.Goexit()
@@ -1273,27 +1281,27 @@ func CoroSharedGoexit() {
 			} {
 				exited := false
 				onNew(func() {
-					var pin *Pin
-					check := MustBeUnlocked
+					var pin *corotest.Pin
+					check := corotest.MustBeUnlocked
 					if locked {
-						pin = Lock("caller")
+						pin = corotest.Lock("caller")
 						check = pin.Check
 						defer pin.Forget()
 					}
 					defer func() {
 						if recover() != nil {
-							Fatal("a panic and not a Goexit")
+							corotest.Fatal("a panic and not a Goexit")
 						}
 						check("after Goexit")
-						Block()
+						corotest.Block()
 						check("after Goexit, after blocking")
 						exited = true
 					}()
 					var next func() (int, bool)
 					if elsewhere {
-						onNew(func() { next, _ = Pull(seq) })
+						onNew(func() { next, _ = corotest.Pull(seq) })
 					} else {
-						next, _ = Pull(seq)
+						next, _ = corotest.Pull(seq)
 					}
 					for {
 						sharedNext(next)
@@ -1301,7 +1309,7 @@ func CoroSharedGoexit() {
 					}
 				})
 				if !exited {
-					Fatal("no Goexit")
+					corotest.Fatal("no Goexit")
 				}
 			}
 		}
@@ -1317,17 +1325,17 @@ func CoroSharedStopElsewhere() {
 				var next func() (int, bool)
 				var stop func()
 				use := func() {
-					next, stop = Pull(it.seq)
+					next, stop = corotest.Pull(it.seq)
 					sharedNext(next)
 				}
 				end := func() { stop(); sharedDone(next) }
 				if made {
-					onNewLocked("maker", func(pin *Pin) { use(); pin.Check("after next") })
+					onNewLocked("maker", func(pin *corotest.Pin) { use(); pin.Check("after next") })
 				} else {
 					onNew(use)
 				}
 				if stopped {
-					onNewLocked("stopper", func(pin *Pin) { end(); pin.Check("after stop") })
+					onNewLocked("stopper", func(pin *corotest.Pin) { end(); pin.Check("after stop") })
 				} else {
 					onNew(end)
 				}
@@ -1342,8 +1350,8 @@ func CoroSharedConcurrentNext() {
 	// In turns.
 	var mu sync.Mutex
 	i := 0
-	next, stop := Pull(func(yield func(int) bool) {
-		own := Lock("iterator")
+	next, stop := corotest.Pull(func(yield func(int) bool) {
+		own := corotest.Lock("iterator")
 		defer own.Unlock()
 		for ; yield(i); i++ {
 			own.Check("after yield")
@@ -1353,13 +1361,13 @@ func CoroSharedConcurrentNext() {
 	for g := range 8 {
 		wg.Go(func() {
 			for range 100 {
-				var pin *Pin
+				var pin *corotest.Pin
 				if g%2 == 0 {
-					pin = Lock("caller")
+					pin = corotest.Lock("caller")
 				}
 				mu.Lock()
 				if v, ok := next(); v != i || !ok {
-					Fatal("next returned", v, ok, "and not", i)
+					corotest.Fatal("next returned", v, ok, "and not", i)
 				}
 				mu.Unlock()
 				if pin != nil {
@@ -1374,19 +1382,19 @@ func CoroSharedConcurrentNext() {
 	// At the same time: the second to come is told.
 	asked := make(chan bool)
 	answer := make(chan bool)
-	next, _ = Pull(func(yield func(int) bool) {
-		own := Lock("iterator")
+	next, _ = corotest.Pull(func(yield func(int) bool) {
+		own := corotest.Lock("iterator")
 		defer own.Unlock()
 		asked <- true
 		<-answer
 		yield(5)
 	})
-	go onNewLocked("first", func(*Pin) { sharedNext(next); answer <- true })
+	go onNewLocked("first", func(*corotest.Pin) { sharedNext(next); answer <- true })
 	<-asked
-	onNewLocked("second", func(*Pin) {
+	onNewLocked("second", func(*corotest.Pin) {
 		defer func() {
 			if v := recover(); v != "iter.Pull: next called again before yield" {
-				Fatal("no panic, or another one")
+				corotest.Fatal("no panic, or another one")
 			}
 		}()
 		next()
@@ -1396,16 +1404,16 @@ func CoroSharedConcurrentNext() {
 	sharedDone(next)
 
 	// And who yields twice.
-	next, _ = Pull(func(yield func(int) bool) {
-		own := Lock("iterator")
+	next, _ = corotest.Pull(func(yield func(int) bool) {
+		own := corotest.Lock("iterator")
 		defer own.Unlock()
 		go yield(5)
 		for range 10 {
-			Block()
+			corotest.Block()
 		}
 		defer func() {
 			if v := recover(); v != "iter.Pull: yield called again before next" {
-				Fatal("no panic, or another one")
+				corotest.Fatal("no panic, or another one")
 			}
 			asked <- true
 		}()
@@ -1422,27 +1430,27 @@ func CoroSharedStopInFlight() {
 		asked := make(chan bool)
 		answer := make(chan bool)
 		done := make(chan bool)
-		next, stop := Pull(func(yield func(int) bool) {
-			own := Lock("iterator")
+		next, stop := corotest.Pull(func(yield func(int) bool) {
+			own := corotest.Lock("iterator")
 			defer own.Unlock()
 			asked <- true
 			<-answer
 			if yield(5) {
-				Fatal("yield returned true after stop")
+				corotest.Fatal("yield returned true after stop")
 			}
 			own.Check("after yield")
 		})
 		go func() {
-			pin := Lock("caller")
+			pin := corotest.Lock("caller")
 			if v, ok := next(); v != 0 || ok {
-				Fatal("next returned", v, ok)
+				corotest.Fatal("next returned", v, ok)
 			}
 			pin.Unlock()
 			done <- true
 		}()
 		<-asked
 		go func() {
-			pin := Lock("stopper")
+			pin := corotest.Lock("stopper")
 			stop()
 			pin.Unlock()
 			done <- true
@@ -1463,29 +1471,29 @@ func CoroSharedMany() {
 	pool := make(chan *handle, iterators)
 	for n := range iterators {
 		made := func() {
-			next, _ := Pull(func(yield func(int) bool) {
-				var pins []*Pin
+			next, _ := corotest.Pull(func(yield func(int) bool) {
+				var pins []*corotest.Pin
 				for i := 0; yield(i); i++ {
 					for _, p := range pins {
 						p.Check("after yield")
 					}
 					switch (i*7 + n) % 11 {
 					case 0, 1:
-						pins = append(pins, Lock("iterator"))
+						pins = append(pins, corotest.Lock("iterator"))
 					case 2, 3, 4:
 						if k := len(pins); k > 0 {
 							pins[k-1].Unlock()
 							pins = pins[:k-1]
 						}
 					case 5:
-						Block()
+						corotest.Block()
 					}
 				}
 			})
 			pool <- &handle{next: next}
 		}
 		if n%2 == 0 {
-			onNewLocked("maker", func(*Pin) { made() })
+			onNewLocked("maker", func(*corotest.Pin) { made() })
 		} else {
 			made()
 		}
@@ -1493,21 +1501,21 @@ func CoroSharedMany() {
 	var wg sync.WaitGroup
 	for g := range goroutines {
 		wg.Go(func() {
-			var pin *Pin
+			var pin *corotest.Pin
 			for i := range steps {
 				h := <-pool
 				if v, ok := h.next(); v != h.want || !ok {
-					Fatal("next returned", v, ok, "and not", h.want)
+					corotest.Fatal("next returned", v, ok, "and not", h.want)
 				}
 				h.want++
 				if pin != nil {
 					pin.Check("after next")
 				} else {
-					MustBeUnlocked("caller")
+					corotest.MustBeUnlocked("caller")
 				}
 				if (i+g)%5 == 0 {
 					if pin == nil {
-						pin = Lock("caller")
+						pin = corotest.Lock("caller")
 					} else {
 						pin.Unlock()
 						pin = nil
@@ -1534,11 +1542,11 @@ func CoroSharedFair() {
 			var wg sync.WaitGroup
 			wg.Go(func() {
 				if locked {
-					pin := Lock("caller")
+					pin := corotest.Lock("caller")
 					defer pin.Unlock()
 				}
-				next, stop := Pull(func(yield func(int) bool) {
-					own := Lock("iterator")
+				next, stop := corotest.Pull(func(yield func(int) bool) {
+					own := corotest.Lock("iterator")
 					defer own.Unlock()
 					for yield(5) {
 					}
@@ -1555,7 +1563,7 @@ func CoroSharedFair() {
 				}
 			})
 			wg.Go(func() {
-				pin := Lock("spinner")
+				pin := corotest.Lock("spinner")
 				for !quit.Load() {
 					steps[2].Add(1)
 				}
@@ -1566,7 +1574,7 @@ func CoroSharedFair() {
 					break
 				}
 				if time.Now().After(deadline) {
-					Fatal("after 20 seconds:", int(steps[0].Load()), int(steps[1].Load()), int(steps[2].Load()), "steps")
+					corotest.Fatal("after 20 seconds:", int(steps[0].Load()), int(steps[1].Load()), int(steps[2].Load()), "steps")
 				}
 			}
 			quit.Store(true)
@@ -1578,7 +1586,7 @@ func CoroSharedFair() {
 // CoroSharedSyscalls lets all sides block in system calls, on one P.
 func CoroSharedSyscalls() {
 	wait := func() {
-		gate := NewGate()
+		gate := corotest.NewGate()
 		go gate.Open()
 		gate.Wait()
 	}
@@ -1586,13 +1594,13 @@ func CoroSharedSyscalls() {
 		runtime.GOMAXPROCS(procs)
 		for _, it := range sharedIters {
 			for _, locked := range []bool{false, true} {
-				check := MustBeUnlocked
-				var pin *Pin
+				check := corotest.MustBeUnlocked
+				var pin *corotest.Pin
 				if locked {
-					pin = Lock("caller")
+					pin = corotest.Lock("caller")
 					check = pin.Check
 				}
-				next, stop := Pull(func(yield func(int) bool) {
+				next, stop := corotest.Pull(func(yield func(int) bool) {
 					wait()
 					it.seq(func(v int) bool {
 						wait()
@@ -1622,20 +1630,20 @@ func CoroSharedSyscalls() {
 var sharedInitNexts []func() (int, bool)
 
 func sharedInInit() {
-	pin := Hold("init")
+	pin := corotest.Hold("init")
 	for _, it := range sharedIters {
-		next, _ := Pull(it.seq)
+		next, _ := corotest.Pull(it.seq)
 		sharedDrain(next, 3, func() { pin.Check("after next") })
-		next, stop := Pull(it.seq)
+		next, stop := corotest.Pull(it.seq)
 		sharedNext(next)
-		Block()
+		corotest.Block()
 		pin.Check("after blocking")
 		stop()
 		pin.Check("after stop")
 
-		next, _ = Pull(it.seq)
+		next, _ = corotest.Pull(it.seq)
 		sharedInitNexts = append(sharedInitNexts, next)
-		next, _ = Pull(it.seq)
+		next, _ = corotest.Pull(it.seq)
 		sharedNext(next)
 		pin.Check("after next")
 		sharedInitNexts = append(sharedInitNexts, next)
@@ -1645,9 +1653,9 @@ func sharedInInit() {
 
 // sharedAfterInit uses in main what was made in init.
 func sharedAfterInit() {
-	check := MustBeUnlocked
-	if Locked() {
-		check = Hold("main").Check
+	check := corotest.MustBeUnlocked
+	if corotest.Locked() {
+		check = corotest.Hold("main").Check
 	}
 	for i, next := range sharedInitNexts {
 		if i%3 == 2 {
@@ -1656,7 +1664,7 @@ func sharedAfterInit() {
 			sharedNext(next)
 		}
 		check("after next")
-		Block()
+		corotest.Block()
 		sharedNext(next)
 		check("after the second next")
 	}
@@ -1664,10 +1672,10 @@ func sharedAfterInit() {
 
 // sharedElsewhereInInit uses on other goroutines what init has made.
 func sharedElsewhereInInit() {
-	pin := Hold("init")
+	pin := corotest.Hold("init")
 	for _, it := range sharedIters {
-		next, stop := Pull(it.seq)
-		onNewLocked("driver", func(pin *Pin) { sharedNext(next); pin.Check("after next") })
+		next, stop := corotest.Pull(it.seq)
+		onNewLocked("driver", func(pin *corotest.Pin) { sharedNext(next); pin.Check("after next") })
 		pin.Check("after another's next")
 		sharedNext(next)
 		pin.Check("after next")
