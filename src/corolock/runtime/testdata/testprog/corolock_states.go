@@ -12,7 +12,6 @@ import (
 	"internal/synctest"
 	"io"
 	"iter"
-	"os"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
@@ -33,6 +32,14 @@ func init() {
 	shared("CoroSharedTraceback", CoroSharedTraceback)
 	sharedAlone("CoroSharedTraceFile", CoroSharedTraceFile)
 	sharedAlone("CoroSharedCleanThreads", CoroSharedCleanThreads)
+
+	register("CoroSharedNames", func() {
+		for name := range cmds {
+			if strings.HasPrefix(name, "CoroShared") {
+				println(name)
+			}
+		}
+	})
 
 	sharedAlone("CoroSharedSynctest", CoroSharedSynctest)
 	register("CoroSharedSynctestDeadlock", func() {
@@ -459,18 +466,7 @@ func CoroSharedTraceback() {
 // CoroSharedTraceFile traces the states to the file that CORO_TRACE names.
 // The test reads it.
 func CoroSharedTraceFile() {
-	w := io.Writer(io.Discard)
-	if name := os.Getenv("CORO_TRACE"); name != "" {
-		f, err := os.Create(name)
-		if err != nil {
-			corotest.Fatal(err)
-		}
-		defer f.Close()
-		w = f
-	}
-	if err := trace.Start(w); err != nil {
-		corotest.Fatal(err)
-	}
+	stop := corotest.TraceFile()
 	for _, s := range sharedStateTable {
 		s.f(runtime.Gosched)
 	}
@@ -484,7 +480,7 @@ func CoroSharedTraceFile() {
 			f(it.seq)
 		}
 	}
-	trace.Stop()
+	stop()
 }
 
 // CoroSharedCleanThreads: a thread that somebody has locked and changed, here

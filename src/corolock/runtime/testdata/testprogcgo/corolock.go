@@ -122,6 +122,7 @@ import (
 	"runtime/pprof"
 	"runtime/testdata/corotest"
 	"runtime/trace"
+	"strings"
 	"sync"
 	"time"
 )
@@ -188,8 +189,16 @@ func init() {
 		shared("CoroSharedCgoStates"+probe.name, func() { sharedStates(probe.f) })
 	}
 	shared("CoroSharedCgoTrace", CoroSharedCgoTrace)
+	shared("CoroSharedCgoTraceFile", CoroSharedCgoTraceFile)
 	register("CoroSharedCgoCleanThreads", CoroSharedCgoCleanThreads)
 
+	register("CoroSharedNames", func() {
+		for name := range cmds {
+			if strings.HasPrefix(name, "CoroShared") {
+				println(name)
+			}
+		}
+	})
 	sharedInit("CoroSharedCgoInit", sharedInInit, func() {
 		for _, next := range sharedInitNexts {
 			sharedNext(next)
@@ -1427,6 +1436,22 @@ func CoroSharedCgoTrace() {
 			stop()
 		})
 	}
+}
+
+// CoroSharedCgoTraceFile traces iterators in every lock state to the file that
+// CORO_TRACE names. The test reads it.
+func CoroSharedCgoTraceFile() {
+	stop := corotest.TraceFile()
+	for _, it := range sharedIters {
+		for _, made := range sharedWhere {
+			for _, used := range sharedWhere {
+				var next func() (int, bool)
+				made.in(func(func(string)) { next, _ = corotest.Pull(it.seq) })
+				used.in(func(check func(string)) { sharedDrain(next, check) })
+			}
+		}
+	}
+	stop()
 }
 
 // CoroSharedCgoCleanThreads: a goroutine in a callback does not start threads
