@@ -1,0 +1,821 @@
+package main
+
+/*
+#cgo LDFLAGS: -lpthread
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#ifdef __APPLE__
+static uint64_t threadid(void) { uint64_t id; pthread_threadid_np(NULL, &id); return id; }
+#else
+#include <sys/syscall.h>
+static uint64_t threadid(void) { return syscall(SYS_gettid); }
+#endif
+
+// call calls back into Go. Its frame must be as it was when that returns.
+static int call(uintptr_t h) {
+	extern void goCallback(uintptr_t);
+	volatile uintptr_t canary[8];
+	uint64_t self = threadid();
+	for (int i = 0; i < 8; i++) canary[i] = h ^ (uintptr_t)canary;
+	goCallback(h);
+	for (int i = 0; i < 8; i++) if (canary[i] != (h ^ (uintptr_t)canary)) return 1;
+	return threadid() == self ? 0 : 2;
+}
+
+struct calls { uintptr_t h; int n; };
+
+static void *threadMain(void *arg) {
+	struct calls *c = arg;
+	for (int i = 0; i < c->n; i++) {
+		int bad = call(c->h);
+		if (bad) { fprintf(stderr, "violation: C frame: a thread of C, call %d\n", bad); _exit(3); }
+	}
+	return NULL;
+}
+
+// thread makes a thread that calls back into Go n times.
+static int thread(uintptr_t h, int n) {
+	struct calls c = { h, n };
+	pthread_t t;
+	int err = pthread_create(&t, NULL, threadMain, &c);
+	return err ? err : pthread_join(t, NULL);
+}
+
+static void inC(int us) { usleep(us); }
+*/
+import "C"
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"runtime"
+	"runtime/trace"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// The program goes here when it is printed as one file.
+
+// What follows is the same for every program: the operations, and the checks
+// that go with each.
+//
+// A goroutine that holds locks of its own (LockOSThread, or C frames below it)
+// has a claim on its thread. At every operation, a goroutine with a claim must
+// be on its thread, and no goroutine may be on a thread that another one has
+// claimed, unless iterators connect the two and the other one is inside next,
+// stop or yield, so that it may have lent the thread.
+
+// Settings are what is not in the operations.
+type settings struct {
+	procs    int
+	noise    int
+	main     bool // the first root is the main goroutine, locked to the main thread
+	trace    bool
+	deadlock bool // the program is expected to
+}
+
+var (
+	pullKind = flag.String("pull", "coro", "coro: iter.Pull; chan: one made of channels, to compare with")
+	repeat   = flag.Int("repeat", 1, "how many times the program runs")
+)
+
+// Pull makes an iterator into next and stop.
+var pull func(iter.Seq[int]) (func() (int, bool), func()) = iter.Pull[int]
+
+// A G is a goroutine.
+type G struct {
+	name   string
+	run    *run
+	slots  *[4]*iterator
+	parent *G
+	kids   int
+	forks  []chan bool
+
+	// Guarded by world.
+	log    []string
+	ext    int   // its calls of LockOSThread without those of UnlockOSThread
+	frames int   // C frames that called it
+	thread int   // its claim; valid if ext+frames > 0
+	away   bool  // inside next, stop or yield
+	exited bool  // with locks of its own
+	group  *G    // union-find: who is connected by iterators
+	stack  []int // the threads of its C frames
+}
+
+// An iterator is what Pull returned.
+type iterator struct {
+	slot, count int
+	next        func() (int, bool)
+	stop        func()
+	yield       func(int) bool
+	co          *G
+}
+
+// A run is one run of the program.
+type run struct {
+	gs     []*G
+	wait   sync.WaitGroup // for roots, forks, and what runs on threads of C
+	events atomic.Int64
+}
+
+// world has what goroutines know of each other.
+var world struct {
+	sync.Mutex
+	claims map[int][]*G // thread -> who claims it
+	frames map[int][]*G // thread -> whose C frames are on it, the innermost last
+	seen   map[int]bool // threads
+	fatal  map[int]bool // threads on which a goroutine with locks has exited
+	ours   map[int]bool // threads that may end for other reasons
+}
+
+// violation ends the process: the program saw what it must not.
+func violation(kind, format string, args ...any) {
+	buf := make([]byte, 1<<16)
+	buf = buf[:runtime.Stack(buf, false)]
+	fmt.Fprintf(os.Stderr, "violation: %s: %s\n\n%s\n", kind, fmt.Sprintf(format, args...), buf)
+	os.Exit(3)
+}
+
+func self() int {
+	if runtime.GOOS == "linux" {
+		// No cgo call: that would be a scheduling point.
+		id, _, _ := syscall.RawSyscall(syscall.SYS_GETTID, 0, 0, 0)
+		return int(id)
+	}
+	return int(C.threadid())
+}
+
+func (g *G) find() *G {
+	for g.group != g {
+		g.group = g.group.group
+		g = g.group
+	}
+	return g
+}
+
+func (g *G) event(format string, args ...any) {
+	world.Lock()
+	g.log = append(g.log, fmt.Sprintf(format, args...))
+	world.Unlock()
+	g.run.events.Add(1)
+	g.check()
+}
+
+// check checks that g is where it may be.
+func (g *G) check() {
+	world.Lock()
+	g.checkLocked()
+	own := g.ext+g.frames > 0
+	world.Unlock()
+	if own {
+		g.locked(true)
+	}
+}
+
+// checkLocked is check with world held. While it is, no claim changes: a claim
+// is made after the lock and given up before the unlock.
+func (g *G) checkLocked() {
+	t := self()
+	world.seen[t] = true
+	own := g.ext+g.frames > 0
+	if own && t != g.thread {
+		violation("identity", "goroutine %s has a lock on thread %d and is on thread %d", g.name, g.thread, t)
+	}
+	live, trespass := false, false
+	for _, c := range world.claims[t] {
+		if c == g {
+			continue
+		}
+		if c.find() != g.find() {
+			violation("stranger", "goroutine %s is on thread %d, which is goroutine %s's: no iterator connects them", g.name, t, c.name)
+		}
+		live = live || !c.exited
+		trespass = trespass || !c.exited && !c.away
+	}
+	if live && trespass && !own {
+		violation("trespass", "goroutine %s is on thread %d, which is goroutine %s's, who lends it to nobody", g.name, t, world.claims[t][0].name)
+	}
+}
+
+// locked checks what the runtime thinks of g's lock.
+func (g *G) locked(want bool) {
+	buf := make([]byte, 128)
+	line, _, _ := bytes.Cut(buf[:runtime.Stack(buf, false)], []byte("\n"))
+	if got := bytes.Contains(line, []byte("locked to thread")); got != want {
+		violation("lock state", "goroutine %s: locked %t, want %t: %s", g.name, got, want, line)
+	}
+}
+
+// claim registers a lock that was just taken; ext and frames say which.
+func (g *G) claim(ext, frames int) {
+	world.Lock()
+	defer world.Unlock()
+	if g.ext+g.frames == 0 {
+		g.thread = self()
+		world.claims[g.thread] = append(world.claims[g.thread], g)
+	}
+	g.ext += ext
+	g.frames += frames
+	if frames > 0 {
+		t := self()
+		g.stack = append(g.stack, t)
+		world.frames[t] = append(world.frames[t], g)
+	}
+	g.checkLocked()
+}
+
+// unclaim takes back what claim registered, before the lock is undone.
+func (g *G) unclaim(ext, frames int) {
+	world.Lock()
+	defer world.Unlock()
+	g.checkLocked()
+	g.ext -= ext
+	g.frames -= frames
+	if frames > 0 {
+		t := g.stack[len(g.stack)-1]
+		g.stack = g.stack[:len(g.stack)-1]
+		fs := world.frames[t]
+		if fs[len(fs)-1] != g {
+			// The runtime may wait, and end the process if that is in vain.
+			fmt.Fprintf(os.Stderr, "note: goroutine %s is about to return to C on thread %d before goroutine %s\n", g.name, t, fs[len(fs)-1].name)
+		}
+		for i := len(fs) - 1; i >= 0; i-- {
+			if fs[i] == g {
+				world.frames[t] = slices.Delete(fs, i, i+1)
+				break
+			}
+		}
+	}
+	if g.ext+g.frames == 0 {
+		g.drop()
+	}
+}
+
+func (g *G) drop() {
+	cs := world.claims[g.thread]
+	world.claims[g.thread] = slices.Delete(cs, slices.Index(cs, g), slices.Index(cs, g)+1)
+}
+
+func (r *run) newG(name string) *G {
+	g := &G{name: name, run: r}
+	g.group = g
+	world.Lock()
+	r.gs = append(r.gs, g)
+	world.Unlock()
+	return g
+}
+
+func (g *G) kid() *G {
+	g.kids++
+	h := g.run.newG(fmt.Sprintf("%s.%d", g.name, g.kids))
+	h.parent, h.slots = g, g.slots
+	return h
+}
+
+// base runs body as all that goroutine g does, or that it does for one call
+// from a thread of C, or, if it is a coroutine, passes its panic on.
+func (g *G) base(coroutine bool, body func(*G)) {
+	how := "goexit"
+	defer func() {
+		var e any
+		if how == "goexit" {
+			if e = recover(); e != nil {
+				how = fmt.Sprint("panic ", e)
+			}
+		}
+		g.event("%s", how)
+		switch {
+		case g.frames > 0: // on a thread of C, which gets its locks undone
+			for g.ext > 0 {
+				g.undo()
+			}
+		case g.ext > 0:
+			world.Lock()
+			g.exited = true
+			world.fatal[g.thread] = true
+			world.Unlock()
+		case !coroutine:
+			g.locked(false)
+		}
+		if e != nil && coroutine {
+			panic(e)
+		}
+	}()
+	body(g)
+	how = "end"
+}
+
+// spawn runs body on a new goroutine and closes the channel when it ends.
+func (g *G) spawn(body func(*G)) chan bool {
+	h := g.kid()
+	done := make(chan bool)
+	g.run.wait.Add(1)
+	go func() {
+		defer g.run.wait.Done()
+		defer close(done)
+		h.base(false, body)
+	}()
+	return done
+}
+
+// switches marks that g is in next, stop or yield of it.
+func (g *G) switches(it *iterator) (back func()) {
+	world.Lock()
+	g.checkLocked()
+	g.find().group = it.co.find()
+	g.away = true
+	world.Unlock()
+	return func() {
+		world.Lock()
+		g.away = false
+		world.Unlock()
+	}
+}
+
+func (g *G) pull(slot int, body func(*G, *iterator)) {
+	co := g.kid()
+	it := &iterator{slot: slot, co: co}
+	world.Lock()
+	co.find().group = g.find()
+	world.Unlock()
+	it.next, it.stop = pull(func(yield func(int) bool) {
+		it.yield = yield
+		co.base(true, func(co *G) { body(co, it) })
+	})
+	g.slots[slot] = it
+	g.event("pull %d", slot)
+}
+
+func (g *G) next(slot int) {
+	it := g.slots[slot]
+	if it == nil {
+		g.event("next %d: none", slot)
+		return
+	}
+	v, ok := func() (int, bool) {
+		defer g.switches(it)()
+		return it.next()
+	}()
+	g.event("next %d: %d %t", slot, v, ok)
+}
+
+func (g *G) stop(slot int) {
+	if it := g.slots[slot]; it != nil {
+		func() {
+			defer g.switches(it)()
+			it.stop()
+		}()
+	}
+	g.event("stop %d", slot)
+}
+
+// yield yields to it, which is n levels up; it is nil if there is none.
+func (g *G) yield(it *iterator, n int) {
+	if it == nil {
+		g.event("yield %d: none", n)
+		return
+	}
+	ok := func() bool {
+		defer g.switches(it)()
+		// The count is no business of a goroutine that is refused.
+		old := it.count
+		it.count++
+		defer func() {
+			if e := recover(); e != nil {
+				it.count = old
+				panic(e)
+			}
+		}()
+		return it.yield(it.slot*1000 + it.count)
+	}()
+	g.event("yield %d: %t", n, ok)
+}
+
+func (g *G) lock() {
+	runtime.LockOSThread()
+	g.claim(1, 0)
+	g.event("lock")
+}
+
+func (g *G) undo() {
+	if g.ext > 0 {
+		g.unclaim(1, 0)
+	}
+	runtime.UnlockOSThread()
+}
+
+func (g *G) unlock() {
+	g.undo()
+	g.event("unlock")
+}
+
+func (g *G) goAndWait(body func(*G)) {
+	<-g.spawn(body)
+	g.event("go")
+}
+
+func (g *G) fork(body func(*G)) {
+	g.forks = append(g.forks, g.spawn(body))
+	g.event("fork")
+}
+
+func (g *G) join() {
+	for _, f := range g.forks {
+		<-f
+	}
+	g.forks = nil
+	g.event("join")
+}
+
+var calls struct {
+	sync.Mutex
+	last uintptr
+	f    map[uintptr]func()
+}
+
+func handle(f func()) uintptr {
+	calls.Lock()
+	defer calls.Unlock()
+	if calls.f == nil {
+		calls.f = map[uintptr]func(){}
+	}
+	calls.last++
+	calls.f[calls.last] = f
+	return calls.last
+}
+
+func release(h uintptr) {
+	calls.Lock()
+	defer calls.Unlock()
+	delete(calls.f, h)
+}
+
+//export goCallback
+func goCallback(h C.uintptr_t) {
+	calls.Lock()
+	f := calls.f[uintptr(h)]
+	calls.Unlock()
+	f()
+}
+
+func (g *G) callback(body func()) {
+	func() {
+		h := handle(func() {
+			g.claim(0, 1)
+			defer g.unclaim(0, 1)
+			body()
+		})
+		defer release(h)
+		if bad := C.call(C.uintptr_t(h)); bad != 0 {
+			violation("C frame", "goroutine %s: call %d", g.name, bad)
+		}
+	}()
+	g.event("callback")
+}
+
+func (g *G) cthread(n int, body func(*G)) {
+	h := handle(func() {
+		k := g.kid()
+		k.claim(0, 1)
+		world.Lock()
+		world.ours[k.thread] = true
+		world.Unlock()
+		defer k.unclaim(0, 1)
+		k.base(false, body)
+	})
+	defer release(h)
+	g.run.wait.Add(1)
+	if err := C.thread(C.uintptr_t(h), C.int(n)); err != 0 {
+		fmt.Fprintf(os.Stderr, "pthread_create: %d\n", err)
+		os.Exit(4)
+	}
+	g.run.wait.Done()
+	g.event("thread")
+}
+
+func (g *G) try(body func()) {
+	e := func() (e any) {
+		defer func() { e = recover() }()
+		body()
+		return nil
+	}()
+	g.event("try: %v", e)
+}
+
+func (g *G) deferred() { g.event("defer") }
+
+func (g *G) loop(n int, body func()) {
+	for range n {
+		body()
+	}
+	g.event("loop")
+}
+
+func (g *G) panic(n int) { panic(fmt.Sprint("fault ", n)) }
+
+func (g *G) goexit() { runtime.Goexit() }
+
+//go:noinline
+func grow(kib int) byte {
+	var frame [1024]byte
+	if kib > 1 {
+		frame[kib%1024] = grow(kib - 1)
+	}
+	return frame[kib%1024]
+}
+
+// quiet does what only keeps the runtime busy.
+func (g *G) quiet(what string, n int) {
+	us := time.Duration(n) * time.Microsecond
+	switch what {
+	case "gosched":
+		runtime.Gosched()
+	case "gc":
+		runtime.GC()
+	case "grow":
+		grow(n)
+	case "block":
+		c := make(chan bool)
+		go func() {
+			runtime.Gosched()
+			c <- true
+		}()
+		<-c
+	case "spin":
+		for start := time.Now(); time.Since(start) < us; {
+		}
+	case "sleep":
+		time.Sleep(us)
+	case "syscall":
+		t := syscall.NsecToTimeval(int64(us))
+		syscall.Select(0, nil, nil, nil, &t)
+	case "ccall":
+		C.inC(C.int(n))
+	case "world":
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+	}
+	g.event("%s", what)
+}
+
+// A channelCoro does with channels what the runtime's coro does: one goroutine
+// is blocked on it, and a switch blocks the caller and starts that one.
+type channelCoro struct{ blocked atomic.Pointer[chan bool] }
+
+func newChannelCoro(f func(*channelCoro)) *channelCoro {
+	c := new(channelCoro)
+	start := make(chan bool)
+	c.blocked.Store(&start)
+	go func() {
+		<-start
+		defer func() { *c.blocked.Swap(nil) <- true }()
+		f(c)
+	}()
+	return c
+}
+
+func (c *channelCoro) swap() {
+	me := make(chan bool)
+	*c.blocked.Swap(&me) <- true
+	<-me
+}
+
+// channelPull is the yardstick: what iter.Pull does, with channels.
+func channelPull(seq iter.Seq[int]) (func() (int, bool), func()) {
+	var (
+		value             int
+		valid             bool
+		asked, done, over bool
+		fault             any
+		goexit            bool
+	)
+	c := newChannelCoro(func(c *channelCoro) {
+		if done {
+			return
+		}
+		defer func() {
+			if fault = recover(); fault == nil && !over {
+				goexit = true
+			}
+			done = true
+		}()
+		seq(func(v int) bool {
+			if done {
+				return false
+			}
+			if !asked {
+				panic("iter.Pull: yield called again before next")
+			}
+			asked, value, valid = false, v, true
+			c.swap()
+			return !done
+		})
+		value, valid, over = 0, false, true
+	})
+	pass := func() {
+		if goexit {
+			runtime.Goexit()
+		}
+		if fault != nil {
+			panic(fault)
+		}
+	}
+	next := func() (int, bool) {
+		if done {
+			return 0, false
+		}
+		if asked {
+			panic("iter.Pull: next called again before yield")
+		}
+		asked = true
+		c.swap()
+		pass()
+		return value, valid
+	}
+	stop := func() {
+		if !done {
+			done = true
+			c.swap()
+			pass()
+		}
+	}
+	return next, stop
+}
+
+// The main goroutine is on the main thread when main starts.
+func init() { runtime.LockOSThread() }
+
+// start runs a program and prints the logs of its goroutines.
+func start(s settings, roots ...func(*G)) {
+	if !s.main {
+		runtime.UnlockOSThread()
+	}
+	switch *pullKind {
+	case "coro":
+	case "chan":
+		pull = channelPull
+	default:
+		fmt.Fprintf(os.Stderr, "-pull=%s: want coro or chan\n", *pullKind)
+		os.Exit(2)
+	}
+	runtime.GOMAXPROCS(s.procs)
+	world.claims = map[int][]*G{}
+	world.frames = map[int][]*G{}
+	world.seen = map[int]bool{}
+	world.fatal = map[int]bool{}
+	world.ours = map[int]bool{}
+	if s.trace {
+		if err := trace.Start(io.Discard); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(4)
+		}
+		defer trace.Stop()
+	}
+	var over atomic.Bool
+	defer over.Store(true)
+	for i := range s.noise {
+		g := (&run{}).newG(fmt.Sprint("noise", i))
+		go func() {
+			for !over.Load() {
+				g.check()
+				if i%2 == 0 {
+					runtime.Gosched()
+				} else {
+					g.quiet("spin", 50)
+					time.Sleep(50 * time.Microsecond)
+				}
+			}
+		}()
+	}
+	if s.main || s.deadlock {
+		*repeat = 1
+	}
+	for i := range *repeat {
+		r := new(run)
+		if once(s, r, roots) {
+			r.print(i, "")
+		} else {
+			r.print(i, "deadlock\n")
+			return
+		}
+	}
+	leftover()
+}
+
+// once runs the roots. It returns false if it never ends.
+func once(s settings, r *run, roots []func(*G)) bool {
+	ended := make(chan bool)
+	r.wait.Add(len(roots))
+	gs := make([]*G, len(roots))
+	for i := range roots {
+		gs[i] = r.newG(fmt.Sprint(i))
+		gs[i].slots = new([4]*iterator)
+	}
+	for i, root := range roots {
+		if s.main && i == 0 {
+			continue
+		}
+		go func() {
+			defer r.wait.Done()
+			gs[i].base(false, root)
+		}()
+	}
+	go func() {
+		r.wait.Wait()
+		close(ended)
+	}()
+	if s.main {
+		gs[0].claim(1, 0)
+		gs[0].mainBase(roots[0])
+		r.wait.Done()
+	}
+	if !s.deadlock {
+		<-ended
+		return true
+	}
+	// Nobody does anything any more when there was no event for a second.
+	for last := int64(-1); last != r.events.Load(); {
+		last = r.events.Load()
+		select {
+		case <-ended:
+			return true
+		case <-time.After(time.Second):
+		}
+	}
+	return false
+}
+
+// mainBase is base for the main goroutine, which goes on afterwards.
+func (g *G) mainBase(body func(*G)) {
+	func() {
+		defer func() {
+			how := "end"
+			if e := recover(); e != nil {
+				how = fmt.Sprint("panic ", e)
+			}
+			g.event("%s", how)
+		}()
+		body(g)
+	}()
+	for g.ext > 0 {
+		g.undo()
+	}
+	g.locked(false)
+}
+
+// print prints the logs, ordered by the goroutines' names.
+func (r *run) print(i int, end string) {
+	world.Lock()
+	defer world.Unlock()
+	slices.SortFunc(r.gs, func(a, b *G) int { return strings.Compare(a.name, b.name) })
+	var b strings.Builder
+	fmt.Fprintf(&b, "run %d\n", i)
+	for _, g := range r.gs {
+		if len(g.log) > 0 {
+			fmt.Fprintf(&b, "goroutine %s\n\t%s\n", g.name, strings.Join(g.log, "\n\t"))
+		}
+	}
+	fmt.Print(b.String() + end)
+}
+
+// leftover checks that those threads have ended that must, and no others: a
+// goroutine that exits with locks takes its thread along, after the last one
+// with a claim. The main thread is never ended.
+func leftover() {
+	if runtime.GOOS != "linux" {
+		return
+	}
+	alive := func(t int) bool {
+		_, err := os.Stat(fmt.Sprintf("/proc/self/task/%d", t))
+		return err == nil
+	}
+	world.Lock()
+	defer world.Unlock()
+	for t := range world.seen {
+		if !world.fatal[t] && !world.ours[t] && !alive(t) {
+			violation("thread lost", "thread %d has ended; no goroutine exited on it with a lock", t)
+		}
+	}
+	for t := range world.fatal {
+		if t == os.Getpid() || world.ours[t] || slices.ContainsFunc(world.claims[t], func(g *G) bool { return !g.exited }) {
+			continue
+		}
+		for n := 0; alive(t); n++ {
+			if n == 1000 {
+				violation("thread left", "thread %d lives on; a goroutine exited on it with a lock, and nobody claims it", t)
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+	}
+}

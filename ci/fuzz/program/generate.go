@@ -1,0 +1,253 @@
+package program
+
+import (
+	"math/rand/v2"
+)
+
+// Generate returns the program of the seed: of about size operations,
+// deterministic, and free of deadlock but for a few in a thousand. It is the
+// same for the same arguments on every machine and with every Go.
+func Generate(seed uint64, size int) *Program {
+	g := &generator{r: rand.New(rand.NewPCG(seed, 0x636f726f)), size: max(size, 4)}
+	// Programs that must deadlock are rare: each costs a second of waiting.
+	deadlock := g.one(300)
+	for {
+		p := g.program()
+		res, err := p.Run()
+		if err != nil || res.Deadlock != deadlock || res.Values < 1+size/15 {
+			continue
+		}
+		if deadlock {
+			p.Noise = 0
+		}
+		return p
+	}
+}
+
+type generator struct {
+	r    *rand.Rand
+	size int
+
+	budget int
+	goexit bool // else threads made by C, and the main goroutine as a root
+	faults bool
+	over   bool // unlocks that unlock nothing
+}
+
+// A place is where an operation is generated.
+type place struct {
+	pulls []int // slots of the enclosing iterators, the innermost last
+	depth int
+	used  *[Slots]bool // slots that were filled further up
+	locks int          // locks taken in this body and those around it on the same goroutine
+	cfree int          // how many more C calls may be entered
+}
+
+func (g *generator) one(n int) bool { return g.r.IntN(n) == 0 }
+
+func (g *generator) program() *Program {
+	p := &Program{Procs: []int{1, 2, 4}[g.r.IntN(3)]}
+	g.goexit = g.one(3)
+	g.faults = !g.one(3)
+	g.over = g.one(10)
+	if !g.goexit {
+		p.Main = g.one(4)
+	}
+	if g.one(4) {
+		p.Noise = 1 + g.r.IntN(2)
+	}
+	p.Trace = g.one(12)
+	roots := 1
+	if g.one(3) {
+		roots = 2 + g.r.IntN(2)
+	}
+	for range roots {
+		g.budget = g.size / roots
+		pl := place{used: new([Slots]bool), cfree: 4}
+		var body []Op
+		for g.budget > 0 {
+			body = append(body, g.body(pl)...)
+		}
+		p.Roots = append(p.Roots, body)
+	}
+	return p
+}
+
+// body returns a few operations.
+func (g *generator) body(pl place) []Op {
+	var ops []Op
+	for n := 1 + g.r.IntN(6); n > 0 && g.budget > 0; n-- {
+		ops = append(ops, g.op(&pl)...)
+	}
+	// Most locks are undone in the body that took them.
+	for ; pl.locks > 0; pl.locks-- {
+		if !g.one(6) {
+			ops = append(ops, Op{Kind: Unlock})
+		}
+	}
+	return ops
+}
+
+// in returns the place of a body below pl. A body on a goroutine of its own
+// starts without locks; one on the same goroutine undoes only its own.
+func (pl place) in() place {
+	pl.depth++
+	pl.locks = 0
+	return pl
+}
+
+// slot returns a slot to call next or stop on: most often one that was filled
+// and that is not that of an enclosing iterator.
+func (g *generator) slot(pl *place) int {
+	var good []int
+	for s := range Slots {
+		open := false
+		for _, o := range pl.pulls {
+			open = open || o == s
+		}
+		if pl.used[s] && !open {
+			good = append(good, s)
+		}
+	}
+	if len(good) == 0 || g.one(30) {
+		return g.r.IntN(Slots)
+	}
+	return good[g.r.IntN(len(good))]
+}
+
+func (g *generator) empty(pl *place) int {
+	for range 4 {
+		s := g.r.IntN(Slots)
+		if !pl.used[s] {
+			return s
+		}
+	}
+	return g.r.IntN(Slots)
+}
+
+// yields returns one yield, most often to the innermost iterator.
+func (g *generator) yield(pl *place) Op {
+	d := 0
+	if n := len(pl.pulls); n > 1 && g.one(3) {
+		d = g.r.IntN(n)
+	}
+	return Op{Kind: Yield, N: d}
+}
+
+// op returns an operation, or a few that go together.
+func (g *generator) op(pl *place) []Op {
+	g.budget--
+	inside := len(pl.pulls) > 0
+	deep := pl.depth > 7
+	type choice struct {
+		weight int
+		make   func() []Op
+	}
+	leaf := func(k Kind, n int) func() []Op { return func() []Op { return []Op{{Kind: k, N: n}} } }
+	compound := func(k Kind, n int) func() []Op {
+		return func() []Op { return []Op{{Kind: k, N: n, Body: g.body(pl.in())}} }
+	}
+	any := false
+	for _, u := range pl.used {
+		any = any || u
+	}
+	when := func(c bool, w int) int {
+		if c {
+			return w
+		}
+		return 0
+	}
+	choices := []choice{
+		{when(any, 22), func() []Op {
+			s := g.slot(pl)
+			next := Op{Kind: Next, N: s}
+			if g.one(4) {
+				return []Op{{Kind: Loop, N: 2 + g.r.IntN(3), Body: []Op{next}}}
+			}
+			return []Op{next}
+		}},
+		{when(any, 4), func() []Op { return []Op{{Kind: Stop, N: g.slot(pl)}} }},
+		{when(inside, 24), func() []Op {
+			y := g.yield(pl)
+			if g.one(3) {
+				return []Op{{Kind: Loop, N: 2 + g.r.IntN(3), Body: []Op{y}}}
+			}
+			return []Op{y}
+		}},
+		{when(!deep, 14), func() []Op {
+			s := g.empty(pl)
+			sub := pl.in()
+			sub.pulls = append(sub.pulls[:len(sub.pulls):len(sub.pulls)], s)
+			body := g.body(sub)
+			if g.one(2) {
+				body = append(body, Op{Kind: Yield})
+			}
+			pl.used[s] = true
+			return []Op{{Kind: Pull, N: s, Body: body}, {Kind: Next, N: s}}[:1+g.r.IntN(2)]
+		}},
+		{10, func() []Op { pl.locks++; return []Op{{Kind: Lock}} }},
+		{when(pl.locks > 0, 6), func() []Op { pl.locks--; return []Op{{Kind: Unlock}} }},
+		{when(g.over, 2), leaf(Unlock, 0)},
+		{when(!deep && pl.cfree > 0, 10), func() []Op {
+			sub := pl.in()
+			sub.cfree--
+			return []Op{{Kind: Callback, Body: g.body(sub)}}
+		}},
+		{when(!deep && pl.cfree > 0 && !g.goexit, 3), func() []Op {
+			sub := pl.in()
+			sub.cfree--
+			return []Op{{Kind: Thread, N: 1 + g.r.IntN(2), Body: g.body(sub)}}
+		}},
+		{when(!deep, 7), compound(Go, 0)},
+		{when(!deep, 5), func() []Op {
+			ops := []Op{{Kind: Fork, Body: g.body(pl.in())}}
+			for range g.r.IntN(3) {
+				ops = append(ops, g.quiet())
+			}
+			if g.one(5) {
+				return ops
+			}
+			return append(ops, Op{Kind: Join})
+		}},
+		{when(!deep, 5), compound(Try, 0)},
+		{when(!deep, 3), compound(Defer, 0)},
+		{when(!deep, 3), compound(Loop, 2+g.r.IntN(2))},
+		{when(g.faults, 2), leaf(Panic, 1+g.r.IntN(9))},
+		{when(g.goexit, 2), leaf(Goexit, 0)},
+		{10, func() []Op { return []Op{g.quiet()} }},
+	}
+	total := 0
+	for _, c := range choices {
+		total += c.weight
+	}
+	n := g.r.IntN(total)
+	for _, c := range choices {
+		if n -= c.weight; n < 0 {
+			return c.make()
+		}
+	}
+	panic("unreachable")
+}
+
+// quiet returns an operation that only gives the runtime something to do.
+func (g *generator) quiet() Op {
+	switch g.r.IntN(14) {
+	case 0, 1:
+		return Op{Kind: Gosched}
+	case 2:
+		return Op{Kind: GC}
+	case 3:
+		return Op{Kind: Grow, N: 8 << g.r.IntN(4)}
+	case 4, 5, 6:
+		return Op{Kind: Block}
+	case 7:
+		return Op{Kind: Spin, N: 20 << g.r.IntN(4)}
+	case 8:
+		return Op{Kind: Sleep, N: 10 << g.r.IntN(4)}
+	case 9, 10:
+		return Op{Kind: Syscall, N: 10 << g.r.IntN(4)}
+	case 11, 12:
+		return Op{Kind: CCall, N: 10 << g.r.IntN(4)}
+	}
+	return Op{Kind: World}
+}
