@@ -49,6 +49,17 @@ workflow's matrix.`},
 			Long: `
 Bench runs the coroutine benchmarks on stock upstream and on the patched
 runtime, in turn, and prints benchstat's comparison.`},
+		{Name: "fuzz", Args: "-goroot DIR [-seed N] [-count N] [-time D] [-p N] [-size N] [-race] [-exec CMD]", Setup: subcommand.Fuzz,
+			Short: "run random programs on coroutines, locks and C calls",
+			Long: `
+Fuzz compiles an interpreter with the toolchain at -goroot and runs random
+programs: each once with a Pull made of channels and once with iter.Pull. What
+the goroutines see must be what a model says, and locked goroutines must be on
+their threads. A program that fails is made smaller and written to -out as one
+Go file, beside the raw output.
+
+A seed always means the same program. The last line is the summary, and the
+exit status is 0 only if programs ran and none failed.`},
 		{Name: "setup", Args: "", Setup: subcommand.Setup,
 			Short: "install what this machine lacks for its cells",
 			Long: `

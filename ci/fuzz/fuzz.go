@@ -1,0 +1,259 @@
+// Package fuzz runs random programs that use coroutines, thread locks and C
+// calls, and compares what they do with what they must do.
+//
+// Every program (package program) runs in a process of its own, compiled with
+// the toolchain under test (interp): once with a Pull made of channels, the
+// yardstick, and once with iter.Pull. The logs of its goroutines must be those
+// that the model says, and the checks inside the process must hold. What fails
+// is made smaller (Shrink) and printed as one Go file (Source).
+package fuzz
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"time"
+
+	"gocoro/build/goroot"
+	"gocoro/ci/fuzz/program"
+	"gocoro/ci/platform/group"
+)
+
+// A Class says how the runs of a program ended.
+type Class string
+
+const (
+	Same      Class = "same"      // as the model says
+	LIFO      Class = "lifo"      // the one death that the rules allow (SEMANTICS.md, B8)
+	Different Class = "different" // a log is not what the model says
+	Violation Class = "violation" // a check inside the program failed
+	Crash     Class = "crash"     // the process died
+	Hang      Class = "hang"      // it did not end in time
+	Yardstick Class = "yardstick" // the program fails with channels as well
+)
+
+// Classes lists the classes, in the order of summaries.
+var Classes = []Class{Same, LIFO, Different, Violation, Crash, Hang, Yardstick}
+
+// Failed says whether a program of this class is a finding.
+func (c Class) Failed() bool { return c != Same && c != LIFO }
+
+// An Outcome is what came of a program.
+type Outcome struct {
+	Class Class
+
+	// Key tells one kind of failure from another: the fatal error, the check
+	// that failed. It has no numbers in it.
+	Key            string
+	Stdout, Stderr []byte
+}
+
+func (o *Outcome) String() string {
+	if o.Key == "" {
+		return string(o.Class)
+	}
+	return string(o.Class) + ": " + o.Key
+}
+
+// A Runner runs programs.
+type Runner struct {
+	Interp string        // the interpreter's file
+	Exec   []string      // what runs it, if it does not run by itself
+	Env    []string      // added to the environment
+	Args   []string      // added to the interpreter's arguments
+	Limit  time.Duration // for each process
+	Repeat int           // how often the program runs in each process
+}
+
+// Check runs the program on the yardstick and on iter.Pull.
+func (r *Runner) Check(ctx context.Context, p *program.Program) (*Outcome, error) {
+	if o, err := r.Run(ctx, p, "chan"); err != nil || o.Class != Same {
+		if o != nil {
+			o.Key = strings.TrimSpace(string(o.Class) + " " + o.Key)
+			o.Class = Yardstick
+		}
+		return o, err
+	}
+	return r.Run(ctx, p, "coro")
+}
+
+// Run runs the program on one kind of Pull: coro or chan.
+func (r *Runner) Run(ctx context.Context, p *program.Program, pull string) (*Outcome, error) {
+	want, err := p.Run()
+	if err != nil {
+		return nil, fmt.Errorf("the program is not one to compare: %w", err)
+	}
+	repeat := r.Repeat
+	if p.Main || want.Deadlock {
+		repeat = 1
+	}
+	limited, cancel := context.WithTimeout(ctx, r.Limit)
+	defer cancel()
+	args := append(append(r.Exec[:len(r.Exec):len(r.Exec)], r.Interp, "-pull="+pull, fmt.Sprintf("-repeat=%d", repeat)), r.Args...)
+	cmd := exec.CommandContext(limited, args[0], args[1:]...)
+	cmd.Env = append(append(os.Environ(), "GOTRACEBACK=system", "GODEBUG="), r.Env...)
+	cmd.Stdin = strings.NewReader(p.String())
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	group.Set(cmd)
+	cmd.Cancel = func() error {
+		// Every Go program prints its goroutines on SIGQUIT, and dies.
+		return syscall.Kill(-cmd.Process.Pid, syscall.SIGQUIT)
+	}
+	err = cmd.Run()
+	if cmd.Process != nil && limited.Err() != nil {
+		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what did not
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	o := &Outcome{Stdout: stdout.Bytes(), Stderr: stderr.Bytes()}
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) && limited.Err() == nil {
+		return nil, err
+	}
+	if exit != nil && exit.ExitCode() == 4 {
+		return nil, fmt.Errorf("%s: %s", r.Interp, o.Stderr)
+	}
+	o.classify(err, limited.Err() != nil, expected(want, repeat))
+	return o, nil
+}
+
+// expected returns what the interpreter must print.
+func expected(want *program.Result, repeat int) string {
+	var b strings.Builder
+	for i := range repeat {
+		fmt.Fprintf(&b, "run %d\n%s", i, want.Log)
+	}
+	return b.String()
+}
+
+const lifoDeath = "C calls of different goroutines on one OS thread must return in LIFO order"
+
+var (
+	violationLine = regexp.MustCompile(`(?m)^violation: ([^:\n]*)`)
+	fatalLine     = regexp.MustCompile(`(?m)^(fatal error: .*|panic: .*|SIG[A-Z]+: .*|WARNING: DATA RACE|.*[Rr]untime: .*|==\d+==ERROR: .*)$`)
+	number        = regexp.MustCompile(`0x[0-9a-f]+|\d+`)
+)
+
+func (o *Outcome) classify(err error, late bool, want string) {
+	if m := violationLine.FindSubmatch(o.Stderr); m != nil {
+		o.Class, o.Key = Violation, string(m[1])
+		return
+	}
+	switch {
+	case late:
+		o.Class = Hang
+		if bytes.Contains(o.Stderr, []byte("\nnote: ")) || bytes.HasPrefix(o.Stderr, []byte("note: ")) {
+			o.Key = "after a C call that returns too early"
+		}
+	case err != nil:
+		o.Class, o.Key = Crash, err.Error()
+		// The note says that two goroutines really had C frames on one thread,
+		// in the wrong order: without it the death is none that the rules allow.
+		if bytes.Contains(o.Stderr, []byte(lifoDeath)) && bytes.Contains(o.Stderr, []byte("note: ")) {
+			o.Class = LIFO
+		}
+		all := fatalLine.FindAll(o.Stderr, -1)
+		for _, m := range all {
+			o.Key = number.ReplaceAllString(string(m), "N")
+			if bytes.HasPrefix(m, []byte("fatal error: ")) {
+				break
+			}
+		}
+	case bytes.Contains(o.Stderr, []byte("WARNING: DATA RACE")):
+		o.Class, o.Key = Crash, "data race"
+	case string(o.Stdout) != want:
+		o.Class = Different
+	default:
+		o.Class = Same
+	}
+}
+
+// Diff returns the first line in which the output is not what the model says.
+func Diff(p *program.Program, o *Outcome, repeat int) string {
+	res, err := p.Run()
+	if err != nil {
+		return err.Error()
+	}
+	if p.Main || res.Deadlock {
+		repeat = 1
+	}
+	want, got := strings.Split(expected(res, repeat), "\n"), strings.Split(string(o.Stdout), "\n")
+	where := ""
+	for i := range max(len(want), len(got)) {
+		var w, g string
+		if i < len(want) {
+			w = want[i]
+		}
+		if i < len(got) {
+			g = got[i]
+		}
+		if w != g {
+			return fmt.Sprintf("line %d, in %s: got %q, want %q", i+1, where, g, w)
+		}
+		if strings.HasPrefix(w, "run") || strings.HasPrefix(w, "goroutine") {
+			where = w
+		}
+	}
+	return ""
+}
+
+// Build compiles the interpreter with the toolchain at root. dir is the
+// checkout; the environment's GOOS, GOARCH, CC and the like count. A toolchain
+// of a given content has a build cache of its own in cache, since the go
+// command tells released toolchains apart by version alone.
+func Build(ctx context.Context, dir, root, cache, out string, args ...string) error {
+	key, err := toolKey(root)
+	if err != nil {
+		return err
+	}
+	abs, err := filepath.Abs(root)
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, filepath.Join(abs, "bin", "go"), append(append([]string{"build", "-o", out}, args...), "./ci/fuzz/interp")...)
+	cmd.Dir = dir
+	cmd.Env = goroot.Environ("GOROOT="+abs, "GOCACHE="+filepath.Join(cache, "gocache", "fuzz-"+key), "CGO_ENABLED=1", "GOWORK=off")
+	for _, k := range []string{"GOOS", "GOARCH", "CC", "GOFLAGS", "GOEXPERIMENT", "GOPROXY", "GOMODCACHE", "GOPATH"} {
+		if v, ok := os.LookupEnv(k); ok {
+			cmd.Env = append(cmd.Env, k+"="+v)
+		}
+	}
+	if b, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w\n%s", cmd, err, b)
+	}
+	return nil
+}
+
+// toolKey names the toolchain at root by the bytes of what compiles.
+func toolKey(root string) (string, error) {
+	h := sha256.New()
+	files := []string{filepath.Join(root, "VERSION"), filepath.Join(root, "bin", "go")}
+	tools, err := filepath.Glob(filepath.Join(root, "pkg", "tool", "*", "*"))
+	if err != nil {
+		return "", err
+	}
+	for _, f := range append(files, tools...) {
+		r, err := os.Open(f)
+		if err != nil {
+			return "", fmt.Errorf("%s is no GOROOT: %w", root, err)
+		}
+		_, err = io.Copy(h, r)
+		r.Close()
+		if err != nil {
+			return "", err
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))[:16], nil
+}

@@ -1,0 +1,110 @@
+package subcommand
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"gocoro/build/command"
+	"gocoro/build/line"
+	"gocoro/build/progress"
+	"gocoro/build/store"
+	"gocoro/ci/fuzz"
+)
+
+// Fuzz runs random programs on the toolchain of a GOROOT.
+func Fuzz(fs *flag.FlagSet) func(context.Context, []string) error {
+	root := fs.String("goroot", "", "the `folder` of the toolchain to test")
+	seed := fs.Uint64("seed", 0, "of the first program; the next ones count up (default: by the clock)")
+	count := fs.Int("count", 0, "how many `programs` (default: as many as -time allows)")
+	limit := fs.Duration("time", 0, "how long to begin new programs (default: 1m, or unlimited with -count)")
+	workers := fs.Int("p", runtime.NumCPU(), "how many `processes` at a time")
+	size := fs.Int("size", 40, "how many `operations` a program has, about")
+	race := fs.Bool("race", false, "compile with the race detector")
+	wrapper := fs.String("exec", "", "the `command` that runs the compiled interpreter, for other platforms")
+	godebug := fs.String("godebug", "corolock=1", "GODEBUG of the programs")
+	repeat := fs.Int("repeat", 3, "how many `times` a program runs in its process")
+	hang := fs.Duration("limit", 30*time.Second, "after how long a process counts as hung")
+	shrink := fs.Duration("shrink", 2*time.Minute, "how long to make a failure smaller")
+	failures := fs.Int("failures", 20, "after how many failing `programs` to end")
+	out := fs.String("out", "", "the `folder` for findings (default: fuzz-<time> in the build cache)")
+	args := fs.String("interp", "", "further `arguments` of the interpreter; -fault=move breaks Pull on purpose")
+	return func(ctx context.Context, rest []string) error {
+		if err := command.NoArgs(rest); err != nil {
+			return err
+		}
+		if *root == "" {
+			return fmt.Errorf("no toolchain given\n\tgo run ./ci fuzz -goroot \"$(go env GOROOT)\"")
+		}
+		repo, err := line.FindRepo(".")
+		if err != nil {
+			return err
+		}
+		st, err := store.Open()
+		if err != nil {
+			return err
+		}
+		inUse, err := st.Use(ctx)
+		if err != nil {
+			return progress.Explain(err, st.Root)
+		}
+		defer inUse.Close()
+		rep := progress.New(os.Stderr)
+		if *out == "" {
+			*out = filepath.Join(st.Root, "ci", "fuzz-"+time.Now().UTC().Format("20060102-150405"))
+		}
+		if err := os.MkdirAll(*out, 0o777); err != nil {
+			return progress.Explain(err, st.Root)
+		}
+		if *seed == 0 {
+			*seed = uint64(time.Now().UnixNano()/1e6) % 1e9 * 1000
+		}
+		if *limit == 0 && *count == 0 {
+			*limit = time.Minute
+		}
+		interp := filepath.Join(*out, "interp")
+		var build []string
+		if *race {
+			build = append(build, "-race")
+		}
+		step := rep.Start("fuzz", "compiling the interpreter")
+		if err := fuzz.Build(ctx, repo.Dir, *root, st.Root, interp, build...); err != nil {
+			step.Fail()
+			return err
+		}
+		step.Done("")
+		rep.Printf("fuzz     seed %d, size %d, GODEBUG=%s, findings go to %s", *seed, *size, *godebug, *out)
+		c := &fuzz.Campaign{
+			Runner: &fuzz.Runner{Interp: interp, Exec: strings.Fields(*wrapper), Args: strings.Fields(*args), Limit: *hang, Repeat: *repeat,
+				Env: []string{"GODEBUG=" + *godebug}},
+			Seed: *seed, Count: *count, Time: *limit, Size: *size, Workers: *workers, Shrink: *shrink, Max: *failures, Dir: *out,
+			Line:   fmt.Sprintf("GODEBUG=%s %s run", *godebug, filepath.Join(*root, "bin", "go")),
+			Printf: rep.Printf,
+		}
+		s, err := c.Run(ctx)
+		if err != nil {
+			if s != nil && s.Programs > 0 {
+				fmt.Println(s)
+			}
+			return err
+		}
+		data, err := json.MarshalIndent(s, "", "\t")
+		if err != nil {
+			return err
+		}
+		if err := store.WriteFile(filepath.Join(*out, "summary.json"), append(data, '\n')); err != nil {
+			return err
+		}
+		fmt.Println(s)
+		if s.Failed() {
+			return command.ExitError(1)
+		}
+		return nil
+	}
+}
