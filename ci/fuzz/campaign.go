@@ -20,6 +20,7 @@ type Campaign struct {
 	Count   int           // how many programs; 0 for no limit
 	Time    time.Duration // how long no new one is begun after; 0 for no limit
 	Size    int
+	Plain   bool // no thread locks and no C calls: what every Go must run
 	Workers int
 	Shrink  time.Duration // for each kind of failure
 	Max     int           // how many failures end the campaign; 0 for no limit
@@ -82,11 +83,10 @@ func (c *Campaign) Run(ctx context.Context) (*Summary, error) {
 		fails  int
 		issued int
 	)
-	enough := fmt.Errorf("enough failures")
 	next := func() (uint64, bool) {
 		mu.Lock()
 		defer mu.Unlock()
-		if ctx.Err() != nil || c.Count > 0 && issued >= c.Count || c.Time > 0 && time.Since(start) > c.Time {
+		if ctx.Err() != nil || c.Max > 0 && fails >= c.Max || c.Count > 0 && issued >= c.Count || c.Time > 0 && time.Since(start) > c.Time {
 			return 0, false
 		}
 		issued++
@@ -97,6 +97,9 @@ func (c *Campaign) Run(ctx context.Context) (*Summary, error) {
 		wait.Go(func() {
 			for seed, ok := next(); ok; seed, ok = next() {
 				p := program.Generate(seed, c.Size)
+				if c.Plain {
+					p = p.Unlocked()
+				}
 				o, err := c.Runner.Check(ctx, p)
 				if ctx.Err() != nil {
 					return // the run was cut short
@@ -114,7 +117,6 @@ func (c *Campaign) Run(ctx context.Context) (*Summary, error) {
 					kinds[o.String()] = true
 					fails++
 				}
-				last := c.Max > 0 && fails == c.Max
 				mu.Unlock()
 				if o.Class.Failed() {
 					c.Printf("seed %d: %s", seed, o)
@@ -127,15 +129,12 @@ func (c *Campaign) Run(ctx context.Context) (*Summary, error) {
 					s.Findings = append(s.Findings, *f)
 					mu.Unlock()
 				}
-				if last {
-					cancel(enough)
-				}
 			}
 		})
 	}
 	wait.Wait()
 	s.Elapsed = time.Since(start)
-	if err := context.Cause(ctx); err != nil && err != enough {
+	if err := context.Cause(ctx); err != nil {
 		return s, err
 	}
 	return s, nil
@@ -197,7 +196,7 @@ func (c *Campaign) shrink(ctx context.Context, p *program.Program, o *Outcome) (
 	defer cancel()
 	run := func(ctx context.Context, p *program.Program) *Outcome {
 		check := c.Runner.Check
-		if o.Class != Yardstick {
+		if o.Class != Yardstick && c.Runner.Only == "" {
 			check = func(ctx context.Context, p *program.Program) (*Outcome, error) { return c.Runner.Run(ctx, p, "coro") }
 		}
 		got, err := check(ctx, p)

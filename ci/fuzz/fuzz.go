@@ -70,13 +70,18 @@ type Runner struct {
 	Interp string        // the interpreter's file
 	Exec   []string      // what runs it, if it does not run by itself
 	Env    []string      // added to the environment
-	Args   []string      // added to the interpreter's arguments
+	Args   []string      // added to the interpreter's arguments, but for the yardstick
 	Limit  time.Duration // for each process
 	Repeat int           // how often the program runs in each process
+	Only   string        // if not empty, the one kind of Pull to run: chan or coro
 }
 
-// Check runs the program on the yardstick and on iter.Pull.
+// Check runs the program on the yardstick and on iter.Pull, or on one of them
+// if the runner is set to that.
 func (r *Runner) Check(ctx context.Context, p *program.Program) (*Outcome, error) {
+	if r.Only != "" {
+		return r.Run(ctx, p, r.Only)
+	}
 	if o, err := r.Run(ctx, p, "chan"); err != nil || o.Class != Same {
 		if o != nil {
 			o.Key = strings.TrimSpace(string(o.Class) + " " + o.Key)
@@ -99,7 +104,10 @@ func (r *Runner) Run(ctx context.Context, p *program.Program, pull string) (*Out
 	}
 	limited, cancel := context.WithTimeout(ctx, r.Limit)
 	defer cancel()
-	args := append(append(r.Exec[:len(r.Exec):len(r.Exec)], r.Interp, "-pull="+pull, fmt.Sprintf("-repeat=%d", repeat)), r.Args...)
+	args := append(r.Exec[:len(r.Exec):len(r.Exec)], r.Interp, "-pull="+pull, fmt.Sprintf("-repeat=%d", repeat))
+	if pull == "coro" || r.Only != "" {
+		args = append(args, r.Args...)
+	}
 	cmd := exec.CommandContext(limited, args[0], args[1:]...)
 	cmd.Env = append(append(os.Environ(), "GOTRACEBACK=system", "GODEBUG="), r.Env...)
 	cmd.Stdin = strings.NewReader(p.String())

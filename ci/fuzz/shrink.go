@@ -116,7 +116,7 @@ func candidates(p *program.Program) iter.Seq[*program.Program] {
 					return yield(q)
 				}
 				// What is in the operation, without it.
-				if len(op.Body) > 0 && op.Kind != program.Pull && !edit(func(ops []program.Op) []program.Op {
+				if len(op.Body) > 0 && !edit(func(ops []program.Op) []program.Op {
 					return slices.Replace(ops, i, i+1, ops[i].Body...)
 				}) {
 					return

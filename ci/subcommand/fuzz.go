@@ -26,6 +26,8 @@ func Fuzz(fs *flag.FlagSet) func(context.Context, []string) error {
 	limit := fs.Duration("time", 0, "how long to begin new programs (default: 1m, or unlimited with -count)")
 	workers := fs.Int("p", runtime.NumCPU(), "how many `processes` at a time")
 	size := fs.Int("size", 40, "how many `operations` a program has, about")
+	plain := fs.Bool("plain", false, "no thread locks and no C calls, which every Go must run")
+	only := fs.String("only", "", "run one kind of Pull only: coro or chan")
 	race := fs.Bool("race", false, "compile with the race detector")
 	wrapper := fs.String("exec", "", "the `command` that runs the compiled interpreter, for other platforms")
 	godebug := fs.String("godebug", "corolock=1", "GODEBUG of the programs")
@@ -81,9 +83,9 @@ func Fuzz(fs *flag.FlagSet) func(context.Context, []string) error {
 		step.Done("")
 		rep.Printf("fuzz     seed %d, size %d, GODEBUG=%s, findings go to %s", *seed, *size, *godebug, *out)
 		c := &fuzz.Campaign{
-			Runner: &fuzz.Runner{Interp: interp, Exec: strings.Fields(*wrapper), Args: strings.Fields(*args), Limit: *hang, Repeat: *repeat,
+			Runner: &fuzz.Runner{Interp: interp, Exec: strings.Fields(*wrapper), Args: strings.Fields(*args), Limit: *hang, Repeat: *repeat, Only: *only,
 				Env: []string{"GODEBUG=" + *godebug}},
-			Seed: *seed, Count: *count, Time: *limit, Size: *size, Workers: *workers, Shrink: *shrink, Max: *failures, Dir: *out,
+			Seed: *seed, Count: *count, Time: *limit, Size: *size, Plain: *plain, Workers: *workers, Shrink: *shrink, Max: *failures, Dir: *out,
 			Line:   fmt.Sprintf("GODEBUG=%s %s run", *godebug, filepath.Join(*root, "bin", "go")),
 			Printf: rep.Printf,
 		}

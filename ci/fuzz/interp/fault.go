@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"iter"
 	"runtime"
@@ -32,6 +33,10 @@ func plant(fault string) error {
 		}
 	case "move": // a caller with a lock goes to another thread
 		wrap(func(next func() (int, bool)) (int, bool) {
+			buf := make([]byte, 128)
+			if line, _, _ := bytes.Cut(buf[:runtime.Stack(buf, false)], []byte("\n")); !bytes.Contains(line, []byte("locked to thread")) {
+				return next()
+			}
 			runtime.UnlockOSThread()
 			var wait sync.WaitGroup
 			for range 4 {

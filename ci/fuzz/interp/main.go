@@ -48,10 +48,9 @@ func interp(seed uint64, size int, list bool, fault string) error {
 	if err != nil {
 		return err
 	}
-	if *pullKind == "coro" {
-		if err := plant(fault); err != nil {
-			return err
-		}
+	choosePull()
+	if err := plant(fault); err != nil {
+		return err
 	}
 	var roots []func(*G)
 	for _, r := range p.Roots {

@@ -91,7 +91,19 @@ var (
 )
 
 // Pull makes an iterator into next and stop.
-var pull func(iter.Seq[int]) (func() (int, bool), func()) = iter.Pull[int]
+var pull func(iter.Seq[int]) (func() (int, bool), func())
+
+func choosePull() {
+	switch *pullKind {
+	case "coro":
+		pull = iter.Pull[int]
+	case "chan":
+		pull = channelPull
+	default:
+		fmt.Fprintf(os.Stderr, "-pull=%s: want coro or chan\n", *pullKind)
+		os.Exit(2)
+	}
+}
 
 // A G is a goroutine.
 type G struct {
@@ -661,13 +673,8 @@ func start(s settings, roots ...func(*G)) {
 	if !s.main {
 		runtime.UnlockOSThread()
 	}
-	switch *pullKind {
-	case "coro":
-	case "chan":
-		pull = channelPull
-	default:
-		fmt.Fprintf(os.Stderr, "-pull=%s: want coro or chan\n", *pullKind)
-		os.Exit(2)
+	if pull == nil {
+		choosePull()
 	}
 	runtime.GOMAXPROCS(s.procs)
 	world.claims = map[int][]*G{}

@@ -56,7 +56,10 @@ func (g *generator) program() *Program {
 	if g.one(4) {
 		p.Noise = 1 + g.r.IntN(2)
 	}
-	p.Trace = g.one(12)
+	if p.Trace = g.one(12); p.Trace {
+		// What unwinds C frames under the tracer is rejected anyway.
+		g.goexit, g.faults = false, false
+	}
 	roots := 1
 	if g.one(3) {
 		roots = 2 + g.r.IntN(2)

@@ -27,7 +27,7 @@ func (p *Program) Run() (*Result, error) { return p.run(nil) }
 
 // run is Run; if pick is not nil, it chooses which goroutine goes on.
 func (p *Program) run(pick *rand.Rand) (*Result, error) {
-	m := &model{pick: pick, idle: make(chan struct{})}
+	m := &model{pick: pick, trace: p.Trace, idle: make(chan struct{})}
 	for i, r := range p.Roots {
 		slots := new(slots)
 		g := m.newG(fmt.Sprint(i), nil)
@@ -63,6 +63,7 @@ type model struct {
 	pick   *rand.Rand
 	gs     []*modelG
 	ready  []*modelG
+	trace  bool
 	idle   chan struct{} // nobody is ready
 	dead   bool
 	all    sync.WaitGroup
@@ -462,7 +463,18 @@ func (m *model) exec(g *modelG, env []*modelIter, ops []Op) {
 			g.forks = nil
 			m.event(g, "join")
 		case Callback:
-			body()
+			func() {
+				back := false
+				defer func() {
+					// Upstream's execution tracer dies of that by itself: it follows
+					// frame pointers through the C frames.
+					if !back && m.trace && !m.dead {
+						m.fail("goroutine %s unwinds C frames while it is traced", g.name)
+					}
+				}()
+				body()
+				back = true
+			}()
 			m.event(g, "callback")
 		case Try:
 			e := func() (e any) {

@@ -124,6 +124,37 @@ func cloneOps(ops []Op) []Op {
 	return ops
 }
 
+// Unlocked returns the program without thread locks and C calls: what is in
+// them stays, and threads made by C become goroutines.
+func (p *Program) Unlocked() *Program {
+	q := p.Clone()
+	q.Main = false
+	var strip func([]Op) []Op
+	strip = func(ops []Op) []Op {
+		var out []Op
+		for _, op := range ops {
+			op.Body = strip(op.Body)
+			switch op.Kind {
+			case Lock, Unlock, CCall:
+			case Callback:
+				op.Kind, op.N = Loop, 1
+				out = append(out, op)
+			case Thread:
+				n := op.N
+				op.Kind, op.N = Go, 0
+				out = append(out, Op{Kind: Loop, N: n, Body: []Op{op}})
+			default:
+				out = append(out, op)
+			}
+		}
+		return out
+	}
+	for i := range q.Roots {
+		q.Roots[i] = strip(q.Roots[i])
+	}
+	return q
+}
+
 // String returns the program as text: its settings, then its roots, a line an
 // operation, each body one tab deeper than what it belongs to.
 func (p *Program) String() string {

@@ -94,6 +94,7 @@ func TestModel(t *testing.T) {
 		{"slot race", "root\n\tfork\n\t\tpull 0\n\tnext 0", "", "at the same time"},
 		{"long", "root\n\tloop 100\n\t\tloop 100\n\t\t\tmark", "", "more than"},
 		{"goexit in C", "root\n\tthread 1\n\t\tgoexit", "", "Goexit of goroutine 0.1"},
+		{"traced", "trace\nroot\n\tcallback\n\t\tpanic 1", "", "unwinds C frames"},
 		{"goexit of main", "main\nroot\n\tgoexit", "", "Goexit of goroutine 0"},
 	} {
 		p, err := Parse(test.program)

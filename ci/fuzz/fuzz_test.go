@@ -1,0 +1,240 @@
+package fuzz
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"gocoro/ci/fuzz/program"
+)
+
+// interp returns the interpreter, compiled with the Go that runs the test.
+var interp = sync.OnceValues(func() (string, error) {
+	out, err := exec.Command("go", "build", "-o", filepath.Join(tmp, "interp"), "./interp").CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return filepath.Join(tmp, "interp"), err
+})
+
+var tmp string
+
+func TestMain(m *testing.M) {
+	var err error
+	if tmp, err = os.MkdirTemp("", "gocoro-fuzz-"); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	os.RemoveAll(tmp)
+	os.Exit(code)
+}
+
+func campaign(t *testing.T, count int) *Campaign {
+	t.Helper()
+	file, err := interp()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Campaign{
+		Runner: &Runner{Interp: file, Limit: time.Minute, Repeat: 2},
+		Seed:   1, Count: count, Size: 40, Workers: 2, Shrink: 40 * time.Second, Dir: t.TempDir(), Printf: t.Logf, Line: "go run",
+	}
+}
+
+// Whatever Go compiles this, its iter.Pull must be equal to channels for
+// programs that take no locks: the whole fuzzer is right or wrong with that.
+func TestPlainProgramsAgree(t *testing.T) {
+	c := campaign(t, 150)
+	c.Plain = true
+	s, err := c.Run(t.Context())
+	if err != nil || s.Failed() || s.Count[Same] != 150 {
+		t.Errorf("%v, %v; want 150 same", s, err)
+	}
+}
+
+// The yardstick must keep every rule, locks or not.
+func TestYardstick(t *testing.T) {
+	c := campaign(t, 150)
+	c.Runner.Only = "chan"
+	s, err := c.Run(t.Context())
+	if err != nil || s.Failed() || s.Count[Same] != 150 {
+		t.Errorf("%v, %v; want 150 same", s, err)
+	}
+}
+
+// Planted faults are found, and little is left of the programs that show them.
+func TestPlantedFaults(t *testing.T) {
+	for _, test := range []struct {
+		fault, want string
+		size        int
+	}{
+		{"drop", "different", 6},
+		{"move", "violation: ", 5},
+		{"crash", "crash: panic: assignment to entry in nil map", 7},
+		{"hang", "hang", 20},
+	} {
+		t.Run(test.fault, func(t *testing.T) {
+			c := campaign(t, 40)
+			c.Runner.Args = []string{"-fault=" + test.fault}
+			if c.Plain = test.fault != "move"; !c.Plain {
+				c.Runner.Only = "chan" // stock's iter.Pull would die of the lock
+			}
+			if test.fault == "hang" {
+				c.Runner.Limit = time.Second
+				c.Runner.Repeat = 1
+				c.Shrink = 15 * time.Second
+			}
+			c.Max = 1
+			s, err := c.Run(t.Context())
+			if err != nil || len(s.Findings) == 0 {
+				t.Fatalf("%v, %v; want a finding", s, err)
+			}
+			f := s.Findings[slices.IndexFunc(s.Findings, func(f Finding) bool { return f.Shrunk })]
+			text, _ := os.ReadFile(filepath.Join(f.Dir, "shrunk.txt"))
+			if !s.Failed() || !strings.HasPrefix(f.Outcome, test.want) || f.Size > test.size {
+				t.Errorf("%v %v; want %s with at most %d operations\n%s", s, f, test.want, test.size, text)
+			}
+			t.Logf("%s\n%s", f.Outcome, text)
+		})
+	}
+}
+
+// A locked caller that a broken Pull moves to another thread is seen there.
+func TestIdentityCheck(t *testing.T) {
+	p, err := program.Parse("procs 2\nroot\n\tlock\n\tpull 0\n\t\tloop 50\n\t\t\tyield 0\n\tloop 50\n\t\tnext 0\n\tunlock\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := campaign(t, 0)
+	c.Runner.Only, c.Runner.Args = "chan", []string{"-fault=move"}
+	o, err := c.Runner.Check(t.Context(), p)
+	if err != nil || o.String() != "violation: identity" {
+		t.Errorf("%v, %v; want violation: identity\n%s", o, err, o.Stderr)
+	}
+}
+
+// Shrink finds the smallest program that fails by an artificial rule.
+func TestShrink(t *testing.T) {
+	fails := func(ctx context.Context, p *program.Program) bool {
+		// A yield below a callback, and a GC anywhere.
+		yield, gc := false, false
+		p.Walk(func(op *program.Op) {
+			gc = gc || op.Kind == program.GC
+			if op.Kind == program.Callback {
+				sub := program.Program{Roots: [][]program.Op{op.Body}}
+				sub.Walk(func(op *program.Op) { yield = yield || op.Kind == program.Yield })
+			}
+		})
+		return yield && gc
+	}
+	n := 0
+	for seed := uint64(1); n < 10; seed++ {
+		p := program.Generate(seed, 60)
+		if !fails(t.Context(), p) {
+			continue
+		}
+		n++
+		if res, err := p.Run(); err != nil || res.Deadlock {
+			continue
+		}
+		text := p.String()
+		q := Shrink(t.Context(), p, 3, fails)
+		if q.Size() != 3 || len(q.Roots) > 2 || q.Procs != 1 || q.Noise != 0 || q.Main || q.Trace {
+			t.Errorf("seed %d: left:\n%s", seed, q)
+		}
+		if p.String() != text {
+			t.Errorf("seed %d: Shrink changed its argument", seed)
+		}
+	}
+}
+
+// A printed program compiles, and does what the interpreter did: with a lock
+// that upstream's iter.Pull does not take, it dies; with channels it does not.
+func TestSourceReproduces(t *testing.T) {
+	p, err := program.Parse("procs 1\nroot\n\tpull 0\n\t\tloop 2\n\t\t\tyield 0\n\t\tyield 4\n\tlock\n\tnext 0\n\tunlock\n" +
+		"root\n\ttry\n\t\tdefer\n\t\t\tmark\n\t\tpanic 3\n\tcallback\n\t\tgo\n\t\t\tgoexit\n\tthread 2\n\t\tblock\n\tstop 1\n\tfork\n\t\tgrow 20\n\tjoin\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := campaign(t, 0)
+	o, err := c.Runner.Check(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const key = "fatal error: coro: OS thread locking must match locking at coroutine creation"
+	if o.Class != Crash || o.Key != key {
+		t.Skipf("this Go does not die of it, but ends as %q", o)
+	}
+	src, err := Source(p, "A test.\n\nIts second paragraph.")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "main.go")
+	if err := os.WriteFile(file, src, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	bin := file + ".exe"
+	if out, err := exec.Command("go", "build", "-o", bin, file).CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s\n%s", err, out, src)
+	}
+	if out, err := exec.Command(bin).CombinedOutput(); err == nil || !strings.Contains(string(out), key) {
+		t.Errorf("the printed program: %v, want %q\n%s", err, key, out)
+	}
+	out, err := exec.Command(bin, "-pull=chan").CombinedOutput()
+	if err != nil {
+		t.Fatalf("the printed program with channels: %v\n%s", err, out)
+	}
+	res, err := p.Run()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "run 0\n" + res.Log; string(out) != want {
+		t.Errorf("the printed program with channels: got\n%s\nwant\n%s", out, want)
+	}
+}
+
+// Every program that can be generated can be printed.
+func TestSourceFormats(t *testing.T) {
+	for seed := range uint64(100) {
+		if _, err := Source(program.Generate(seed, 60), "x"); err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+	}
+}
+
+func TestClassify(t *testing.T) {
+	died := fmt.Errorf("exit status 2")
+	const note = "note: goroutine 0 is about to return to C on thread 1 before goroutine 1\n"
+	for _, test := range []struct {
+		name, stdout, stderr string
+		err                  error
+		late                 bool
+		want                 string
+	}{
+		{"same", "x", "", nil, false, "same"},
+		{"different", "y", "", nil, false, "different"},
+		{"cut", "", "", nil, false, "different"},
+		{"violation", "x", "violation: identity: goroutine 1\n", died, false, "violation: identity"},
+		{"violation, hung", "", "note: x\nviolation: identity: goroutine 1\n", died, true, "violation: identity"},
+		{"throw", "", "coro: got thread 0x1\nfatal error: self-deadlock 0x12 of 7\n\nruntime: x\n", died, false, "crash: fatal error: self-deadlock N of N"},
+		{"signal", "", "SIGSEGV: segmentation violation\nPC=0x1\n", died, false, "crash: SIGSEGV: segmentation violation"},
+		{"silent", "x", "", died, false, "crash: exit status 2"},
+		{"hang", "x", "SIGQUIT: quit\n", died, true, "hang"},
+		{"hang, LIFO", "x", note + "SIGQUIT: quit\n", died, true, "hang: after a C call that returns too early"},
+		{"LIFO", "", note + "fatal error: " + lifoDeath + "\n", died, false, "lifo: fatal error: " + lifoDeath},
+		{"LIFO for nothing", "", "fatal error: " + lifoDeath + "\n", died, false, "crash: fatal error: " + lifoDeath},
+		{"race", "x", "WARNING: DATA RACE\n", nil, false, "crash: data race"},
+	} {
+		o := &Outcome{Stdout: []byte(test.stdout), Stderr: []byte(test.stderr)}
+		if o.classify(test.err, test.late, "x"); o.String() != test.want {
+			t.Errorf("%s: %q, want %q", test.name, o, test.want)
+		}
+	}
+}
