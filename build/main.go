@@ -55,6 +55,26 @@ Go that runs this command is the bootstrap.`},
 Api makes the API baseline of the line's upstream with upstream's own cmd/api,
 which all.bash checks the patched tree against, and compares it with the one
 that the line keeps. With -w it writes it there.`},
+		{Name: "env", Args: "[-line L] [-shell sh|fish|github] [-route path|unpacked] [-dir DIR] [-bin DIR]", Setup: driver.Env,
+			Short: "print the settings that select the toolchain",
+			Long: `
+Env prints the environment variables of the chosen route to the toolchain, as
+commands of a shell:
+
+	eval "$(go run ./build env)"
+
+The route path uses what install has linked, unpacked a toolchain in another
+folder, such as a copy of an installed one. With -shell github it is a step of a
+workflow that sets the steps after it.`},
+		{Name: "doctor", Args: "[-line L] [-dir DIR] [-root DIR] [-bin DIR]", Setup: driver.Doctor,
+			Short: "look for what stops a build or selects another toolchain",
+			Long: `
+Doctor looks at this machine and at the module in -dir: Go's version, the
+settings GOTOOLCHAIN, GOFLAGS, GOROOT, PATH and go.env, leftovers of earlier
+installations, the disk. It changes nothing. Each line begins with ok, note,
+trap (a program may run on another toolchain than you think) or stop (a build
+cannot succeed), and has the fix. The exit status is 1 if there is a trap or a
+stop.`},
 		{Name: "uninstall", Args: "[-line L] [-root DIR] [-bin DIR] [-n] [name ...]", Setup: driver.Uninstall,
 			Short: "remove an installed toolchain",
 			Long: `

@@ -34,7 +34,7 @@ type Class string
 
 const (
 	Same      Class = "same"      // as the model says
-	LIFO      Class = "lifo"      // the one death that the rules allow (SEMANTICS.md, B8)
+	LIFO      Class = "lifo"      // the one death that the rules allow (docs/corolock.md)
 	Different Class = "different" // a log is not what the model says
 	Violation Class = "violation" // a check inside the program failed
 	Crash     Class = "crash"     // the process died

@@ -1,0 +1,292 @@
+// Package doctor looks at a machine for what would stop a build, or make a
+// program run on another toolchain than its author thinks.
+//
+// Look gathers facts, Examine judges them. Neither changes anything.
+package doctor
+
+import (
+	"fmt"
+	"go/version"
+	"path/filepath"
+	"strings"
+
+	"gocoro/build/line"
+)
+
+// A Level says how bad a finding is.
+type Level string
+
+const (
+	Fine Level = "ok"   // as it should be
+	Note Level = "note" // worth knowing
+	Trap Level = "trap" // a program may run on another toolchain than one thinks
+	Stop Level = "stop" // a build cannot succeed
+)
+
+// A Finding is one thing that was looked at.
+type Finding struct {
+	Level Level
+	Text  string
+	Fix   string // the command to type, or empty
+}
+
+func (f Finding) String() string {
+	s := fmt.Sprintf("%-5s %s", f.Level, f.Text)
+	if f.Fix != "" {
+		s += "\n      fix: " + f.Fix
+	}
+	return s
+}
+
+// A Go is a go command and what it says.
+type Go struct {
+	Path    string
+	Version string // "go1.26.8"
+	Err     error
+}
+
+// A Disk is a folder and the space left where it is.
+type Disk struct {
+	What string // "the build cache"
+	Dir  string
+	Free int64  // bytes
+	Flag string // how to choose another one
+}
+
+// An Install is a toolchain in the folder of installed ones.
+type Install struct {
+	Name     string
+	Linked   bool
+	Modified bool
+}
+
+// A Machine holds the facts.
+type Machine struct {
+	Pin      *line.Pin
+	Release  string   // the line's
+	Releases []string // of all lines of this checkout
+
+	// Go is the go command on PATH, asked outside of any module and with
+	// GOTOOLCHAIN=local: what is installed, not what it turns into. Seen is
+	// what the go command reports in the user's folder.
+	Go, Seen Go
+
+	Env map[string]string // GOTOOLCHAIN, GOROOT, ...: of the process
+	// Set holds what "go env" says in the user's folder, from the process,
+	// the user's go.env file or the GOROOT's.
+	Set map[string]string
+	// File holds what "go env -w" has written to EnvFile.
+	File    map[string]string
+	EnvFile string
+
+	Path  []string      // the entries of PATH
+	Bin   string        // the folder for links
+	Named map[string]Go // what PATH has under the release's name, by folder, first on PATH first
+	Order []string      // the folders of Named, in PATH's order
+
+	Dir       string // the folder of the user's module
+	GoMod     string // its go.mod, or empty
+	GoLine    string // "1.23"
+	Toolchain string // "go1.23.4"
+
+	Root      string
+	Installed []Install
+	Leftovers []string          // files and folders that killed or removed installations left
+	Tools     map[string]string // "git" -> path, or empty if it is not there
+	Disks     []Disk
+	Need      int64 // bytes that a build needs in the cache
+}
+
+// Bad reports whether a finding should make doctor fail.
+func (f Finding) Bad() bool { return f.Level == Trap || f.Level == Stop }
+
+// Examine judges the facts, those that stop a build first.
+func Examine(m *Machine) []Finding {
+	var fs []Finding
+	add := func(l Level, fix, format string, args ...any) {
+		fs = append(fs, Finding{l, fmt.Sprintf(format, args...), fix})
+	}
+
+	// What a build needs.
+	switch {
+	case m.Go.Err != nil:
+		add(Stop, "install Go from https://go.dev/dl and put its bin folder on PATH", "the go command on PATH does not run: %v", m.Go.Err)
+	case version.Compare(m.Go.Version, m.Pin.Bootstrap) < 0:
+		add(Note, "", "%s (%s) is too old to build %s; the build downloads %s for that", m.Go.Version, m.Go.Path, m.Pin.Upstream, m.Pin.Bootstrap)
+	default:
+		add(Fine, "", "%s (%s) can build %s", m.Go.Version, m.Go.Path, m.Pin.Upstream)
+	}
+	for _, t := range []struct{ name, why, fix string }{
+		{"git", "applies the patches", "install git"},
+		{"bash", "runs make.bash", "install bash"},
+	} {
+		if m.Tools[t.name] == "" {
+			add(Stop, t.fix, "%s is not on PATH: it %s", t.name, t.why)
+		}
+	}
+	if m.Tools["cc"] == "" {
+		add(Note, "install gcc or clang with the C library's headers", "there is no C compiler on PATH: the toolchain builds without one, programs that use cgo do not")
+	}
+	for _, d := range m.Disks {
+		if d.Free < m.Need {
+			add(Stop, "go run ./build clean, or choose another disk: "+d.Flag, "%s (%s) has %s left; a build needs %s", d.What, d.Dir, megabytes(d.Free), megabytes(m.Need))
+		} else {
+			add(Fine, "", "%s (%s) has %s left", d.What, d.Dir, megabytes(d.Free))
+		}
+	}
+	if m.Set["GOPROXY"] == "off" {
+		add(Note, "unset GOPROXY, or use -source tarball=, git= or dir=", "GOPROXY=off: upstream's release can only come from the module cache")
+	}
+
+	fs = append(fs, m.chosen()...)
+	fs = append(fs, m.found()...)
+	fs = append(fs, m.leftovers()...)
+	return fs
+}
+
+// chosen judges what decides which toolchain runs.
+func (m *Machine) chosen() []Finding {
+	var fs []Finding
+	add := func(l Level, fix, format string, args ...any) {
+		fs = append(fs, Finding{l, fmt.Sprintf(format, args...), fix})
+	}
+	set := m.Set["GOTOOLCHAIN"]
+	from := ""
+	switch {
+	case m.Env["GOTOOLCHAIN"] != "":
+		from = " (from the environment)"
+	case m.File["GOTOOLCHAIN"] != "":
+		from = " (from " + m.EnvFile + ")"
+	}
+	if e, f := m.Env["GOTOOLCHAIN"], m.File["GOTOOLCHAIN"]; e != "" && f != "" && e != f {
+		add(Trap, "unset GOTOOLCHAIN", "GOTOOLCHAIN=%s in the environment hides the %s that go env -w wrote to %s", e, f, m.EnvFile)
+	}
+	name, mode, plus := strings.Cut(set, "+")
+	use := "go env -w GOTOOLCHAIN=" + m.Release
+	if m.Env["GOTOOLCHAIN"] != "" {
+		use = "export GOTOOLCHAIN=" + m.Release
+	}
+	switch {
+	case plus && strings.Contains(name, "-coro."):
+		add(Trap, use, "GOTOOLCHAIN=%s%s: +%s leaves the fork, without a word, where a go.mod asks for a newer Go", set, from, mode)
+	case strings.Contains(name, "-coro.") && !contains(m.Releases, name):
+		add(Trap, use, "GOTOOLCHAIN=%s%s is not a release of this checkout, which has %s", set, from, strings.Join(m.Releases, ", "))
+	case strings.Contains(name, "-coro."):
+		add(Fine, "", "GOTOOLCHAIN=%s%s", set, from)
+	case strings.Contains(m.Go.Version, "-coro."):
+		add(Fine, "", "the go command on PATH is the fork itself: %s", m.Go.Version)
+	default:
+		add(Note, use, "GOTOOLCHAIN=%s%s: programs are built with %s, not with the fork", set, from, m.Go.Version)
+	}
+	if strings.Contains(name, "-coro.") && !plus {
+		switch {
+		case m.Seen.Err != nil:
+			add(Trap, "go run ./build  (or go env -u GOTOOLCHAIN)", "GOTOOLCHAIN=%s does not run in %s: %v", set, m.Dir, m.Seen.Err)
+		case m.Seen.Version != name:
+			add(Trap, "find out which: GODEBUG=toolchaintrace=1 go version", "in %s the go command is %s, although GOTOOLCHAIN=%s", m.Dir, m.Seen.Version, set)
+		default:
+			add(Fine, "", "in %s the go command is %s", m.Dir, m.Seen.Version)
+		}
+	}
+	if r := m.Env["GOROOT"]; r != "" {
+		add(Trap, "unset GOROOT", "GOROOT=%s is set: a go command that is run by its path takes the standard library from there, whatever its own version", r)
+	}
+	if r := m.File["GOROOT"]; r != "" {
+		add(Trap, "go env -u GOROOT", "%s sets GOROOT=%s: every go command takes the standard library from there", m.EnvFile, r)
+	}
+	for _, flag := range strings.Fields(m.Set["GOFLAGS"]) {
+		name, _, _ := strings.Cut(strings.TrimLeft(flag, "-"), "=")
+		switch name {
+		case "toolexec", "overlay", "compiler":
+			add(Trap, "unset GOFLAGS, or go env -u GOFLAGS", "GOFLAGS has %s: it puts other tools or files in the place of the toolchain's (builds of gocoro itself leave it out)", flag)
+		}
+	}
+	if m.Set["GOSUMDB"] == "off" {
+		add(Trap, "unset GOSUMDB, or go env -u GOSUMDB", "GOSUMDB=off: modules are taken from a proxy unchecked, and no toolchain can be downloaded")
+	}
+	if m.GoMod == "" {
+		return fs
+	}
+	// The suffix of a release is ignored in comparison (go/version does so, too).
+	if version.Compare("go"+m.GoLine, m.Pin.Upstream) > 0 && m.GoLine != "" {
+		add(Trap, "go mod edit -go="+strings.TrimPrefix(version.Lang(m.Pin.Upstream), "go")+" "+m.GoMod, "%s asks for go %s, which is newer than %s: the fork refuses to build it, and a go command with GOTOOLCHAIN=auto leaves the fork", m.GoMod, m.GoLine, m.Release)
+	}
+	if t := m.Toolchain; strings.Contains(t, "-coro.") && m.Go.Version != "" {
+		if version.Compare(t, m.Go.Version) > 0 {
+			add(Note, "", "%s: its line \"toolchain %s\" is honoured by %s, unless GOTOOLCHAIN says otherwise", m.GoMod, t, m.Go.Version)
+		} else if !strings.Contains(set, "-coro.") {
+			add(Trap, use, "%s: its line \"toolchain %s\" is ignored: %s counts as new enough, since the suffix is ignored in comparison", m.GoMod, t, m.Go.Version)
+		}
+	}
+	return fs
+}
+
+// found judges what PATH has under the release's name.
+func (m *Machine) found() []Finding {
+	var fs []Finding
+	add := func(l Level, fix, format string, args ...any) {
+		fs = append(fs, Finding{l, fmt.Sprintf(format, args...), fix})
+	}
+	for _, p := range m.Path {
+		if p == "" || !filepath.IsAbs(p) {
+			add(Note, "take it out of PATH", "PATH has the relative entry %q: the go command runs no toolchain from there", p)
+		}
+	}
+	installed := false
+	for _, i := range m.Installed {
+		if i.Name == m.Release {
+			installed = true
+		}
+	}
+	if installed && !contains(m.Path, m.Bin) && len(m.Order) == 0 {
+		add(Trap, `export PATH="$PATH:`+m.Bin+`"`, "%s is not on PATH, and there the link %s is: GOTOOLCHAIN=%s does not find it", m.Bin, m.Release, m.Release)
+	}
+	for i, dir := range m.Order {
+		g := m.Named[dir]
+		file := filepath.Join(dir, m.Release)
+		switch {
+		case i > 0:
+			add(Note, "", "%s is hidden by the one in %s", file, m.Order[0])
+		case g.Err != nil:
+			add(Trap, "rm "+file+" && go run ./build", "%s does not run: %v (a copy of bin/go finds no GOROOT; it must be a link)", file, g.Err)
+		case g.Version != m.Release:
+			add(Trap, "rm "+file+" && go run ./build", "%s is %s: the go command refuses it as %s", file, g.Version, m.Release)
+		default:
+			add(Fine, "", "%s is %s", file, g.Version)
+		}
+	}
+	return fs
+}
+
+// leftovers judges what earlier installations left.
+func (m *Machine) leftovers() []Finding {
+	var fs []Finding
+	add := func(l Level, fix, format string, args ...any) {
+		fs = append(fs, Finding{l, fmt.Sprintf(format, args...), fix})
+	}
+	for _, i := range m.Installed {
+		switch {
+		case i.Modified:
+			add(Trap, "go run ./build install -replace", "%s was changed after it was installed: what it builds is not what the release builds", filepath.Join(m.Root, i.Name))
+		case !contains(m.Releases, i.Name):
+			add(Note, "go run ./build uninstall "+i.Name, "%s is installed and no release of this checkout", i.Name)
+		case !i.Linked:
+			add(Trap, "go run ./build", "%s is installed, but %s has no link to it", i.Name, m.Bin)
+		}
+	}
+	for _, l := range m.Leftovers {
+		add(Note, "rm -rf "+l, "%s is left of an installation that was killed or removed", l)
+	}
+	return fs
+}
+
+func contains(list []string, s string) bool {
+	for _, l := range list {
+		if l == s {
+			return true
+		}
+	}
+	return false
+}
+
+func megabytes(n int64) string { return fmt.Sprintf("%d MB", n/1e6) }

@@ -1,0 +1,115 @@
+package driver
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"gocoro/build/command"
+	"gocoro/build/doctor"
+	"gocoro/build/env"
+	"gocoro/build/line"
+	"gocoro/build/progress"
+	"gocoro/build/store"
+)
+
+// Env is the command that prints the settings of a route to the toolchain.
+func Env(fs *flag.FlagSet) func(context.Context, []string) error {
+	f := new(Flags)
+	fs.StringVar(&f.Line, "line", "", "the `line` whose release to use (default: the line of VERSION)")
+	f.registerTarget(fs)
+	route := fs.String("route", "path", "the `way` to the toolchain: path (installed) or unpacked (a copy elsewhere)")
+	shell := fs.String("shell", "sh", "the `language` to print: "+strings.Join(env.Shells, ", "))
+	dir := fs.String("dir", "", "for -route unpacked: the `folder` of the toolchain")
+	return func(ctx context.Context, args []string) error {
+		if err := command.NoArgs(args); err != nil {
+			return err
+		}
+		repo, err := line.FindRepo(".")
+		if err != nil {
+			return err
+		}
+		l, err := repo.Line(f.Line)
+		if err != nil {
+			return err
+		}
+		var settings []env.Setting
+		switch *route {
+		case "path":
+			t, err := f.target(ctx, l.Release(), nil)
+			if err != nil {
+				return err
+			}
+			if !t.Linked() {
+				fmt.Fprintf(os.Stderr, "note: %s is not installed yet: go run ./build%s\n", t.Name, f.again())
+			}
+			settings = env.Path(t.Name, t.Bin)
+		case "unpacked":
+			if *dir == "" {
+				return errors.New("-route unpacked needs the folder of the toolchain: -dir FOLDER")
+			}
+			abs, err := filepath.Abs(*dir)
+			if err != nil {
+				return err
+			}
+			data, err := os.ReadFile(filepath.Join(abs, "VERSION"))
+			if got, _, _ := strings.Cut(string(data), "\n"); err != nil || got != l.Release() {
+				return fmt.Errorf("-dir %s does not hold %s (its VERSION says %q)\n\tgive the folder that holds its bin, src and VERSION", abs, l.Release(), got)
+			}
+			settings = env.Unpacked(abs)
+		default:
+			return fmt.Errorf("unknown -route %q: want path or unpacked", *route)
+		}
+		return env.Print(os.Stdout, *shell, settings)
+	}
+}
+
+// Doctor is the command that looks for what is wrong with the user's machine.
+func Doctor(fs *flag.FlagSet) func(context.Context, []string) error {
+	f := new(Flags)
+	fs.StringVar(&f.Line, "line", "", "the `line` to look at (default: the line of VERSION)")
+	f.registerTarget(fs)
+	dir := fs.String("dir", ".", "the `folder` of the module that you build with the toolchain")
+	return func(ctx context.Context, args []string) error {
+		if err := command.NoArgs(args); err != nil {
+			return err
+		}
+		repo, err := line.FindRepo(".")
+		if err != nil {
+			return err
+		}
+		l, err := repo.Line(f.Line)
+		if err != nil {
+			return err
+		}
+		st, err := store.Open()
+		if err != nil {
+			return err
+		}
+		t, err := f.target(ctx, l.Release(), nil)
+		if err != nil {
+			return err
+		}
+		m, err := doctor.Look(ctx, repo, l, st, t, *dir)
+		if err != nil {
+			return progress.Explain(err, st.Root)
+		}
+		bad := 0
+		for _, x := range doctor.Examine(m) {
+			fmt.Println(x)
+			if x.Bad() {
+				bad++
+			}
+		}
+		if bad > 0 {
+			fmt.Printf("\n%d found that would stop a build or choose another toolchain\n", bad)
+			return command.ExitError(1)
+		}
+		fmt.Println("\nnothing stands in the way")
+		return nil
+	}
+}
