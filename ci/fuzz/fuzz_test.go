@@ -51,21 +51,21 @@ func campaign(t *testing.T, count int) *Campaign {
 // Whatever Go compiles this, its iter.Pull must be equal to channels for
 // programs that take no locks: the whole fuzzer is right or wrong with that.
 func TestPlainProgramsAgree(t *testing.T) {
-	c := campaign(t, 150)
+	c := campaign(t, 60)
 	c.Plain = true
 	s, err := c.Run(t.Context())
-	if err != nil || s.Failed() || s.Count[Same] != 150 {
-		t.Errorf("%v, %v; want 150 same", s, err)
+	if err != nil || s.Failed() || s.Count[Same] != 60 {
+		t.Errorf("%v, %v; want 60 same", s, err)
 	}
 }
 
 // The yardstick must keep every rule, locks or not.
 func TestYardstick(t *testing.T) {
-	c := campaign(t, 150)
+	c := campaign(t, 60)
 	c.Runner.Only = "chan"
 	s, err := c.Run(t.Context())
-	if err != nil || s.Failed() || s.Count[Same] != 150 {
-		t.Errorf("%v, %v; want 150 same", s, err)
+	if err != nil || s.Failed() || s.Count[Same] != 60 {
+		t.Errorf("%v, %v; want 60 same", s, err)
 	}
 }
 
