@@ -412,14 +412,18 @@ func sharedIterCallbackNewG(yield func(int) bool) {
 	}
 }
 
-// sharedIterThreadYield yields from threads that C creates.
+// sharedIterThreadYield yields from threads that C creates. Another goroutine
+// waits in C for their ends: an iterator that was lent its thread would hold it
+// up, and its caller, who gets the values, is waiting for that.
 func sharedIterThreadYield(yield func(int) bool) {
 	for range 3 {
 		ok := false
-		onThread("iterator", func(pin *corotest.Pin) {
-			ok = yield(5)
-			pin.Check("after yield")
-			corotest.Block()
+		onNew(func() {
+			onThread("iterator", func(pin *corotest.Pin) {
+				ok = yield(5)
+				pin.Check("after yield")
+				corotest.Block()
+			})
 		})
 		if !ok {
 			return
