@@ -34,7 +34,7 @@ type Class string
 
 const (
 	Same      Class = "same"      // as the model says
-	LIFO      Class = "lifo"      // the one death that the rules allow (docs/corolock.md)
+	LIFO      Class = "lifo"      // the one death, or hang, that the rules allow (docs/corolock.md)
 	Different Class = "different" // a log is not what the model says
 	Violation Class = "violation" // a check inside the program failed
 	Crash     Class = "crash"     // the process died
@@ -164,6 +164,11 @@ func (o *Outcome) classify(err error, late bool, want string) {
 		o.Class = Hang
 		if bytes.Contains(o.Stderr, []byte("\nnote: ")) || bytes.HasPrefix(o.Stderr, []byte("note: ")) {
 			o.Key = "after a C call that returns too early"
+			// It waits for C frames that could go away if somebody resumed their
+			// goroutine. The runtime cannot see that nobody will, if others run.
+			if bytes.Contains(o.Stderr, []byte("\nruntime.coroLeaveFrame(")) {
+				o.Class = LIFO
+			}
 		}
 	case err != nil:
 		o.Class, o.Key = Crash, err.Error()

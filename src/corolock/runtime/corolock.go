@@ -122,6 +122,16 @@ var coroNowhere m
 // coroFrameWaits counts the goroutines that wait in an mCoro.frameWaiters.
 var coroFrameWaits atomic.Int32
 
+// coroInit starts the mode, when the settings have been read, on the only M
+// that there is.
+func coroInit(mp *m) {
+	if GOARCH == "wasm" {
+		debug.corolock = 0 // no threads, and nothing that upstream throws at
+		return
+	}
+	mp.coro = new(mCoro)
+}
+
 // newCoroNode returns a zero coroNode. It may run without a P.
 //
 //go:systemstack
@@ -323,7 +333,7 @@ func coroUnlockInt() {
 //go:nosplit
 func coroUnclaim(gp *g, c *coroClaim, now bool) {
 	mp := gp.m
-	mc := &mp.coro
+	mc := mp.coro
 	lent := c.lent
 	mc.dropClaim(c)
 	if !mc.claimed() && !mc.doomed {
@@ -392,7 +402,7 @@ func coroUnbindLeaver(gp *g) {
 // or doomed. It reports whether it is bound to one still. It does not return
 // if the thread has to end.
 func coroSettle(mp *m) bool {
-	mc := &mp.coro
+	mc := mp.coro
 	if mc.leaver != 0 {
 		lock(&mc.lock)
 		if mc.leaver == mp.lockedg {
@@ -473,7 +483,7 @@ func (mc *mCoro) next() *g {
 //go:nowritebarrierrec
 func coroStopLocked() (inheritTime bool) {
 	mp := getg().m
-	mc := &mp.coro
+	mc := mp.coro
 	lock(&mc.lock)
 	if mp.p != 0 && !mc.queue.empty() && !sched.gcwaiting.Load() && !sched.disable.user {
 		evicted := mc.bind(mp, mc.next())
@@ -538,7 +548,7 @@ func coroStart(gp *g, inheritTime bool) coroStarted {
 	if mp == nil {
 		return coroRunHere
 	}
-	mc := &mp.coro
+	mc := mp.coro
 	lock(&mc.lock)
 	if gp.lockedm.ptr() == nil {
 		// The lender has just got its thread back.
@@ -592,7 +602,7 @@ func coroPreempt(mp *m) {
 // It is not called with a claim for a goroutine that switches to another one
 // as it exits: see coroswitchShared.
 func coroExit(mp *m, gp *g) bool {
-	mc := &mp.coro
+	mc := mp.coro
 	end := mc.leaver.ptr() == gp
 	mc.leaver = 0
 	if c := mc.claim(gp); c != nil {
@@ -642,7 +652,7 @@ func (mc *mCoro) hasClaim(gp *g) bool {
 // be here, or else by a hand-off through the scheduler.
 func coroswitchShared(gp *g, c *coro, exit bool) {
 	mp := gp.m
-	mc := &mp.coro
+	mc := mp.coro
 	if coroDebug {
 		coroCheck(mp)
 	}
@@ -828,7 +838,7 @@ func coroEnterFrame() {
 	systemstack(func() {
 		n := newCoroNode()
 		n.gp.set(gp)
-		mc := &gp.m.coro
+		mc := gp.m.coro
 		n.next = mc.frames
 		mc.frames = n
 	})
@@ -839,10 +849,10 @@ func coroEnterFrame() {
 func coroLeaveFrame() {
 	gp := getg()
 	for gp.m.coro.frames.gp.ptr() != gp {
-		gopark(coroParkFrame, nil, waitReasonCoroutine, traceBlockGeneric, 1)
+		gopark(coroParkFrame, nil, waitReasonCoroFrames, traceBlockGeneric, 1)
 	}
 	mp := acquirem()
-	mc := &mp.coro
+	mc := mp.coro
 	systemstack(func() {
 		n := mc.frames
 		mc.frames = n.next
@@ -858,7 +868,7 @@ func coroLeaveFrame() {
 }
 
 func coroParkFrame(gp *g, _ unsafe.Pointer) bool {
-	mc := &getg().m.coro
+	mc := getg().m.coro
 	if mc.frames.gp.ptr() == gp {
 		return false
 	}
@@ -885,7 +895,7 @@ func coroDropM(mp *m) {
 
 // coroCheck checks mp's invariants. mp is the current M.
 func coroCheck(mp *m) {
-	mc := &mp.coro
+	mc := mp.coro
 	lockedExt, lockedInt := mc.first.lockedExt, mc.first.lockedInt
 	if mc.first.gp == 0 && lockedExt|lockedInt != 0 {
 		throw("corolock: counts of nobody")
