@@ -159,16 +159,18 @@ func (o *Outcome) classify(err error, late bool, want string) {
 		o.Class, o.Key = Violation, string(m[1])
 		return
 	}
+	early := bytes.Contains(o.Stderr, []byte("\nnote: ")) || bytes.HasPrefix(o.Stderr, []byte("note: "))
+	// A callback may wait for C frames that could go away if somebody resumed
+	// their goroutine. The runtime cannot see that nobody will, if others run.
+	waits := early && bytes.Contains(o.Stderr, []byte(" [callback return"))
 	switch {
 	case late:
 		o.Class = Hang
-		if bytes.Contains(o.Stderr, []byte("\nnote: ")) || bytes.HasPrefix(o.Stderr, []byte("note: ")) {
+		if early {
 			o.Key = "after a C call that returns too early"
-			// It waits for C frames that could go away if somebody resumed their
-			// goroutine. The runtime cannot see that nobody will, if others run.
-			if bytes.Contains(o.Stderr, []byte("\nruntime.coroLeaveFrame(")) {
-				o.Class = LIFO
-			}
+		}
+		if waits {
+			o.Class = LIFO
 		}
 	case err != nil:
 		o.Class, o.Key = Crash, err.Error()
@@ -188,6 +190,9 @@ func (o *Outcome) classify(err error, late bool, want string) {
 		o.Class, o.Key = Crash, "data race"
 	case string(o.Stdout) != want:
 		o.Class = Different
+		if waits && bytes.HasSuffix(o.Stdout, []byte("\ndeadlock\n")) {
+			o.Class, o.Key = LIFO, "after a C call that returns too early"
+		}
 	default:
 		o.Class = Same
 	}

@@ -228,7 +228,7 @@ func TestClassify(t *testing.T) {
 		{"silent", "x", "", died, false, "crash: exit status 2"},
 		{"hang", "x", "SIGQUIT: quit\n", died, true, "hang"},
 		{"hang, LIFO", "x", note + "SIGQUIT: quit\n", died, true, "hang: after a C call that returns too early"},
-		{"hang, LIFO, waiting", "x", note + "SIGQUIT: quit\nruntime.coroLeaveFrame()\n", died, true, "lifo: after a C call that returns too early"},
+		{"hang, LIFO, waiting", "x", note + "SIGQUIT: quit\ngoroutine 7 [callback return, locked to thread]:\n", died, true, "lifo: after a C call that returns too early"},
 		{"LIFO", "", note + "fatal error: " + lifoDeath + "\n", died, false, "lifo: fatal error: " + lifoDeath},
 		{"LIFO for nothing", "", "fatal error: " + lifoDeath + "\n", died, false, "crash: fatal error: " + lifoDeath},
 		{"race", "x", "WARNING: DATA RACE\n", nil, false, "crash: data race"},

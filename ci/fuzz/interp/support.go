@@ -508,7 +508,11 @@ func (g *G) cthread(n int, body func(*G)) {
 	})
 	defer release(h)
 	g.run.wait.Add(1)
-	if err := C.thread(C.uintptr_t(h), C.int(n)); err != 0 {
+	// Another goroutine waits in C. Where g is, others may have C frames, or
+	// have lent g the thread, and what runs on the new thread may need them.
+	made := make(chan C.int)
+	go func() { made <- C.thread(C.uintptr_t(h), C.int(n)) }()
+	if err := <-made; err != 0 {
 		fmt.Fprintf(os.Stderr, "pthread_create: %d\n", err)
 		os.Exit(4)
 	}
@@ -713,6 +717,8 @@ func start(s settings, roots ...func(*G)) {
 		if once(s, r, roots) {
 			r.print(i, "")
 		} else {
+			buf := make([]byte, 1<<20)
+			os.Stderr.Write(buf[:runtime.Stack(buf, true)])
 			r.print(i, "deadlock\n")
 			return
 		}

@@ -404,12 +404,15 @@ func coroUnbindLeaver(gp *g) {
 func coroSettle(mp *m) bool {
 	mc := mp.coro
 	if mc.leaver != 0 {
+		var queued *g
 		lock(&mc.lock)
-		if mc.leaver == mp.lockedg {
-			mc.unbind(mp, mc.leaver.ptr())
+		if gp := mc.leaver.ptr(); gp == mp.lockedg.ptr() {
+			mc.unbind(mp, gp)
+			queued = mc.evict(gp)
 		}
 		mc.leaver = 0
 		unlock(&mc.lock)
+		coroReady(queued)
 	}
 	if coroDebug {
 		coroCheck(mp)
@@ -437,21 +440,43 @@ func (mc *mCoro) bind(mp *m, gp *g) (evicted *g) {
 	old := mp.lockedg.ptr()
 	if old != nil && old != gp && old.lockedm.ptr() == mp && mc.claim(old) == nil {
 		old.lockedm = 0
-		var rest gQueue
-		for !mc.queue.empty() {
-			qp := mc.queue.pop()
-			if qp == old {
-				evicted = qp
-			} else {
-				rest.pushBack(qp)
-			}
-		}
-		mc.queue = rest
+		evicted = mc.evict(old)
 	}
 	mc.leaver = 0
 	mp.lockedg.set(gp)
 	gp.lockedm.set(mp)
 	return evicted
+}
+
+// evict takes gp, which is not bound any more, out of the queue and returns it,
+// or nil if it is not there. The lock is held.
+//
+//go:nowritebarrierrec
+func (mc *mCoro) evict(gp *g) (evicted *g) {
+	var rest gQueue
+	for !mc.queue.empty() {
+		qp := mc.queue.pop()
+		if qp == gp {
+			evicted = qp
+		} else {
+			rest.pushBack(qp)
+		}
+	}
+	mc.queue = rest
+	return evicted
+}
+
+// coroReady gives gp, which is runnable, bound to nothing, and may be nil, to
+// the scheduler. The current M has a P.
+//
+//go:nowritebarrierrec
+func coroReady(gp *g) {
+	if gp != nil {
+		lock(&sched.lock)
+		globrunqput(gp)
+		unlock(&sched.lock)
+		wakep()
+	}
 }
 
 // next takes from the queue the goroutine that has waited longest, of those
@@ -488,12 +513,7 @@ func coroStopLocked() (inheritTime bool) {
 	if mp.p != 0 && !mc.queue.empty() && !sched.gcwaiting.Load() && !sched.disable.user {
 		evicted := mc.bind(mp, mc.next())
 		unlock(&mc.lock)
-		if evicted != nil {
-			lock(&sched.lock)
-			globrunqput(evicted)
-			unlock(&sched.lock)
-			wakep()
-		}
+		coroReady(evicted)
 		return false
 	}
 	// From here on, the M can be started.
