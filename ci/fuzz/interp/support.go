@@ -204,7 +204,7 @@ func (g *G) checkLocked() {
 	if own && t != g.thread {
 		violation("identity", "goroutine %s has a lock on thread %d and is on thread %d", g.name, g.thread, t)
 	}
-	live, trespass := false, false
+	live, lent := false, false
 	for _, c := range world.claims[t] {
 		if c == g {
 			continue
@@ -213,9 +213,10 @@ func (g *G) checkLocked() {
 			violation("stranger", "goroutine %s is on thread %d, which is goroutine %s's: no iterator connects them", g.name, t, c.name)
 		}
 		live = live || !c.exited
-		trespass = trespass || !c.exited && !c.away
+		lent = lent || c.exited || c.away
 	}
-	if live && trespass && !own {
+	// Of several who have claims on one thread, one may lend it.
+	if live && !lent && !own {
 		violation("trespass", "goroutine %s is on thread %d, which is goroutine %s's, who lends it to nobody", g.name, t, world.claims[t][0].name)
 	}
 }

@@ -650,14 +650,12 @@ func (mc *mCoro) exitClaim(mp *m, c *coroClaim) {
 	}
 }
 
-// hasClaim reports whether gp, which does not run and is the caller's, has a
-// claim on mp.
-func (mc *mCoro) hasClaim(gp *g) bool {
+// endLoan notes that, of the goroutines that have a claim, gp has not borrowed
+// the thread any more. It reports whether gp has a claim.
+func (mc *mCoro) endLoan(gp *g) bool {
 	lock(&mc.lock)
 	c := mc.claim(gp)
 	if c != nil {
-		// gp will be resumed by another thread: it is not its lender any more.
-		// If it is the same one, the caller does not ask this way.
 		c.lent = false
 	}
 	unlock(&mc.lock)
@@ -692,11 +690,7 @@ func coroswitchShared(gp *g, c *coro, exit bool) {
 	}
 	// If gnext has a claim anywhere, then where it was when it got blocked.
 	var target *m
-	if at == mp {
-		if mc.claim(gnext) != nil {
-			target = mp
-		}
-	} else if at != nil && at.coro.hasClaim(gnext) {
+	if at == mp && mc.claim(gnext) != nil || at != nil && at != mp && at.coro.endLoan(gnext) {
 		target = at
 	}
 
@@ -741,13 +735,23 @@ func coroswitchShared(gp *g, c *coro, exit bool) {
 	// there are as many callbacks as then: its own would be above others, and
 	// have to wait for them.
 	direct := target == mp
-	if target == nil {
+	lends := mp == c.home && mc.claimed() && !leaving
+	if direct {
+		nextClaim := mc.claim(gnext)
+		if gnext == c.own.ptr() {
+			// When it has unlocked what it has, it has borrowed the thread.
+			nextClaim.lent = lends && mp.lockedInt-nextClaim.lockedInt == c.lockedInt
+		}
+	} else if target == nil {
 		if !mc.claimed() {
 			direct = !mc.doomed
 		} else {
-			direct = mp == c.home && mp.lockedInt == c.lockedInt && !leaving &&
-				(at == mp || gnext == c.own.ptr())
+			direct = lends && mp.lockedInt == c.lockedInt && (at == mp || gnext == c.own.ptr())
 		}
+	}
+	if target != nil && gnext != c.own.ptr() && c.own != 0 {
+		// Who has lent the thread to c's goroutine has it back.
+		target.coro.endLoan(c.own.ptr())
 	}
 
 	if trace.ok() && !direct {
