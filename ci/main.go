@@ -60,6 +60,13 @@ Go file, beside the raw output.
 
 A seed always means the same program. The last line is the summary, and the
 exit status is 0 only if programs ran and none failed.`},
+		{Name: "mutate", Args: "-goroot DIR [-mutant NAME] [-p N] [-limit D] [-fuzz N]", Setup: subcommand.Mutate,
+			Short: "plant faults in the runtime, and see that the tests notice",
+			Long: `
+Mutate plants the faults of ci/mutate/mutants.go in the runtime of the
+toolchain at -goroot, one at a time and without writing there, and runs the
+shared-lock programs, and then the fuzzer, until one fails. A fault that none
+of them notices is a failure. It takes half a minute or more a fault.`},
 		{Name: "setup", Args: "", Setup: subcommand.Setup,
 			Short: "install what this machine lacks for its cells",
 			Long: `

@@ -1,0 +1,58 @@
+package mutate
+
+// A Mutant is a fault to plant in a patched runtime: in File, relative to
+// GOROOT/src/runtime, the one place that reads Old is made New.
+type Mutant struct {
+	Name     string
+	File     string
+	Old, New string
+}
+
+// Mutants are the faults that the shared-lock programs and the fuzzer must
+// find. Each is a mistake that somebody could make in the file.
+var Mutants = []Mutant{
+	{"a lent claim does not return to a loan", "corolock.go",
+		"if mc.claimed() && lent {", "if mc.claimed() && lent && false {"},
+	{"who unlocks stays on a reserved thread", "corolock.go",
+		"mc.leaver.set(gp)\n\tif now {", "if true {\n\t\treturn\n\t}\n\tif now {"},
+	{"LockOSThread stays on a loan from a callback", "corolock.go",
+		"(mp.lockedInt != 0 || mp.coro.leaver.ptr() == gp)", "(mp.coro.leaver.ptr() == gp)"},
+	{"a borrower unlocks its lender's lock", "corolock.go",
+		"	c := mp.coro.claim(gp)\n	if c == nil || c.lockedExt == 0 {", "	c := &mp.coro.first\n	if c.gp == 0 || c.lockedExt == 0 {"},
+	{"a caller stays after a callback took its last lock", "corolock.go",
+		"if gp := getg(); gp.m.coro.leaver.ptr() == gp {", "if gp := getg(); gp.m.coro.leaver.ptr() == gp && false {"},
+	{"a borrower is not displaced", "corolock.go",
+		"old.lockedm.ptr() == mp && mc.claim(old) == nil {", "old.lockedm.ptr() == mp && mc.claim(old) == nil && false {"},
+	{"the queue is lost when an M becomes idle", "corolock.go",
+		"		globrunqputbatch(&q)\n", "		q = gQueue{}\n"},
+	{"an M that runs is started", "corolock.go",
+		"	if !mc.idle {", "	if !mc.idle && false {"},
+	{"a hand-off begins a time slice", "corolock.go",
+		"coroStart(gnext, true)", "coroStart(gnext, false)"},
+	{"a locked exit does not end the thread", "corolock.go",
+		"		mc.doomed = true\n", ""},
+	{"others go on on a doomed thread", "corolock.go",
+		"direct = !mc.doomed", "direct = true"},
+	{"the P goes away before a thread ends", "corolock.go",
+		"if target != nil && !ends && ", "if target != nil && "},
+	{"a borrower in a coro stays bound", "corolock.go",
+		"	if claim == nil {\n		gp.lockedm = 0\n	}\n", ""},
+	{"a coro looks as at creation when it is not", "corolock.go",
+		"			c.mp = &coroNowhere\n", "			c.mp = c.home\n"},
+	{"a thread is lent under more callbacks", "corolock.go",
+		"direct = lends && mp.lockedInt == c.lockedInt && ", "direct = lends && "},
+	{"a loan is never made again", "corolock.go",
+		"(at == mp || gnext == c.own.ptr())", "false"},
+	{"a bubble is idle during a switch", "corolock.go",
+		"	if bubble != nil {\n		// Neither", "	bubble = nil\n	if bubble != nil {\n		// Neither"},
+	{"a callback returns below C frames of others", "corolock.go",
+		"	for gp.m.coro.frames.gp.ptr() != gp {", "	for false {"},
+	{"who waits for C frames is not woken", "corolock.go",
+		"	for !mc.frameWaiters.empty() {", "	for false {"},
+	{"callbacks that wait in vain are not noticed", "corolock.go",
+		"coroFrameWaits.Add(1)", "coroFrameWaits.Add(0)"},
+	{"a panic unwinds below C frames of others", "cgocall.go",
+		"	if *restore {\n		if debug.corolock != 0 {\n			coroLeaveFrame()\n", "	if *restore {\n		if debug.corolock != 0 {\n			getg().m.coro.frames = getg().m.coro.frames.next\n"},
+	{"the frame pointer unwinder walks into C", "tracestack.go",
+		"		cgoOnStack = true\n", "		cgoOnStack = false\n"},
+}

@@ -1,0 +1,181 @@
+// Package mutate plants faults in a patched runtime, one at a time, and finds
+// out whether the shared-lock programs, and then the fuzzer, notice. Tests that
+// pass whatever the runtime does show nothing.
+package mutate
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"gocoro/build/goroot"
+	"gocoro/ci/fuzz"
+	"gocoro/ci/platform/group"
+)
+
+// A Runner plants mutants in the runtime of GOROOT, which stays as it is: the
+// go command is told to read other files in the place of GOROOT's.
+type Runner struct {
+	Repo    string // the folder of this project
+	GOROOT  string // a toolchain of a line with the shared locks
+	Cache   string // the folder for the go command's cache
+	Dir     string // the folder for what is built
+	Workers int
+	Limit   time.Duration // for each program
+	Fuzz    int           // how many random programs a survivor is tried with
+}
+
+var binaries = []string{"testprog", "testprogcgo"}
+
+// A Result is what came of a mutant.
+type Result struct {
+	Mutant *Mutant // nil for the runtime as it is
+	Killer string  // the program that failed, or ""
+}
+
+// Run builds the programs with m planted, or with none if m is nil, and runs
+// them until one fails.
+func (r *Runner) Run(ctx context.Context, m *Mutant) (*Result, error) {
+	res := &Result{Mutant: m}
+	dir, err := os.MkdirTemp(r.Dir, "mutant-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	var flags []string
+	if m != nil {
+		overlay, err := m.plant(r.GOROOT, dir)
+		if err != nil {
+			return nil, err
+		}
+		flags = append(flags, "-overlay="+overlay)
+	}
+	for _, b := range binaries {
+		exe := filepath.Join(dir, b)
+		cmd := exec.CommandContext(ctx, filepath.Join(r.GOROOT, "bin", "go"), append(append([]string{"build"}, flags...), "-o", exe, ".")...)
+		cmd.Dir = filepath.Join(r.GOROOT, "src", "runtime", "testdata", b)
+		cmd.Env = goroot.Environ("GOCACHE="+r.Cache, "PWD="+cmd.Dir)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("%s does not build: %v\n%s", b, err, out)
+		}
+		if res.Killer, err = r.programs(ctx, exe); err != nil || res.Killer != "" {
+			return res, err
+		}
+	}
+	interp := filepath.Join(dir, "interp")
+	if err := fuzz.Build(ctx, r.Repo, r.GOROOT, r.Dir, interp, flags...); err != nil {
+		return nil, err
+	}
+	c := &fuzz.Campaign{
+		Runner: &fuzz.Runner{Interp: interp, Limit: r.Limit, Repeat: 3, Env: []string{"GODEBUG=corolock=1"}},
+		Seed:   1, Count: r.Fuzz, Size: 40, Workers: r.Workers, Max: 1, Dir: dir,
+		Printf: func(string, ...any) {},
+	}
+	s, err := c.Run(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if s.Failed() {
+		res.Killer = "the fuzzer"
+	}
+	return res, nil
+}
+
+// plant writes the mutated file, and the overlay that puts it in place.
+func (m *Mutant) plant(root, dir string) (overlay string, err error) {
+	file := filepath.Join(root, "src", "runtime", m.File)
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	if n := bytes.Count(data, []byte(m.Old)); n != 1 {
+		return "", fmt.Errorf("mutant %q: %s has %d places that read %q, want one\n\tchange the mutant in ci/mutate/mutants.go as the file was changed", m.Name, file, n, m.Old)
+	}
+	to := filepath.Join(dir, m.File)
+	if err := os.WriteFile(to, bytes.Replace(data, []byte(m.Old), []byte(m.New), 1), 0o666); err != nil {
+		return "", err
+	}
+	data, err = json.Marshal(map[string]any{"Replace": map[string]string{file: to}})
+	if err != nil {
+		return "", err
+	}
+	overlay = filepath.Join(dir, "overlay.json")
+	return overlay, os.WriteFile(overlay, data, 0o666)
+}
+
+// programs runs the shared-lock programs of a binary and returns the first one
+// seen to fail.
+func (r *Runner) programs(ctx context.Context, exe string) (killer string, err error) {
+	out, err := exec.CommandContext(ctx, exe, "CoroSharedNames").CombinedOutput()
+	if err != nil {
+		return "CoroSharedNames", nil // the runtime does not even start
+	}
+	var names []string
+	for _, name := range strings.Fields(string(out)) {
+		if name != "CoroSharedNames" {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return "", fmt.Errorf("%s has no programs of the shared locks", exe)
+	}
+	var mu sync.Mutex
+	found := errors.New("found")
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(r.Workers)
+	for _, name := range names {
+		g.Go(func() error {
+			if gctx.Err() != nil {
+				return nil
+			}
+			ok, err := r.program(gctx, exe, name)
+			if err != nil || ok || gctx.Err() != nil {
+				return err
+			}
+			mu.Lock()
+			killer = name
+			mu.Unlock()
+			return found
+		})
+	}
+	if err := g.Wait(); err != nil && err != found {
+		return "", err
+	}
+	return killer, ctx.Err()
+}
+
+// program reports whether one program does what its first line says.
+func (r *Runner) program(ctx context.Context, exe, name string) (bool, error) {
+	limited, cancel := context.WithTimeout(ctx, r.Limit)
+	defer cancel()
+	cmd := exec.CommandContext(limited, exe, name)
+	cmd.Env = append(os.Environ(), "GODEBUG=corolock=1")
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	group.Set(cmd)
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	err := cmd.Run()
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) && limited.Err() == nil {
+		return false, err
+	}
+	first, rest, _ := strings.Cut(out.String(), "\n")
+	want, ok := strings.CutPrefix(first, "expect: ")
+	switch {
+	case !ok:
+		return false, nil
+	case want == "OK":
+		return err == nil && rest == "OK\n", nil
+	}
+	return err != nil && strings.Contains(rest, want), nil
+}

@@ -1,0 +1,97 @@
+package subcommand
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"gocoro/build/command"
+	"gocoro/build/line"
+	"gocoro/build/progress"
+	"gocoro/build/store"
+	"gocoro/ci/mutate"
+)
+
+// Mutate plants faults in the runtime of a toolchain.
+func Mutate(fs *flag.FlagSet) func(context.Context, []string) error {
+	root := fs.String("goroot", "", "the `folder` of a toolchain with the shared locks")
+	only := fs.String("mutant", "", "the `name` of one mutant to plant")
+	workers := fs.Int("p", runtime.NumCPU(), "how many `programs` at a time")
+	limit := fs.Duration("limit", time.Minute, "after how long a program counts as hung")
+	fuzz := fs.Int("fuzz", 300, "how many random `programs` a survivor is tried with")
+	return func(ctx context.Context, rest []string) error {
+		if err := command.NoArgs(rest); err != nil {
+			return err
+		}
+		if *root == "" {
+			return fmt.Errorf("no toolchain given\n\tgo run ./ci mutate -goroot \"$HOME/sdk/go1.27.3-coro.1\"")
+		}
+		repo, err := line.FindRepo(".")
+		if err != nil {
+			return err
+		}
+		st, err := store.Open()
+		if err != nil {
+			return err
+		}
+		inUse, err := st.Use(ctx)
+		if err != nil {
+			return progress.Explain(err, st.Root)
+		}
+		defer inUse.Close()
+		rep := progress.New(os.Stderr)
+		dir := filepath.Join(st.Root, "ci", "mutate")
+		if err := os.MkdirAll(dir, 0o777); err != nil {
+			return progress.Explain(err, st.Root)
+		}
+		r := &mutate.Runner{
+			Repo: repo.Dir, GOROOT: *root, Cache: filepath.Join(dir, "gocache"), Dir: dir,
+			Workers: *workers, Limit: *limit, Fuzz: *fuzz,
+		}
+		// First the runtime as it is: what kills that kills no mutant.
+		planted := []*mutate.Mutant{nil}
+		for i := range mutate.Mutants {
+			if m := &mutate.Mutants[i]; *only == "" || *only == m.Name {
+				planted = append(planted, m)
+			}
+		}
+		if len(planted) == 1 {
+			return fmt.Errorf("no mutant is called %q\n\tsee ci/mutate/mutants.go", *only)
+		}
+		var killed, survived int
+		for _, m := range planted {
+			name := "no fault"
+			if m != nil {
+				name = m.Name
+			}
+			step := rep.Start("mutate", name)
+			res, err := r.Run(ctx, m)
+			if err != nil {
+				step.Fail()
+				return err
+			}
+			switch {
+			case m == nil && res.Killer != "":
+				step.Fail()
+				return fmt.Errorf("%s fails on %s without any fault planted", res.Killer, *root)
+			case m == nil:
+				step.Done("all programs pass")
+			case res.Killer != "":
+				killed++
+				step.Done(name + ": " + res.Killer)
+			default:
+				survived++
+				step.Done(name + ": SURVIVED")
+			}
+		}
+		fmt.Printf("%d mutants: %d killed, %d survived\n", killed+survived, killed, survived)
+		if survived > 0 {
+			return command.ExitError(1)
+		}
+		return nil
+	}
+}
