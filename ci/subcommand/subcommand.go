@@ -60,17 +60,9 @@ func (f *flags) cells() (*line.Repo, []*line.Line, []plan.Cell, error) {
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	names, err := repo.Lines()
+	lines, err := repo.All()
 	if err != nil {
 		return nil, nil, nil, err
-	}
-	var lines []*line.Line
-	for _, n := range names {
-		l, err := repo.Line(n)
-		if err != nil {
-			return nil, nil, nil, err
-		}
-		lines = append(lines, l)
 	}
 	if !f.hosted {
 		cells, err := plan.Cells(platform.Host(), lines, f.sel)
@@ -93,6 +85,21 @@ func (f *flags) cells() (*line.Repo, []*line.Line, []plan.Cell, error) {
 	return repo, lines, cells, nil
 }
 
+// inStore calls do with the build cache, which no other process cleans
+// meanwhile.
+func inStore(ctx context.Context, do func(*store.Store) error) error {
+	st, err := store.Open()
+	if err != nil {
+		return err
+	}
+	inUse, err := st.Use(ctx)
+	if err != nil {
+		return progress.Explain(err, st.Root)
+	}
+	defer inUse.Close()
+	return progress.Explain(do(st), st.Root)
+}
+
 // Test runs cells and reports.
 func Test(fs *flag.FlagSet) func(context.Context, []string) error {
 	f := new(flags)
@@ -107,56 +114,54 @@ func Test(fs *flag.FlagSet) func(context.Context, []string) error {
 		if err != nil {
 			return err
 		}
-		st, err := store.Open()
-		if err != nil {
-			return err
-		}
-		dir := *results
-		if dir == "" {
-			dir = filepath.Join(st.Root, "ci", time.Now().UTC().Format("20060102-150405"))
-		}
-		if *reportDir == "" {
-			*reportDir = filepath.Join(dir, "report")
-		}
-		inUse, err := st.Use(ctx)
-		if err != nil {
-			return progress.Explain(err, st.Root)
-		}
-		defer inUse.Close()
-		records := filepath.Join(dir, "records")
-		if err := os.MkdirAll(records, 0o777); err != nil {
-			return progress.Explain(err, st.Root)
-		}
-		expected, err := plan.Expected(platform.Host(), lines)
-		if err != nil {
-			return err
-		}
-		rep := progress.New(os.Stderr)
-		// What cannot be installed is told once here, and again by each cell
-		// that fails for the want of it; the others run.
-		if err := setup(ctx, rep, repo, st, cells); err != nil {
-			if ctx.Err() != nil {
-				return err
+		return inStore(ctx, func(st *store.Store) error {
+			dir := *results
+			if dir == "" {
+				dir = filepath.Join(st.Root, "ci", time.Now().UTC().Format("20060102-150405"))
 			}
-			rep.Printf("%v", err)
-		}
-		r := &runner.Runner{Repo: repo, Store: st, Rep: rep, Results: records, Expected: expected}
-		r.Done = func(c *verdict.Cell, p verdict.Planned) {
-			e, err := verdict.Evaluate([]verdict.Planned{p}, []*verdict.Cell{c}, expected)
-			if err == nil {
-				rep.Printf("%s", report.CellLine(e.Cells[0]))
+			if *reportDir == "" {
+				*reportDir = filepath.Join(dir, "report")
 			}
-		}
-		planned, runErr := r.Run(ctx, cells)
-		// A run that was stopped is reported, too: with what did not run.
-		for _, c := range cells[len(planned):] {
-			planned = append(planned, verdict.Planned{ID: c.ID, How: string(c.Method.Kind)})
-		}
-		if err := finish(repo, planned, expected, *reportDir, records); err != nil {
-			return err
-		}
-		return progress.Explain(runErr, st.Root)
+			return test(ctx, repo, lines, cells, st, filepath.Join(dir, "records"), *reportDir)
+		})
 	}
+}
+
+// test runs cells, leaves their records in one folder and the report in
+// another.
+func test(ctx context.Context, repo *line.Repo, lines []*line.Line, cells []plan.Cell, st *store.Store, records, reportDir string) error {
+	if err := os.MkdirAll(records, 0o777); err != nil {
+		return err
+	}
+	expected, err := plan.Expected(platform.Host(), lines)
+	if err != nil {
+		return err
+	}
+	rep := progress.New(os.Stderr)
+	// What cannot be installed is told once here, and again by each cell
+	// that fails for the want of it; the others run.
+	if err := setup(ctx, rep, repo, st, cells); err != nil {
+		if ctx.Err() != nil {
+			return err
+		}
+		rep.Printf("%v", err)
+	}
+	r := &runner.Runner{Repo: repo, Store: st, Rep: rep, Results: records, Expected: expected}
+	r.Done = func(c *verdict.Cell, p verdict.Planned) {
+		e, err := verdict.Evaluate([]verdict.Planned{p}, []*verdict.Cell{c}, expected)
+		if err == nil {
+			rep.Printf("%s", report.CellLine(e.Cells[0]))
+		}
+	}
+	planned, runErr := r.Run(ctx, cells)
+	// A run that was stopped is reported, too: with what did not run.
+	for _, c := range cells[len(planned):] {
+		planned = append(planned, verdict.Planned{ID: c.ID, How: string(c.Method.Kind)})
+	}
+	if err := finish(repo, planned, expected, reportDir, records); err != nil {
+		return err
+	}
+	return runErr
 }
 
 // finish judges the records, writes the report, prints the summary and turns
