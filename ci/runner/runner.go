@@ -85,7 +85,7 @@ func (r *Runner) cell(ctx context.Context, c plan.Cell) (verdict.Planned, error)
 		tree, env, key, err = r.tree(ctx, c)
 	}
 	step := r.Rep.Start("test", c.ID.String())
-	t := &suite.Tree{GOROOT: tree, Command: func(ctx context.Context, args ...string) *exec.Cmd {
+	t := &suite.Tree{GOROOT: tree, Programs: programs(c), Command: func(ctx context.Context, args ...string) *exec.Cmd {
 		return c.Method.Go(ctx, tree, env, args...)
 	}}
 	if err == nil {
@@ -139,25 +139,35 @@ func (r *Runner) want(ctx context.Context, c plan.Cell, t *suite.Tree) (verdict.
 	case c.Suite == "self":
 		return r.selfWant(ctx)
 	case c.Suite == "user":
-		return r.userWant()
+		return r.userWant(c)
 	case c.Suite == "faults":
 		return r.faultWant(c)
 	case c.Suite == "stress":
 		return verdict.Want{stressPackage: {"TestStress/count", "TestStress/time"}}, nil
 	case c.Suite == "all":
 		return verdict.Want{allPackage: {"TestAllBash"}}, nil
+	case c.Suite == "fuzz":
+		return verdict.Want{fuzzPackage: {"TestFuzz"}}, nil
 	case c.Method.Kind == platform.QemuSystem:
-		return programsWant(), nil
+		return verdict.Want{"runtime": suite.Tests(guestPrograms(c))}, nil
 	case c.Suite == "coro" && c.Tree == verdict.Stock:
-		// The negative control is the 19 programs. Of the series' other
-		// tests a dozen hang on stock upstream, a minute each.
-		return programsWant(), nil
+		// The negative control is the line's programs. Of the series' other
+		// tests a dozen hang on stock go1.22.12, a minute each.
+		return verdict.Want{"runtime": suite.Tests(programs(c))}, nil
 	}
 	s, err := suite.Find(c.Suite)
 	if err != nil {
 		return nil, err
 	}
 	return s.Want(ctx, t)
+}
+
+// programs returns the test programs of the cell's line.
+func programs(c plan.Cell) []suite.Program {
+	if c.Of == nil {
+		return nil
+	}
+	return c.Of.Programs
 }
 
 func (r *Runner) done(c *verdict.Cell, p verdict.Planned) {
@@ -175,6 +185,8 @@ func (r *Runner) fill(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *s
 		return r.user(ctx, c, cell)
 	case c.Suite == "faults":
 		return r.runFaults(ctx, c, cell, t, env)
+	case c.Suite == "fuzz":
+		return r.fuzz(ctx, c, cell, t)
 	case c.Suite == "stress":
 		return r.stress(ctx, c, cell, t)
 	case c.Suite == "all":
@@ -231,8 +243,8 @@ func (r *Runner) goTest(ctx context.Context, c plan.Cell, cell *verdict.Cell, t 
 	// configuration for this one's: it does not see what the runtime reads
 	// of the environment.
 	args := []string{"test", "-json", "-vet=off", "-count=1", "-timeout=" + c.Limit().String()}
-	if c.Suite == "std" {
-		args = append(args, "-short") // as all.bash does
+	if c.Short() {
+		args = append(args, "-short")
 	}
 	args = append(append(append(args, c.Config.TestFlags...), flags...), packages...)
 	limited, cancel := context.WithTimeout(ctx, c.Limit()+buildSlack)
@@ -381,7 +393,7 @@ func (r *Runner) environ(dir, key string, c plan.Cell) []string {
 func (r *Runner) fromCache(ctx context.Context, c plan.Cell, rec verdict.Cell, treeKey string, env []string, t *suite.Tree) (*verdict.Cell, error) {
 	var k store.Key
 	k.Add("record of", []byte(treeKey))
-	k.Add("cell", []byte(fmt.Sprint(c.ID, rec.How, rec.Want, c.Limit())))
+	k.Add("cell", []byte(fmt.Sprint(c.ID, rec.How, rec.Want, c.Limit(), c.Short())))
 	k.Add("config", []byte(fmt.Sprintf("%+v", *c.Config)))
 	k.Add("host", []byte(host()))
 	key := k.String()

@@ -13,6 +13,7 @@ import (
 	"gocoro/ci/plan"
 	"gocoro/ci/platform/system"
 	"gocoro/ci/platform/system/frame"
+	"gocoro/ci/suite"
 	"gocoro/ci/verdict"
 )
 
@@ -28,19 +29,22 @@ func result(output string, o frame.Outcome) system.Result {
 func TestEvents(t *testing.T) {
 	tests := []struct {
 		name   string
+		expect string
 		result system.Result
 		want   verdict.State
 	}{
-		{"TestA/ok", result("expect: OK\nOK\n", frame.Outcome{}), verdict.Passed},
-		{"TestA/dies", result("expect: must match\nfatal error: must match\n", frame.Outcome{Exit: 2}), verdict.Passed},
-		{"TestA/noPromise", result("OK\n", frame.Outcome{}), verdict.Failed},
-		{"TestA/more", result("expect: OK\nnoise\nOK\n", frame.Outcome{}), verdict.Failed},
-		{"TestA/exit", result("expect: OK\nOK\n", frame.Outcome{Exit: 3}), verdict.Failed},
-		{"TestA/signal", result("expect: OK\nOK\n", frame.Outcome{State: frame.Signaled, Signal: 11}), verdict.Failed},
-		{"TestA/lives", result("expect: must match\nmust match\n", frame.Outcome{}), verdict.Failed},
-		{"TestA/otherDeath", result("expect: must match\nfatal error: oops\n", frame.Outcome{Exit: 2}), verdict.Failed},
-		{"TestA/lost", result("expect: OK\nOK\n", frame.Outcome{State: frame.Lost}), verdict.Failed},
-		{"TestA/late", result("expect: OK\nOK\n", frame.Outcome{State: frame.TimedOut}), verdict.Failed},
+		{"TestA/mode", "OK", result("expect: must match\nOK\n", frame.Outcome{}), verdict.Passed},
+		{"TestA/modeDies", "OK", result("expect: must match\nfatal error: must match\n", frame.Outcome{Exit: 2}), verdict.Failed},
+		{"TestA/ok", "", result("expect: OK\nOK\n", frame.Outcome{}), verdict.Passed},
+		{"TestA/dies", "", result("expect: must match\nfatal error: must match\n", frame.Outcome{Exit: 2}), verdict.Passed},
+		{"TestA/noPromise", "", result("OK\n", frame.Outcome{}), verdict.Failed},
+		{"TestA/more", "", result("expect: OK\nnoise\nOK\n", frame.Outcome{}), verdict.Failed},
+		{"TestA/exit", "", result("expect: OK\nOK\n", frame.Outcome{Exit: 3}), verdict.Failed},
+		{"TestA/signal", "", result("expect: OK\nOK\n", frame.Outcome{State: frame.Signaled, Signal: 11}), verdict.Failed},
+		{"TestA/lives", "", result("expect: must match\nmust match\n", frame.Outcome{}), verdict.Failed},
+		{"TestA/otherDeath", "", result("expect: must match\nfatal error: oops\n", frame.Outcome{Exit: 2}), verdict.Failed},
+		{"TestA/lost", "", result("expect: OK\nOK\n", frame.Outcome{State: frame.Lost}), verdict.Failed},
+		{"TestA/late", "", result("expect: OK\nOK\n", frame.Outcome{State: frame.TimedOut}), verdict.Failed},
 	}
 	for _, tt := range tests {
 		id := verdict.ID{Line: "go1.22", Platform: "linux-arm64-qemu-system", Suite: "coro", Config: "plain", Tree: verdict.Patched}
@@ -53,7 +57,7 @@ func TestEvents(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		exit := writeEvents(out.Stdout, out.Stderr, []string{tt.name}, []system.Result{tt.result})
+		exit := writeEvents(out.Stdout, out.Stderr, []suite.Program{{Test: tt.name, Expect: tt.expect}}, []system.Result{tt.result})
 		if err := out.End(exit, "", false); err != nil {
 			t.Fatal(err)
 		}
@@ -104,12 +108,12 @@ func TestEnviron(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := &Runner{Store: &store.Store{Root: t.TempDir()}}
-	env := func(suite, config string) string {
+	env := func(name, config string) string {
 		c, err := plan.FindConfig(config)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return "\n" + strings.Join(r.environ(goroot, "key", plan.Cell{ID: verdict.ID{Suite: suite}, Config: c}), "\n") + "\n"
+		return "\n" + strings.Join(r.environ(goroot, "key", plan.Cell{ID: verdict.ID{Suite: name}, Config: c}), "\n") + "\n"
 	}
 	for _, tt := range []struct {
 		suite, config string
@@ -141,12 +145,13 @@ func TestFaultTable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	names, err := repo.Lines()
+	lines, err := repo.All()
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := &Runner{Repo: repo}
-	for _, name := range names {
+	for _, l := range lines {
+		name := l.Name
 		faults, err := r.faults(name)
 		if err != nil {
 			t.Fatal(err)

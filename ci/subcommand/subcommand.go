@@ -35,7 +35,7 @@ type flags struct {
 func (f *flags) register(fs *flag.FlagSet) {
 	fs.StringVar(&f.sel.Line, "line", "", "only `lines` that match (patterns as in path.Match, here and below)")
 	fs.StringVar(&f.sel.Platform, "platform", "", "only `platforms` that match: linux-amd64, linux-arm64-qemu-user, ...")
-	fs.StringVar(&f.sel.Suite, "suite", "", "only `suites` that match: self, user, coro, testprog, std, dist")
+	fs.StringVar(&f.sel.Suite, "suite", "", "only `suites` that match: self, user, coro, testprog, std, fuzz, ...")
 	fs.StringVar(&f.sel.Config, "config", "", "only `configurations` that match: plain, race, procs*, ...")
 	fs.StringVar(&f.sel.Tree, "tree", "", "only this `tree`: patched or stock")
 	fs.StringVar(&f.depth, "depth", "default", "how much of the table: default or nightly")
@@ -43,7 +43,7 @@ func (f *flags) register(fs *flag.FlagSet) {
 }
 
 // cells returns the checkout, its lines, and the cells that the flags select.
-func (f *flags) cells() (*line.Repo, []*line.Line, []plan.Cell, error) {
+func (f *flags) cells() (*line.Repo, []*plan.Line, []plan.Cell, error) {
 	switch d := plan.Depth(f.depth); d {
 	case plan.Default, plan.Nightly:
 		f.sel.Depth = d
@@ -60,29 +60,41 @@ func (f *flags) cells() (*line.Repo, []*line.Line, []plan.Cell, error) {
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	lines, err := repo.All()
+	lines, err := plan.Lines(repo)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	if !f.hosted {
-		cells, err := plan.Cells(platform.Host(), lines, f.sel)
-		return repo, lines, cells, err
+	var cells []plan.Cell
+	if f.hosted {
+		cells, err = hostedCells(lines, f.sel)
+	} else {
+		cells, err = plan.Cells(platform.Host(), lines, f.sel)
 	}
+	return repo, lines, cells, err
+}
+
+// hostedCells returns the plan of all hosted runners.
+func hostedCells(lines []*plan.Line, sel plan.Selection) ([]plan.Cell, error) {
 	var cells []plan.Cell
 	for _, h := range hosted {
-		host, err := platform.Parse(strings.Replace(h.platform, "-", "/", 1))
+		c, err := nativeCells(h.platform, lines, sel)
 		if err != nil {
-			return nil, nil, nil, err
-		}
-		sel := f.sel
-		sel.Platform = h.platform
-		c, err := plan.Cells(host, lines, sel)
-		if err != nil {
-			return nil, nil, nil, err
+			return nil, err
 		}
 		cells = append(cells, c...)
 	}
-	return repo, lines, cells, nil
+	return cells, nil
+}
+
+// nativeCells returns the cells that run natively on the platform, given as
+// "linux-amd64".
+func nativeCells(name string, lines []*plan.Line, sel plan.Selection) ([]plan.Cell, error) {
+	host, err := platform.Parse(strings.Replace(name, "-", "/", 1))
+	if err != nil {
+		return nil, err
+	}
+	sel.Platform = name
+	return plan.Cells(host, lines, sel)
 }
 
 // inStore calls do with the build cache, which no other process cleans
@@ -129,7 +141,7 @@ func Test(fs *flag.FlagSet) func(context.Context, []string) error {
 
 // test runs cells, leaves their records in one folder and the report in
 // another.
-func test(ctx context.Context, repo *line.Repo, lines []*line.Line, cells []plan.Cell, st *store.Store, records, reportDir string) error {
+func test(ctx context.Context, repo *line.Repo, lines []*plan.Line, cells []plan.Cell, st *store.Store, records, reportDir string) error {
 	if err := os.MkdirAll(records, 0o777); err != nil {
 		return err
 	}
@@ -285,11 +297,13 @@ type job struct {
 	Name     string `json:"name"`
 	Runner   string `json:"runner"`   // the hosted runner's label
 	Platform string `json:"platform"` // pattern for -platform
+	Line     string `json:"line"`     // pattern for -line
 	Shard    string `json:"shard"`
 }
 
-// hosted lists the hosted runners. Each runs what is native to it; the first
-// also cross-builds and emulates, as a machine of a contributor would.
+// hosted lists the hosted runners. Each runs what is native to it. A job builds
+// one line's toolchain; the shards are the default line's jobs, the others have
+// less to do.
 var hosted = []struct {
 	runner, platform string
 	shards           map[plan.Depth]int
@@ -298,6 +312,34 @@ var hosted = []struct {
 	{"ubuntu-24.04-arm", "linux-arm64", map[plan.Depth]int{plan.Default: 2, plan.Nightly: 6}},
 	{"macos-15-intel", "darwin-amd64", map[plan.Depth]int{plan.Default: 2, plan.Nightly: 6}},
 	{"macos-15", "darwin-arm64", map[plan.Depth]int{plan.Default: 2, plan.Nightly: 6}},
+}
+
+// jobs returns the jobs of the hosted runners at a depth. Together they run
+// every cell of the hosted plan, each once.
+func jobs(lines []*plan.Line, depth plan.Depth) []job {
+	var list []job
+	for _, h := range hosted {
+		add := func(line string, shards int) {
+			for i := 1; i <= shards; i++ {
+				list = append(list, job{
+					Name:     fmt.Sprintf("%s %s %d/%d", h.platform, line, i, shards),
+					Runner:   h.runner,
+					Platform: h.platform,
+					Line:     line,
+					Shard:    fmt.Sprintf("%d/%d", i, shards),
+				})
+			}
+		}
+		add(plan.SelfLine, 1)
+		for _, l := range lines {
+			if n := h.shards[depth]; l.Default {
+				add(l.Name, n)
+			} else {
+				add(l.Name, (n+1)/2)
+			}
+		}
+	}
+	return list
 }
 
 // Matrix lists the plan.
@@ -309,7 +351,7 @@ func Matrix(fs *flag.FlagSet) func(context.Context, []string) error {
 		if err := command.NoArgs(args); err != nil {
 			return err
 		}
-		_, _, cells, err := f.cells()
+		_, lines, cells, err := f.cells()
 		if err != nil {
 			return err
 		}
@@ -319,19 +361,7 @@ func Matrix(fs *flag.FlagSet) func(context.Context, []string) error {
 			}
 			return nil
 		}
-		var jobs []job
-		for _, h := range hosted {
-			n := h.shards[f.sel.Depth]
-			for i := 1; i <= n; i++ {
-				jobs = append(jobs, job{
-					Name:     fmt.Sprintf("%s %d/%d", h.platform, i, n),
-					Runner:   h.runner,
-					Platform: h.platform,
-					Shard:    fmt.Sprintf("%d/%d", i, n),
-				})
-			}
-		}
-		out, err := json.Marshal(map[string]any{"include": jobs})
+		out, err := json.Marshal(map[string]any{"include": jobs(lines, f.sel.Depth)})
 		if err != nil {
 			return err
 		}
