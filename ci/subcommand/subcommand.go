@@ -64,13 +64,44 @@ func (f *flags) cells() (*line.Repo, []*plan.Line, []plan.Cell, error) {
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	var cells []plan.Cell
-	if f.hosted {
-		cells, err = hostedCells(lines, f.sel)
-	} else {
-		cells, err = plan.Cells(platform.Host(), lines, f.sel)
-	}
+	cells, err := f.plan(lines, f.sel)
 	return repo, lines, cells, err
+}
+
+// plan returns the cells of a selection: this machine's, or those of all
+// hosted runners.
+func (f *flags) plan(lines []*plan.Line, sel plan.Selection) ([]plan.Cell, error) {
+	if f.hosted {
+		return hostedCells(lines, sel)
+	}
+	return plan.Cells(platform.Host(), lines, sel)
+}
+
+// nightly returns the cells that the selection would have at nightly depth and
+// does not have at its own, whatever its shard.
+func (f *flags) nightly(lines []*plan.Line) ([]verdict.ID, error) {
+	sel := f.sel
+	sel.Shard, sel.Shards = 0, 0
+	cells, err := f.plan(lines, sel)
+	if err != nil {
+		return nil, err
+	}
+	sel.Depth = plan.Nightly
+	all, err := f.plan(lines, sel)
+	if err != nil {
+		return nil, err
+	}
+	now := map[verdict.ID]bool{}
+	for _, c := range cells {
+		now[c.ID] = true
+	}
+	var ids []verdict.ID
+	for _, c := range all {
+		if !now[c.ID] {
+			ids = append(ids, c.ID)
+		}
+	}
+	return ids, nil
 }
 
 // hostedCells returns the plan of all hosted runners.
@@ -126,6 +157,10 @@ func Test(fs *flag.FlagSet) func(context.Context, []string) error {
 		if err != nil {
 			return err
 		}
+		nightly, err := f.nightly(lines)
+		if err != nil {
+			return err
+		}
 		return inStore(ctx, func(st *store.Store) error {
 			dir := *results
 			if dir == "" {
@@ -134,14 +169,14 @@ func Test(fs *flag.FlagSet) func(context.Context, []string) error {
 			if *reportDir == "" {
 				*reportDir = filepath.Join(dir, "report")
 			}
-			return test(ctx, repo, lines, cells, st, filepath.Join(dir, "records"), *reportDir)
+			return test(ctx, repo, lines, cells, nightly, st, filepath.Join(dir, "records"), *reportDir)
 		})
 	}
 }
 
 // test runs cells, leaves their records in one folder and the report in
-// another.
-func test(ctx context.Context, repo *line.Repo, lines []*plan.Line, cells []plan.Cell, st *store.Store, records, reportDir string) error {
+// another. Those of nightly it only names.
+func test(ctx context.Context, repo *line.Repo, lines []*plan.Line, cells []plan.Cell, nightly []verdict.ID, st *store.Store, records, reportDir string) error {
 	if err := os.MkdirAll(records, 0o777); err != nil {
 		return err
 	}
@@ -170,7 +205,7 @@ func test(ctx context.Context, repo *line.Repo, lines []*plan.Line, cells []plan
 	for _, c := range cells[len(planned):] {
 		planned = append(planned, verdict.Planned{ID: c.ID, How: string(c.Method.Kind)})
 	}
-	if err := finish(repo, planned, expected, reportDir, records); err != nil {
+	if err := finish(repo, planned, nightly, expected, reportDir, records); err != nil {
 		return err
 	}
 	return runErr
@@ -178,7 +213,7 @@ func test(ctx context.Context, repo *line.Repo, lines []*plan.Line, cells []plan
 
 // finish judges the records, writes the report, prints the summary and turns
 // the verdict into the exit status.
-func finish(repo *line.Repo, planned []verdict.Planned, expected []verdict.Expectation, dir string, results ...string) error {
+func finish(repo *line.Repo, planned []verdict.Planned, nightly []verdict.ID, expected []verdict.Expectation, dir string, results ...string) error {
 	cells, err := verdict.Read(results...)
 	if err != nil {
 		return err
@@ -187,7 +222,7 @@ func finish(repo *line.Repo, planned []verdict.Planned, expected []verdict.Expec
 	if err != nil {
 		return err
 	}
-	head := report.Head{Title: "gocoro CI", Generated: time.Now().UTC(), Revision: revision(repo), URL: os.Getenv("GOCORO_RUN_URL")}
+	head := report.Head{Title: "gocoro CI", Generated: time.Now().UTC(), Revision: revision(repo), URL: os.Getenv("GOCORO_RUN_URL"), Nightly: nightly}
 	if err := report.Write(dir, head, e); err != nil {
 		// Without a report nobody can see what passed.
 		return fmt.Errorf("%w\n\tthe records are in %s\n\tfree some space, then: go run ./ci report %s", err, strings.Join(results, " "), strings.Join(results, " "))
@@ -226,6 +261,10 @@ func Report(fs *flag.FlagSet) func(context.Context, []string) error {
 		if err != nil {
 			return err
 		}
+		nightly, err := f.nightly(lines)
+		if err != nil {
+			return err
+		}
 		expected, err := plan.Expected(platform.Host(), lines)
 		if err != nil {
 			return err
@@ -244,7 +283,7 @@ func Report(fs *flag.FlagSet) func(context.Context, []string) error {
 		for _, c := range cells {
 			planned = append(planned, verdict.Planned{ID: c.ID, How: string(c.Method.Kind), Want: want[c.ID]})
 		}
-		return finish(repo, planned, expected, *dir, args...)
+		return finish(repo, planned, nightly, expected, *dir, args...)
 	}
 }
 
