@@ -20,7 +20,8 @@ type Step struct {
 // All must succeed; the outcome is then [BuiltNotRun]. Env is as for Command.
 //
 // They do without cgo, as there is no C library of the target. So the
-// programs of runtime/testdata/testprogcgo are not among what is built.
+// programs of runtime/testdata/testprogcgo are not among what is built; their
+// Go files are type-checked apart (gocoro/ci/suite, TypeCheckCgo).
 func (m Method) CrossSteps(ctx context.Context, goroot, out string, env []string) []Step {
 	if env == nil {
 		env = os.Environ()

@@ -461,6 +461,21 @@ func (r *Runner) crossBuild(ctx context.Context, c plan.Cell, cell *verdict.Cell
 		}
 		cell.Steps = append(cell.Steps, step)
 	}
+	start := time.Now()
+	step := verdict.Step{Name: "type-check the Go files of testprogcgo"}
+	var experiments []string
+	if e := platform.Experiments(t.GOROOT, ""); e != "" {
+		experiments = strings.Split(e, ",")
+	}
+	err = suite.TypeCheckCgo(ctx, t, filepath.Join(t.GOROOT, "src/runtime/testdata/testprogcgo"), c.Method.Target.OS, c.Method.Target.Arch, experiments)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		step.Output = err.Error()
+	}
+	step.OK, step.Seconds = err == nil, time.Since(start).Round(time.Millisecond).Seconds()
+	cell.Steps = append(cell.Steps, step)
 	if r.crossed == nil {
 		r.crossed = map[treeID][]verdict.Step{}
 	}

@@ -156,3 +156,38 @@ func TestPrograms(t *testing.T) {
 		t.Errorf("a test without tables: %v", err)
 	}
 }
+
+// What a program with cgo gets wrong on another platform is found without that
+// platform's C library, and what C says is taken as it is.
+func TestTypeCheckCgo(t *testing.T) {
+	goroot, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := strings.TrimSpace(string(goroot))
+	tree := &Tree{GOROOT: root, Command: func(ctx context.Context, args ...string) *exec.Cmd {
+		cmd := exec.CommandContext(ctx, filepath.Join(root, "bin", "go"), args...)
+		cmd.Env = append(os.Environ(), "GOOS=darwin", "GOARCH=arm64", "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off")
+		return cmd
+	}}
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"main.go":      "package main\n\n// int f(int);\nimport \"C\"\n\nimport \"unsafe\"\n\nfunc main() { println(C.f(C.int(1)), unsafe.Sizeof(C.int(0)), thread()) }\n",
+		"th_darwin.go": "package main\n\nimport \"runtime\"\n\nfunc thread() int { return runtime.NumGoroutine() }\n",
+		"th_linux.go":  "package main\n\nfunc thread() int { return nothing }\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check := func() error { return TypeCheckCgo(t.Context(), tree, dir, "darwin", "arm64", nil) }
+	if err := check(); err != nil {
+		t.Errorf("a good program: %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "th_darwin.go"), []byte("package main\n\nimport \"runtime\"\n\nfunc thread() int { return runtime.NumGoroutines() }\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := check(); err == nil || !strings.Contains(err.Error(), "NumGoroutines") {
+		t.Errorf("a program with an unknown name: %v", err)
+	}
+}
