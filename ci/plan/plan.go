@@ -119,6 +119,15 @@ func (c *Cell) Fuzz() time.Duration {
 	return time.Minute
 }
 
+// Stress returns how many processes run the coroutine tests. One takes three
+// seconds on line go1.22, and about a minute where locks can be shared.
+func (c *Cell) Stress() int {
+	if c.Of.Rules == suite.Shared {
+		return 20
+	}
+	return 200
+}
+
 // Limit returns how long the tests of the cell may take, the build of the
 // test binary apart. A limit is for a hang: several times what was measured.
 func (c *Cell) Limit() time.Duration {

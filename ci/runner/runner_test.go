@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -160,6 +161,28 @@ func TestFaultTable(t *testing.T) {
 			if !f.state.Bad() || f.struck == "" || len(f.run) == 0 || f.plant == nil {
 				t.Errorf("%s: fault %s is not complete: %+v", name, f.name, f)
 			}
+		}
+	}
+}
+
+// What stress and all.bash say at their ends is read as they mean it.
+func TestLastLines(t *testing.T) {
+	for _, tt := range []struct {
+		re   *regexp.Regexp
+		line string
+		want bool
+	}{
+		{countedRuns, "1m5s: 200 runs total, 0 failures", true},
+		{countedRuns, "1m5s: 200 runs total, 10 failures (5.00%)", false},
+		{countedRuns, "30m0s: 120 runs so far, 0 failures, 2 active", false},
+		{runsInTime, "9m55s: 120 runs so far, 0 failures, 2 active", true},
+		{runsInTime, "9m55s: 0 runs so far, 0 failures, 2 active", false},
+		{runsInTime, "9m55s: 120 runs so far, 1 failures (0.83%), 2 active", false},
+		{allPassed, "x\n\nALL TESTS PASSED\n---\n", true},
+		{allPassed, "ALL TESTS PASSED (some were excluded)", false},
+	} {
+		if got := tt.re.MatchString(tt.line); got != tt.want {
+			t.Errorf("%q in %q: %t, want %t", tt.re, tt.line, got, tt.want)
 		}
 	}
 }
