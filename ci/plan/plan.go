@@ -225,7 +225,7 @@ var rows = []struct {
 	{"testprog", platform.QemuUser, "plain", verdict.Patched, "", Default, Nightly},
 	{"coro", platform.QemuSystem, "plain race", verdict.Patched, "", Default, Nightly},
 	{"testprog", platform.Cross, "plain", verdict.Patched, "", Default, Default}, // the same steps as coro's
-	{"std", platform.Cross, "plain", verdict.Patched, "", Default, Default},
+	{"std", platform.Cross, "plain", verdict.Patched, "", Default, Nightly},
 	{"faults", platform.Native, "plain", verdict.Patched, "", Default, Nightly},
 
 	{"coro", platform.Native, "repeat", verdict.Patched, "", Nightly, Nightly},

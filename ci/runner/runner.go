@@ -437,9 +437,10 @@ func (r *Runner) fromCache(ctx context.Context, c plan.Cell, rec verdict.Cell, t
 }
 
 // crossBuild records the steps of a cell whose programs cannot run here. They
-// are the same for all suites of a platform, and done once.
+// of coro and testprog are the same, and done once for a platform.
 func (r *Runner) crossBuild(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *suite.Tree, env []string) error {
-	id := treeID{c.Line + "/" + c.Platform, c.Tree}
+	whole := c.Suite == "std"
+	id := treeID{fmt.Sprint(c.Line, "/", c.Platform, "/", whole), c.Tree}
 	if steps, ok := r.crossed[id]; ok {
 		cell.Steps = steps
 		return nil
@@ -449,7 +450,7 @@ func (r *Runner) crossBuild(ctx context.Context, c plan.Cell, cell *verdict.Cell
 		return err
 	}
 	defer os.RemoveAll(tmp)
-	for _, s := range c.Method.CrossSteps(ctx, t.GOROOT, tmp, env) {
+	for _, s := range c.Method.CrossSteps(ctx, t.GOROOT, tmp, env, c.Suite) {
 		start := time.Now()
 		out, err := s.Cmd.CombinedOutput()
 		if ctx.Err() != nil {
@@ -461,26 +462,34 @@ func (r *Runner) crossBuild(ctx context.Context, c plan.Cell, cell *verdict.Cell
 		}
 		cell.Steps = append(cell.Steps, step)
 	}
+	if !whole {
+		step, err := r.typeCheck(ctx, c, t)
+		if err != nil {
+			return err
+		}
+		cell.Steps = append(cell.Steps, step)
+	}
+	if r.crossed == nil {
+		r.crossed = map[treeID][]verdict.Step{}
+	}
+	r.crossed[id] = cell.Steps
+	return nil
+}
+
+// typeCheck checks the programs that want a C compiler of the target.
+func (r *Runner) typeCheck(ctx context.Context, c plan.Cell, t *suite.Tree) (verdict.Step, error) {
 	start := time.Now()
 	step := verdict.Step{Name: "type-check the Go files of testprogcgo"}
 	var experiments []string
 	if e := platform.Experiments(t.GOROOT, ""); e != "" {
 		experiments = strings.Split(e, ",")
 	}
-	err = suite.TypeCheckCgo(ctx, t, filepath.Join(t.GOROOT, "src/runtime/testdata/testprogcgo"), c.Method.Target.OS, c.Method.Target.Arch, experiments)
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
+	err := suite.TypeCheckCgo(ctx, t, filepath.Join(t.GOROOT, "src/runtime/testdata/testprogcgo"), c.Method.Target.OS, c.Method.Target.Arch, experiments)
 	if err != nil {
 		step.Output = err.Error()
 	}
 	step.OK, step.Seconds = err == nil, time.Since(start).Round(time.Millisecond).Seconds()
-	cell.Steps = append(cell.Steps, step)
-	if r.crossed == nil {
-		r.crossed = map[treeID][]verdict.Step{}
-	}
-	r.crossed[id] = cell.Steps
-	return nil
+	return step, ctx.Err()
 }
 
 // difference returns what a command's environment adds to this process's.
