@@ -5,12 +5,14 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"gocoro/build/line"
 	"gocoro/build/store"
+	"gocoro/ci/fuzz"
 	"gocoro/ci/plan"
 	"gocoro/ci/platform/system"
 	"gocoro/ci/platform/system/frame"
@@ -183,6 +185,43 @@ func TestLastLines(t *testing.T) {
 	} {
 		if got := tt.re.MatchString(tt.line); got != tt.want {
 			t.Errorf("%q in %q: %t, want %t", tt.re, tt.line, got, tt.want)
+		}
+	}
+}
+
+// A line's stories are every line's, and those of its rules.
+func TestUserWant(t *testing.T) {
+	repo, err := line.FindRepo("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &Runner{Repo: repo}
+	for _, tt := range []struct {
+		rules  suite.Rules
+		shared bool
+	}{{suite.Matched, false}, {suite.Shared, true}} {
+		want, err := r.userWant(plan.Cell{Of: &plan.Line{Rules: tt.rules}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tests := want[userPackage]
+		if !slices.Contains(tests, "TestUser/locked") || slices.Contains(tests, "TestUserShared/gomod") != tt.shared {
+			t.Errorf("%s locks: stories %q", tt.rules, tests)
+		}
+	}
+}
+
+// What a campaign found is told with the program that shows it.
+func TestFound(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "shrunk.txt"), []byte("procs 1\nroot\n\tlock\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	text := found(&fuzz.Summary{Programs: 7, Count: map[fuzz.Class]int{fuzz.Same: 6, fuzz.Hang: 1},
+		Findings: []fuzz.Finding{{Seed: 42, Outcome: "hang", Dir: dir, Size: 1, Shrunk: true}}})
+	for _, want := range []string{"7 programs", "1 hang", "seed 42: hang (1 operations)", "\tlock\n", filepath.Join(dir, "main.go")} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
 		}
 	}
 }
