@@ -44,11 +44,7 @@ func (f *Flags) registerTarget(fs *flag.FlagSet) {
 // Open returns the driver that the flags ask for, in the checkout that holds
 // the working directory.
 func (f *Flags) Open() (*Driver, error) {
-	repo, err := line.FindRepo(".")
-	if err != nil {
-		return nil, err
-	}
-	l, err := repo.Line(f.Line)
+	l, err := f.line()
 	if err != nil {
 		return nil, err
 	}
@@ -64,6 +60,16 @@ func (f *Flags) Open() (*Driver, error) {
 	}
 	d.Dry = f.Dry
 	return d, nil
+}
+
+// line returns the line that the flags ask for, in the checkout that holds the
+// working directory.
+func (f *Flags) line() (*line.Line, error) {
+	repo, err := line.FindRepo(".")
+	if err != nil {
+		return nil, err
+	}
+	return repo.Line(f.Line)
 }
 
 // target returns the install target of the release with the given name.
@@ -240,11 +246,7 @@ func Uninstall(fs *flag.FlagSet) func(context.Context, []string) error {
 	f.registerTarget(fs)
 	return func(ctx context.Context, args []string) error {
 		if len(args) == 0 {
-			repo, err := line.FindRepo(".")
-			if err != nil {
-				return err
-			}
-			l, err := repo.Line(f.Line)
+			l, err := f.line()
 			if err != nil {
 				return err
 			}
