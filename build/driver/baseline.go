@@ -73,7 +73,7 @@ func (d *Driver) baselineKey(ctx context.Context) (key string, patches []*series
 		if err != nil {
 			return "", nil, nil, err
 		}
-		if onlyTests(p.Files) {
+		if OnlyTests(p.Files...) {
 			patches = append(patches, p)
 			k.Add("patch "+p.Name, p.Data)
 		}
@@ -83,7 +83,7 @@ func (d *Driver) baselineKey(ctx context.Context) (key string, patches []*series
 		return "", nil, nil, err
 	}
 	for _, f := range all {
-		if !onlyTests([]string{f.Name}) {
+		if !OnlyTests(f.Name) {
 			continue
 		}
 		overlay = append(overlay, f)
@@ -94,8 +94,8 @@ func (d *Driver) baselineKey(ctx context.Context) (key string, patches []*series
 	return k.String(), patches, overlay, nil
 }
 
-// onlyTests reports whether all files are tests or what tests run.
-func onlyTests(files []string) bool {
+// OnlyTests reports whether all files are tests or what tests run.
+func OnlyTests(files ...string) bool {
 	for _, f := range files {
 		if !strings.HasSuffix(f, "_test.go") && !strings.Contains(filepath.ToSlash(f), "/testdata/") {
 			return false

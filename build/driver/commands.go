@@ -44,11 +44,7 @@ func (f *Flags) registerTarget(fs *flag.FlagSet) {
 // Open returns the driver that the flags ask for, in the checkout that holds
 // the working directory.
 func (f *Flags) Open() (*Driver, error) {
-	repo, err := line.FindRepo(".")
-	if err != nil {
-		return nil, err
-	}
-	l, err := repo.Line(f.Line)
+	l, err := f.line()
 	if err != nil {
 		return nil, err
 	}
@@ -64,6 +60,16 @@ func (f *Flags) Open() (*Driver, error) {
 	}
 	d.Dry = f.Dry
 	return d, nil
+}
+
+// line returns the line that the flags ask for, in the checkout that holds the
+// working directory.
+func (f *Flags) line() (*line.Line, error) {
+	repo, err := line.FindRepo(".")
+	if err != nil {
+		return nil, err
+	}
+	return repo.Line(f.Line)
 }
 
 // target returns the install target of the release with the given name.
@@ -99,28 +105,35 @@ func (d *Driver) use(ctx context.Context, f func() error) error {
 	return progress.Explain(f(), d.Store.Root)
 }
 
+// Command returns the function of a command that takes no arguments: it opens
+// the driver that the flags ask for, and calls do while no other process
+// cleans the store.
+func (f *Flags) Command(do func(context.Context, *Driver) error) func(context.Context, []string) error {
+	return func(ctx context.Context, args []string) error {
+		if err := command.NoArgs(args); err != nil {
+			return err
+		}
+		d, err := f.Open()
+		if err != nil {
+			return err
+		}
+		return d.use(ctx, func() error { return do(ctx, d) })
+	}
+}
+
 // path returns the Setup of a command that runs one step and prints the path
 // of its result.
 func path(step func(*Driver, context.Context) (string, error)) func(*flag.FlagSet) func(context.Context, []string) error {
 	return func(fs *flag.FlagSet) func(context.Context, []string) error {
 		f := new(Flags)
 		f.register(fs)
-		return func(ctx context.Context, args []string) error {
-			if err := command.NoArgs(args); err != nil {
-				return err
+		return f.Command(func(ctx context.Context, d *Driver) error {
+			dir, err := step(d, ctx)
+			if err == nil && !d.Dry {
+				fmt.Println(dir)
 			}
-			d, err := f.Open()
-			if err != nil {
-				return err
-			}
-			return d.use(ctx, func() error {
-				dir, err := step(d, ctx)
-				if err == nil && !d.Dry {
-					fmt.Println(dir)
-				}
-				return err
-			})
-		}
+			return err
+		})
 	}
 }
 
@@ -137,38 +150,29 @@ func Install(fs *flag.FlagSet) func(context.Context, []string) error {
 	f.register(fs)
 	f.registerTarget(fs)
 	replace := fs.Bool("replace", false, "replace an installed toolchain of the same name that has other content")
-	return func(ctx context.Context, args []string) error {
-		if err := command.NoArgs(args); err != nil {
-			return err
-		}
-		d, err := f.Open()
-		if err != nil {
-			return err
-		}
+	return f.Command(func(ctx context.Context, d *Driver) error {
 		t, err := f.target(ctx, d.Line.Release(), d.Rep.TraceCmd)
 		if err != nil {
 			return err
 		}
-		return d.use(ctx, func() error {
-			changed, err := d.Install(ctx, t, *replace)
-			if err != nil {
-				return err
-			}
-			if !changed {
-				fmt.Printf("%s is installed and up to date: %s\n", t.Name, t.GOROOT())
-			}
-			if d.Dry {
-				return nil
-			}
-			if err := d.Smoke(ctx, t); err != nil {
-				return err
-			}
-			if changed {
-				fmt.Print(next(t, f.again(), os.Getenv("PATH")))
-			}
+		changed, err := d.Install(ctx, t, *replace)
+		if err != nil {
+			return err
+		}
+		if !changed {
+			fmt.Printf("%s is installed and up to date: %s\n", t.Name, t.GOROOT())
+		}
+		if d.Dry {
 			return nil
-		})
-	}
+		}
+		if err := d.Smoke(ctx, t); err != nil {
+			return err
+		}
+		if changed {
+			fmt.Print(next(t, f.again(), os.Getenv("PATH")))
+		}
+		return nil
+	})
 }
 
 // again returns the flags that make another command mean the same
@@ -208,39 +212,30 @@ func API(fs *flag.FlagSet) func(context.Context, []string) error {
 	f := new(Flags)
 	f.register(fs)
 	write := fs.Bool("w", false, "write the baseline to the line's folder")
-	return func(ctx context.Context, args []string) error {
-		if err := command.NoArgs(args); err != nil {
-			return err
+	return f.Command(func(ctx context.Context, d *Driver) error {
+		if d.Dry {
+			fmt.Printf("would make the API baseline of %s and compare it with %s\n", d.Line.Pin.Upstream, d.Line.API())
+			return nil
 		}
-		d, err := f.Open()
-		if err != nil {
-			return err
-		}
-		return d.use(ctx, func() error {
-			if d.Dry {
-				fmt.Printf("would make the API baseline of %s and compare it with %s\n", d.Line.Pin.Upstream, d.Line.API())
-				return nil
-			}
-			if *write {
-				text, err := d.API(ctx)
-				if err != nil {
-					return err
-				}
-				data, err := goroot.PackAPI(text)
-				if err != nil {
-					return err
-				}
-				if err := store.WriteFile(d.Line.API(), data); err != nil {
-					return err
-				}
-			}
-			if err := d.CheckAPI(ctx); err != nil {
+		if *write {
+			text, err := d.API(ctx)
+			if err != nil {
 				return err
 			}
-			fmt.Printf("%s is the API of %s\n", d.Line.API(), d.Line.Pin.Upstream)
-			return nil
-		})
-	}
+			data, err := goroot.PackAPI(text)
+			if err != nil {
+				return err
+			}
+			if err := store.WriteFile(d.Line.API(), data); err != nil {
+				return err
+			}
+		}
+		if err := d.CheckAPI(ctx); err != nil {
+			return err
+		}
+		fmt.Printf("%s is the API of %s\n", d.Line.API(), d.Line.Pin.Upstream)
+		return nil
+	})
 }
 
 // Uninstall is the command that removes installed toolchains.
@@ -251,11 +246,7 @@ func Uninstall(fs *flag.FlagSet) func(context.Context, []string) error {
 	f.registerTarget(fs)
 	return func(ctx context.Context, args []string) error {
 		if len(args) == 0 {
-			repo, err := line.FindRepo(".")
-			if err != nil {
-				return err
-			}
-			l, err := repo.Line(f.Line)
+			l, err := f.line()
 			if err != nil {
 				return err
 			}
@@ -294,7 +285,7 @@ func List(fs *flag.FlagSet) func(context.Context, []string) error {
 		if err != nil {
 			return err
 		}
-		names, err := repo.Lines()
+		lines, err := repo.All()
 		if err != nil {
 			return err
 		}
@@ -303,20 +294,16 @@ func List(fs *flag.FlagSet) func(context.Context, []string) error {
 			return err
 		}
 		fmt.Println("Lines:")
-		for _, n := range names {
-			l, err := repo.Line(n)
-			if err != nil {
-				return err
-			}
+		for _, l := range lines {
 			patches, err := l.Patches()
 			if err != nil {
 				return err
 			}
 			mark := ""
-			if n == def {
+			if l.Name == def {
 				mark = ", default"
 			}
-			fmt.Printf("\t%-8s %s, %d patches%s\n", n, l.Release(), len(patches), mark)
+			fmt.Printf("\t%-8s %s, %d patches%s\n", l.Name, l.Release(), len(patches), mark)
 		}
 		t, err := f.target(ctx, "", nil)
 		if err != nil {

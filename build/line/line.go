@@ -55,6 +55,23 @@ func (r *Repo) Lines() ([]string, error) {
 	return names, nil
 }
 
+// All loads all lines, oldest first.
+func (r *Repo) All() ([]*Line, error) {
+	names, err := r.Lines()
+	if err != nil {
+		return nil, err
+	}
+	var lines []*Line
+	for _, name := range names {
+		l, err := r.Line(name)
+		if err != nil {
+			return nil, err
+		}
+		lines = append(lines, l)
+	}
+	return lines, nil
+}
+
 // Default returns the name of the default line: the language version of the
 // release that VERSION names.
 func (r *Repo) Default() (string, error) {
@@ -147,6 +164,9 @@ type Line struct {
 
 	repo *Repo
 }
+
+// Repo returns the checkout that the line is in.
+func (l *Line) Repo() *Repo { return l.repo }
 
 // Release returns the name of the line's release: <upstream>-coro.<revision>.
 // It is valid for go/version and equal to the upstream in comparison.

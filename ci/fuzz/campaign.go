@@ -205,11 +205,12 @@ func (c *Campaign) shrink(ctx context.Context, p *program.Program, o *Outcome) (
 		}
 		return got
 	}
-	// What fails seldom must be tried often before it counts as gone.
+	// What fails seldom must be tried often before it counts as gone. A few
+	// failures are enough to know how often: each costs a hang its time limit.
 	const sample = 20
-	rate := func(p *program.Program) (float64, int) {
+	rate := func(p *program.Program, enough int) (float64, int) {
 		n, bad := 0, 0
-		for n < sample*10 && limited.Err() == nil && (n < sample || bad == 0) {
+		for n < sample*10 && bad < enough && limited.Err() == nil && (n < sample || bad == 0) {
 			if run(limited, p) != nil {
 				bad++
 			}
@@ -220,7 +221,7 @@ func (c *Campaign) shrink(ctx context.Context, p *program.Program, o *Outcome) (
 		}
 		return float64(bad) / float64(max(n, 1)), bad
 	}
-	share, bad := rate(p)
+	share, bad := rate(p, 3)
 	if bad == 0 {
 		return p, o, 0
 	}
@@ -245,7 +246,7 @@ func (c *Campaign) shrink(ctx context.Context, p *program.Program, o *Outcome) (
 	limited2, cancel2 := context.WithTimeout(ctx, c.Shrink/4+time.Second)
 	defer cancel2()
 	limited = limited2
-	share, _ = rate(small)
+	share, _ = rate(small, sample)
 	for range tries {
 		if lastText == small.String() {
 			break

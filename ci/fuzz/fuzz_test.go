@@ -51,6 +51,7 @@ func campaign(t *testing.T, count int) *Campaign {
 // Whatever Go compiles this, its iter.Pull must be equal to channels for
 // programs that take no locks: the whole fuzzer is right or wrong with that.
 func TestPlainProgramsAgree(t *testing.T) {
+	t.Parallel()
 	c := campaign(t, 60)
 	c.Plain = true
 	s, err := c.Run(t.Context())
@@ -61,6 +62,7 @@ func TestPlainProgramsAgree(t *testing.T) {
 
 // The yardstick must keep every rule, locks or not.
 func TestYardstick(t *testing.T) {
+	t.Parallel()
 	c := campaign(t, 60)
 	c.Runner.Only = "chan"
 	s, err := c.Run(t.Context())
@@ -71,6 +73,7 @@ func TestYardstick(t *testing.T) {
 
 // Planted faults are found, and little is left of the programs that show them.
 func TestPlantedFaults(t *testing.T) {
+	t.Parallel() // a hang is waited for
 	for _, test := range []struct {
 		fault, want string
 		size        int
@@ -78,18 +81,20 @@ func TestPlantedFaults(t *testing.T) {
 		{"drop", "different", 6},
 		{"move", "violation: ", 5},
 		{"crash", "crash: panic: assignment to entry in nil map", 7},
-		{"hang", "hang", 20},
+		{"hang", "hang", 8},
 	} {
 		t.Run(test.fault, func(t *testing.T) {
+			t.Parallel()
 			c := campaign(t, 40)
 			c.Runner.Args = []string{"-fault=" + test.fault}
 			if c.Plain = test.fault != "move"; !c.Plain {
 				c.Runner.Only = "chan" // stock's iter.Pull would die of the lock
 			}
 			if test.fault == "hang" {
-				c.Runner.Limit = time.Second
-				c.Runner.Repeat = 1
-				c.Shrink = 15 * time.Second
+				// Each step of the shrinker waits for a hang: a small program,
+				// and without a run on the yardstick, which must not be late.
+				c.Runner.Only, c.Runner.Limit, c.Runner.Repeat = "coro", 500*time.Millisecond, 1
+				c.Size, c.Shrink = 12, 5*time.Second
 			}
 			c.Max = 1
 			s, err := c.Run(t.Context())

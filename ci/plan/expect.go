@@ -3,26 +3,12 @@ package plan
 import (
 	"strings"
 
-	"gocoro/build/line"
 	"gocoro/ci/platform"
-	"gocoro/ci/suite"
 	"gocoro/ci/verdict"
 )
 
-// stockPasses lists the programs that pass without the series, on stock
-// go1.22.12: the others are the negative control. They must fail there, or
-// the tests show nothing. Measured on linux/amd64 and, emulated, on arm64.
-var stockPasses = map[string]bool{
-	"CoroLockOSThreadIterLock":             true,
-	"CoroLockOSThreadLock":                 true,
-	"CoroLockOSThreadLockIterNested":       true,
-	"CoroLockOSThreadStopLocked":           true,
-	"CoroLockOSThreadStopLockedIterNested": true,
-	"CoroCgoIterCallback":                  true,
-}
-
 // Expected returns the failures that the lines' cells are known to have.
-func Expected(host platform.Platform, lines []*line.Line) ([]verdict.Expectation, error) {
+func Expected(host platform.Platform, lines []*Line) ([]verdict.Expectation, error) {
 	var list []verdict.Expectation
 	for _, target := range platform.All {
 		methods, err := platform.Methods(host, target)
@@ -37,7 +23,7 @@ func Expected(host platform.Platform, lines []*line.Line) ([]verdict.Expectation
 				}
 				for _, tree := range []string{verdict.Patched, verdict.Stock} {
 					list = append(list, verdict.Expectation{
-						Platform: PlatformID(m), Suite: in, Tree: tree,
+						Line: f.Line, Platform: PlatformID(m), Suite: in, Tree: tree,
 						Package: f.Package, Test: f.Test, Reason: f.Reason,
 					})
 				}
@@ -45,17 +31,11 @@ func Expected(host platform.Platform, lines []*line.Line) ([]verdict.Expectation
 		}
 	}
 	for _, l := range lines {
-		if l.Name != "go1.22" {
-			continue
-		}
-		for top, progs := range suite.Programs {
-			for _, p := range progs {
-				if stockPasses[p] {
-					continue
-				}
+		for _, p := range l.Programs {
+			if p.Control {
 				list = append(list, verdict.Expectation{
 					Line: l.Name, Suite: "coro", Tree: verdict.Stock,
-					Package: "runtime", Test: top + "/" + p,
+					Package: "runtime", Test: p.Test,
 					Reason: "negative control: without the series this program must fail",
 				})
 			}

@@ -90,11 +90,50 @@ type Cell struct {
 	verdict.ID
 	Method platform.Method
 	Config *Config
+	Of     *Line // nil of gocoro's own checks
+	Depth  Depth // of the whole run: how long what has no end of its own goes on
+}
+
+// Short reports whether the cell's tests run with -short. Those of std do, as
+// in all.bash. Those of the shared-lock rules build all programs again for the
+// race detector and the like in their long form: a night's work, and none for
+// a configuration that builds them in another way itself.
+func (c *Cell) Short() bool {
+	switch c.Suite {
+	case "std":
+		return true
+	case "coro":
+		return c.Depth != Nightly || c.ID.Config != "plain"
+	}
+	return false
+}
+
+// Fuzz returns for how long the cell begins new random programs.
+func (c *Cell) Fuzz() time.Duration {
+	switch {
+	case c.Depth == Nightly:
+		return time.Hour
+	case c.Of.Default:
+		return 2 * time.Minute
+	}
+	return time.Minute
+}
+
+// Stress returns how many processes run the coroutine tests. One takes three
+// seconds on line go1.22, and about a minute where locks can be shared.
+func (c *Cell) Stress() int {
+	if c.Of.Rules == suite.Shared {
+		return 20
+	}
+	return 200
 }
 
 // Limit returns how long the tests of the cell may take, the build of the
 // test binary apart. A limit is for a hang: several times what was measured.
 func (c *Cell) Limit() time.Duration {
+	if c.Suite == "fuzz" {
+		return 2*c.Fuzz() + 15*time.Minute // with the shrinking of what fails
+	}
 	limit := map[string]time.Duration{
 		"self":     10 * time.Minute,
 		"user":     10 * time.Minute,
@@ -107,6 +146,9 @@ func (c *Cell) Limit() time.Duration {
 	}[c.Suite]
 	if limit == 0 {
 		limit = time.Hour // a slice of dist
+	}
+	if c.Suite == "coro" && !c.Short() {
+		limit *= 4
 	}
 	if c.Config.Scale > 1 {
 		limit *= time.Duration(c.Config.Scale)
@@ -125,38 +167,77 @@ const (
 	Nightly Depth = "nightly" // all of it
 )
 
-// rows is the table: which suites run where, in which configurations, at which
-// depth. The platform is the target's and the method's; "*" is any.
+// A Line is what the table asks about a line.
+type Line struct {
+	*line.Line
+	Default  bool // VERSION names its release
+	Rules    suite.Rules
+	Programs []suite.Program
+}
+
+// Lines loads the lines of a checkout, oldest first.
+func Lines(repo *line.Repo) ([]*Line, error) {
+	all, err := repo.All()
+	if err != nil {
+		return nil, err
+	}
+	def, err := repo.Default()
+	if err != nil {
+		return nil, err
+	}
+	var lines []*Line
+	for _, l := range all {
+		programs, err := suite.Programs(l)
+		if err != nil {
+			return nil, err
+		}
+		lines = append(lines, &Line{Line: l, Default: l.Name == def, Rules: suite.RulesOf(l), Programs: programs})
+	}
+	return lines, nil
+}
+
+// rows is the table: which suites run where, in which configurations, and at
+// which depth in the default line and in the others. All lines together must
+// fit into the default depth.
 var rows = []struct {
 	suite   string
 	kind    platform.Kind
 	configs string // space-separated
 	tree    string
-	depth   Depth
+	rules   suite.Rules // of the lines that have it; "" is all of them
+	depth   Depth       // for the default line
+	others  Depth       // for every other line
 }{
-	{"user", platform.Native, "plain", verdict.Patched, Default},
-	{"coro", platform.Native, "plain race noopt procs1 procs2 procs4 morestack-preempt morestack-move gccheckmark asyncpreemptoff lockrank checkptr", verdict.Patched, Default},
-	{"coro", platform.Native, "plain", verdict.Stock, Default},
-	{"testprog", platform.Native, "plain", verdict.Patched, Default},
-	{"testprog", platform.Native, "plain", verdict.Stock, Default},
-	{"std", platform.Native, "plain", verdict.Patched, Default},
-	{"coro", platform.QemuUser, "plain", verdict.Patched, Default},
-	{"testprog", platform.QemuUser, "plain", verdict.Patched, Default},
-	{"coro", platform.QemuSystem, "plain race", verdict.Patched, Default},
-	{"coro", platform.Cross, "plain", verdict.Patched, Default},
-	{"testprog", platform.Cross, "plain", verdict.Patched, Default},
-	{"std", platform.Cross, "plain", verdict.Patched, Default},
-	{"faults", platform.Native, "plain", verdict.Patched, Default},
+	{"user", platform.Native, "plain", verdict.Patched, "", Default, Default},
+	{"coro", platform.Native, "plain", verdict.Patched, "", Default, Default},
+	{"coro", platform.Native, "plain", verdict.Stock, "", Default, Default}, // the negative control
+	{"testprog", platform.Native, "plain", verdict.Patched, "", Default, Default},
+	{"coro", platform.QemuUser, "plain", verdict.Patched, "", Default, Default},
+	{"fuzz", platform.Native, "plain", verdict.Patched, suite.Shared, Default, Default},
+	{"coro", platform.Cross, "plain", verdict.Patched, "", Default, Default},
 
-	{"coro", platform.Native, "repeat", verdict.Patched, Nightly},
-	{"std", platform.Native, "plain", verdict.Stock, Nightly},
-	{"coro", platform.QemuUser, "plain", verdict.Stock, Nightly},
-	{"testprog", platform.Native, "noopt procs1 procs4 morestack-preempt morestack-move asyncpreemptoff lockrank", verdict.Patched, Nightly},
-	{"std", platform.Native, "race noopt morestack-preempt morestack-move gccheckmark lockrank", verdict.Patched, Nightly},
-	{"coro", platform.QemuUser, "noopt procs1 procs2 procs4 morestack-preempt morestack-move asyncpreemptoff lockrank", verdict.Patched, Nightly},
-	{"stress", platform.Native, "plain race", verdict.Patched, Nightly},
-	{"all", platform.Native, "plain", verdict.Patched, Nightly},
-	{"dist", platform.Native, "plain", verdict.Patched, Nightly}, // cut into slices
+	{"coro", platform.Native, "noopt procs1 morestack-preempt lockrank", verdict.Patched, "", Default, Nightly},
+	// The tests of shared locks have forms of their own for these.
+	{"coro", platform.Native, "race", verdict.Patched, suite.Matched, Default, Nightly},
+	{"coro", platform.Native, "procs2 procs4 morestack-move gccheckmark asyncpreemptoff checkptr", verdict.Patched, "", Nightly, Nightly},
+	{"testprog", platform.Native, "plain", verdict.Stock, "", Default, Nightly},
+	{"std", platform.Native, "plain", verdict.Patched, "", Default, Nightly},
+	{"testprog", platform.QemuUser, "plain", verdict.Patched, "", Default, Nightly},
+	{"coro", platform.QemuSystem, "plain race", verdict.Patched, "", Default, Nightly},
+	{"testprog", platform.Cross, "plain", verdict.Patched, "", Default, Default}, // the same steps as coro's
+	{"std", platform.Cross, "plain", verdict.Patched, "", Default, Nightly},
+	{"faults", platform.Native, "plain", verdict.Patched, "", Default, Nightly},
+
+	{"coro", platform.Native, "repeat", verdict.Patched, "", Nightly, Nightly},
+	{"std", platform.Native, "plain", verdict.Stock, "", Nightly, Nightly},
+	{"coro", platform.QemuUser, "plain", verdict.Stock, "", Nightly, Nightly},
+	{"testprog", platform.Native, "noopt procs1 procs4 morestack-preempt morestack-move asyncpreemptoff lockrank", verdict.Patched, "", Nightly, Nightly},
+	{"std", platform.Native, "race noopt morestack-preempt morestack-move gccheckmark lockrank", verdict.Patched, "", Nightly, Nightly},
+	{"coro", platform.QemuUser, "noopt procs1 procs2 procs4 morestack-preempt morestack-move asyncpreemptoff lockrank", verdict.Patched, "", Nightly, Nightly},
+	{"fuzz", platform.Native, "race", verdict.Patched, suite.Shared, Nightly, Nightly},
+	{"stress", platform.Native, "plain race", verdict.Patched, "", Nightly, Nightly},
+	{"all", platform.Native, "plain", verdict.Patched, "", Nightly, Nightly},
+	{"dist", platform.Native, "plain", verdict.Patched, "", Nightly, Nightly}, // cut into slices
 }
 
 // SelfLine stands in the place of a line in the cell of gocoro's own checks.
@@ -172,12 +253,13 @@ type Selection struct {
 
 // Cells returns the cells of the lines on this host that the selection takes,
 // in the order of the table.
-func Cells(host platform.Platform, lines []*line.Line, sel Selection) ([]Cell, error) {
+func Cells(host platform.Platform, lines []*Line, sel Selection) ([]Cell, error) {
 	native := platform.Method{Kind: platform.Native, Host: host, Target: host}
 	cells := []Cell{{
 		ID:     verdict.ID{Line: SelfLine, Platform: PlatformID(native), Suite: "self", Config: "plain", Tree: verdict.Patched},
 		Method: native,
 		Config: &Configs[0],
+		Depth:  sel.Depth,
 	}}
 	for _, l := range lines {
 		for _, target := range platform.All {
@@ -191,7 +273,11 @@ func Cells(host platform.Platform, lines []*line.Line, sel Selection) ([]Cell, e
 					continue
 				}
 				for _, r := range rows {
-					if r.kind != m.Kind || (r.depth == Nightly && sel.Depth != Nightly) {
+					depth := r.others
+					if l.Default {
+						depth = r.depth
+					}
+					if r.kind != m.Kind || (depth == Nightly && sel.Depth != Nightly) || (r.rules != "" && r.rules != l.Rules) {
 						continue
 					}
 					for i := range Configs {
@@ -204,6 +290,8 @@ func Cells(host platform.Platform, lines []*line.Line, sel Selection) ([]Cell, e
 								ID:     verdict.ID{Line: l.Name, Platform: PlatformID(m), Suite: name, Config: c.Name, Tree: r.tree},
 								Method: m,
 								Config: c,
+								Of:     l,
+								Depth:  sel.Depth,
 							})
 						}
 					}

@@ -13,11 +13,15 @@ import (
 var (
 	linux = platform.Platform{OS: "linux", Arch: "amd64"}
 	mac   = platform.Platform{OS: "darwin", Arch: "arm64"}
-	lines = []*line.Line{{Name: "go1.22"}, {Name: "go1.27"}}
+	lines = []*Line{
+		{Line: &line.Line{Name: "go1.22"}, Rules: suite.Matched},
+		{Line: &line.Line{Name: "go1.26"}, Rules: suite.Shared},
+		{Line: &line.Line{Name: "go1.27"}, Rules: suite.Shared, Default: true},
+	}
 )
 
 // own are the suites that the runner plays itself.
-var own = map[string]bool{"self": true, "user": true, "faults": true, "stress": true, "all": true}
+var own = map[string]bool{"self": true, "user": true, "faults": true, "fuzz": true, "stress": true, "all": true}
 
 func TestCells(t *testing.T) {
 	for _, host := range []platform.Platform{linux, mac} {
@@ -91,7 +95,7 @@ func TestShards(t *testing.T) {
 }
 
 func TestSelection(t *testing.T) {
-	cells, err := Cells(linux, lines, Selection{Line: "go1.22", Suite: "coro", Config: "procs*"})
+	cells, err := Cells(linux, lines, Selection{Line: "go1.22", Suite: "coro", Config: "procs*", Depth: Nightly, Platform: "linux-amd64"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,13 +114,21 @@ func TestSelection(t *testing.T) {
 
 // The negative control is the 13 programs that stock go1.22.12 gets wrong.
 func TestExpected(t *testing.T) {
+	repo, err := line.FindRepo(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines, err := Lines(repo)
+	if err != nil {
+		t.Fatal(err)
+	}
 	expected, err := Expected(linux, lines)
 	if err != nil {
 		t.Fatal(err)
 	}
 	n := 0
 	for _, x := range expected {
-		if x.Tree == verdict.Stock && x.Line == "go1.22" {
+		if x.Tree == verdict.Stock && x.Line == "go1.22" && x.Platform == "" {
 			n++
 		}
 		if x.Reason == "" || x.Test == "" {
@@ -136,17 +148,59 @@ func TestTables(t *testing.T) {
 		}
 		names[c.Name] = true
 	}
-	programs := 0
-	for _, p := range suite.Programs {
-		programs += len(p)
-	}
-	if programs != 19 {
-		t.Errorf("%d programs, want 19", programs)
-	}
 	for _, r := range rows {
+		if r.depth == Nightly && r.others == Default {
+			t.Errorf("row %s %s: a line that is not the default has more than the default line", r.suite, r.configs)
+		}
 		for _, name := range strings.Fields(r.configs) {
 			if !names[name] {
 				t.Errorf("row %s: no configuration %q", r.suite, name)
+			}
+		}
+	}
+}
+
+// Every line is tested at each push, where its programs can run and where they
+// can only be built; only the lines with the rules have the rows for them.
+func TestLines(t *testing.T) {
+	cells, err := Cells(linux, lines, Selection{Depth: Default})
+	if err != nil {
+		t.Fatal(err)
+	}
+	have := map[string]bool{}
+	n := map[string]int{}
+	for _, c := range cells {
+		have[c.ID.String()] = true
+		n[c.Line]++
+	}
+	for _, l := range lines {
+		for _, want := range []string{
+			"linux-amd64/user/plain/patched", "linux-amd64/coro/plain/patched", "linux-amd64/coro/plain/stock",
+			"linux-amd64/testprog/plain/patched", "linux-arm64-qemu-user/coro/plain/patched", "darwin-arm64-cross/coro/plain/patched",
+		} {
+			if !have[l.Name+"/"+want] {
+				t.Errorf("no cell %s/%s", l.Name, want)
+			}
+		}
+		if fuzz := have[l.Name+"/linux-amd64/fuzz/plain/patched"]; fuzz != (l.Rules == suite.Shared) {
+			t.Errorf("%s, of %s locks: random programs run: %t", l.Name, l.Rules, fuzz)
+		}
+	}
+	if n["go1.27"] <= n["go1.26"] || n["go1.26"] < n["go1.22"] {
+		t.Errorf("cells by line: %v; want most in the default line go1.27", n)
+	}
+}
+
+// The long forms of tests run once, at night.
+func TestShort(t *testing.T) {
+	for _, depth := range []Depth{Default, Nightly} {
+		cells, err := Cells(linux, lines, Selection{Suite: "coro", Depth: depth})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range cells {
+			if long := depth == Nightly && c.ID.Config == "plain"; c.Short() == long {
+				t.Errorf("%s at depth %s: -short is %t", c.ID, depth, c.Short())
 			}
 		}
 	}

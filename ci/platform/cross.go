@@ -16,12 +16,15 @@ type Step struct {
 
 // CrossSteps returns the commands that show, in order, that the toolchain in
 // goroot can serve the target, as far as that can be seen where its programs
-// cannot be executed. What they build goes into the folder out, which exists.
-// All must succeed; the outcome is then [BuiltNotRun]. Env is as for Command.
+// cannot be executed: for the suite std the packages and commands, for the
+// others the runtime's test and its programs. What they build goes into the
+// folder out, which exists. All must succeed; the outcome is then
+// [BuiltNotRun]. Env is as for Command.
 //
 // They do without cgo, as there is no C library of the target. So the
-// programs of runtime/testdata/testprogcgo are not among what is built.
-func (m Method) CrossSteps(ctx context.Context, goroot, out string, env []string) []Step {
+// programs of runtime/testdata/testprogcgo are not among what is built; their
+// Go files are type-checked apart (gocoro/ci/suite, TypeCheckCgo).
+func (m Method) CrossSteps(ctx context.Context, goroot, out string, env []string, suite string) []Step {
 	if env == nil {
 		env = os.Environ()
 	}
@@ -34,12 +37,16 @@ func (m Method) CrossSteps(ctx context.Context, goroot, out string, env []string
 		}
 		return Step{name, cmd}
 	}
+	if suite == "std" {
+		return []Step{
+			step("compile std and cmd", "", "build", "std", "cmd"),
+			// Vet type-checks the tests, too, and knows the assembly's frame
+			// layouts. The packages are the ones that the patches are about.
+			step("vet the runtime and the packages on top of it", "",
+				"vet", "runtime/...", "iter", "reflect", "sync/...", "internal/trace/..."),
+		}
+	}
 	return []Step{
-		step("compile std and cmd", "", "build", "std", "cmd"),
-		// Vet type-checks the tests, too, and knows the assembly's frame
-		// layouts. The packages are the ones that the patches are about.
-		step("vet the runtime and the packages on top of it", "",
-			"vet", "runtime/...", "iter", "reflect", "sync/...", "internal/trace/..."),
 		step("link the runtime's test", "",
 			"test", "-c", "-o", filepath.Join(out, "runtime.test"), "runtime"),
 		step("link testprog", testprog,

@@ -317,9 +317,13 @@ func TestExperiments(t *testing.T) {
 
 func TestCrossSteps(t *testing.T) {
 	m := Method{Cross, linuxAMD64, darwinARM64}
-	steps := m.CrossSteps(context.Background(), "/goroot", "/out", []string{"A=b"})
-	if len(steps) == 0 {
-		t.Fatal("expected steps, found none")
+	var steps []Step
+	for _, suite := range []string{"coro", "std"} {
+		list := m.CrossSteps(context.Background(), "/goroot", "/out", []string{"A=b"}, suite)
+		if len(list) == 0 {
+			t.Fatalf("%s: expected steps, found none", suite)
+		}
+		steps = append(steps, list...)
 	}
 	for _, s := range steps {
 		for _, want := range []string{"GOOS=darwin", "GOARCH=arm64", "CGO_ENABLED=0", "A=b"} {

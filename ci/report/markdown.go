@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"gocoro/ci/verdict"
@@ -48,9 +49,14 @@ func Markdown(w io.Writer, head Head, e *verdict.Evaluation) error {
 		}
 		fmt.Fprintf(&b, "| %s | %s |", mdText(row[0]), mdText(config))
 		for _, col := range columns {
-			c := byID[verdict.ID{Line: col[0], Platform: col[1], Suite: row[0], Config: row[1], Tree: row[2]}]
+			id := verdict.ID{Line: col[0], Platform: col[1], Suite: row[0], Config: row[1], Tree: row[2]}
+			c := byID[id]
 			if c == nil {
-				b.WriteString(" not planned |")
+				word := " not planned |"
+				if slices.Contains(head.Nightly, id) {
+					word = " nightly |"
+				}
+				b.WriteString(word)
 				continue
 			}
 			fmt.Fprintf(&b, " %s |", mdText(cellWords(c)))

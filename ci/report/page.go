@@ -232,7 +232,7 @@ func Page(w io.Writer, head Head, e *verdict.Evaluation) error {
 		{p.Totals.Skipped, "skipped", shares(skippedStates...)},
 		{p.Totals.Passed, "passed", shares(verdict.Passed)},
 	}
-	b := &pageBuilder{e: e, cellID: map[verdict.ID]string{}, byID: map[verdict.ID]*verdict.CellOutcome{}, href: map[*verdict.Outcome]string{}, name: map[string]string{}, clip: newClipper(e, pageBudget)}
+	b := &pageBuilder{e: e, nightly: head.Nightly, cellID: map[verdict.ID]string{}, byID: map[verdict.ID]*verdict.CellOutcome{}, href: map[*verdict.Outcome]string{}, name: map[string]string{}, clip: newClipper(e, pageBudget)}
 	for i, c := range e.Cells {
 		b.cellID[c.ID] = fmt.Sprintf("c%d", i+1)
 		b.byID[c.ID] = c
@@ -250,12 +250,13 @@ func Page(w io.Writer, head Head, e *verdict.Evaluation) error {
 }
 
 type pageBuilder struct {
-	e      *verdict.Evaluation
-	cellID map[verdict.ID]string // anchors
-	byID   map[verdict.ID]*verdict.CellOutcome
-	href   map[*verdict.Outcome]string // where an outcome is explained
-	name   map[string]string           // of the problem at a href
-	clip   clipper
+	e       *verdict.Evaluation
+	nightly []verdict.ID          // planned, but not in this run
+	cellID  map[verdict.ID]string // anchors
+	byID    map[verdict.ID]*verdict.CellOutcome
+	href    map[*verdict.Outcome]string // where an outcome is explained
+	name    map[string]string           // of the problem at a href
+	clip    clipper
 }
 
 func short(id verdict.ID) string {
@@ -465,6 +466,10 @@ func (b *pageBuilder) overviewCell(id verdict.ID) overviewCell {
 		if t := took("", c.Seconds); t != "" {
 			oc.Rest = strings.TrimPrefix(oc.Rest+", "+t, ", ")
 		}
+	} else if slices.Contains(b.nightly, id) {
+		oc.Words, oc.Title = "nightly", short(id)+": not in this run; go run ./ci test -depth nightly runs it"
+	} else {
+		oc.Words, oc.Title = "not planned", short(id)+": the plan has no such cell"
 	}
 	stock := id
 	stock.Tree = verdict.Stock

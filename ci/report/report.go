@@ -38,6 +38,8 @@ type Head struct {
 	Revision  string    // of the repository: a commit, "" when not known
 	Host      string    // where the report was made, in words; may be ""
 	URL       string    // of the hosted run; may be ""
+
+	Nightly []verdict.ID // cells that are planned at nightly depth only, and not in this run
 }
 
 // The files of a report, in the order in which Write puts them in place: the

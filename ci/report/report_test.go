@@ -30,6 +30,7 @@ var sampleHead = Head{
 	Generated: time.Date(2026, 11, 23, 13, 40, 0, 0, time.UTC),
 	Revision:  "0c2f1ab",
 	Host:      "linux/amd64, 2 cores",
+	Nightly:   []verdict.ID{{Line: "go1.27", Platform: "linux-arm64-qemu-user", Suite: "std", Config: "plain", Tree: verdict.Patched}},
 }
 
 func TestSample(t *testing.T) {
@@ -113,6 +114,27 @@ counted as skipped: 1 built, not run; 1 skipped
 `
 	if got := b.String(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// No cell of the overview is blank: what did not run says why.
+func TestOverviewCells(t *testing.T) {
+	var b bytes.Buffer
+	if err := Page(&b, sampleHead, sample()); err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(b.String(), `<table class="over">`)
+	table, _, _ = strings.Cut(table, "</table>")
+	words := map[string]int{}
+	for _, m := range regexp.MustCompile(`<td>(?:<a class="tile[^>]*><b>([^<]*)</b>|<span class="none" title="[^"]+">([^<]*)</span>)?`).FindAllStringSubmatch(table, -1) {
+		w := m[1] + m[2]
+		if w == "" {
+			t.Errorf("a cell is blank: %s", m[0])
+		}
+		words[w]++
+	}
+	if words["nightly"] != 1 || words["not planned"] == 0 {
+		t.Errorf("cells %v; want one nightly, and some that the plan does not have", words)
 	}
 }
 

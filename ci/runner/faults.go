@@ -7,10 +7,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"time"
 
+	"gocoro/build/driver"
 	"gocoro/build/series"
 	"gocoro/build/tree"
 	"gocoro/ci/plan"
@@ -45,30 +47,53 @@ func (r *Runner) faults(lineName string) ([]fault, error) {
 	if len(patches) == 0 {
 		return nil, fmt.Errorf("line %s has no patches to drop", lineName)
 	}
-	last := patches[len(patches)-1]
-	return []fault{
-		{
-			name: "patch-dropped",
-			doc:  "the last patch of the series is missing",
+	program := "TestCoroLockOSThread/CoroLockOSThreadLock"
+	dropped := fault{
+		name:   "patch-dropped",
+		doc:    "the last patch of the series is missing",
+		plant:  func(ctx context.Context, goroot string) error { return unapply(ctx, goroot, patches[len(patches)-1:]) },
+		run:    []string{"TestCoroCgoCallback/CoroCgoCallback"},
+		state:  verdict.Failed,
+		struck: "TestCoroCgoCallback/CoroCgoCallback",
+	}
+	if suite.RulesOf(l) == suite.Shared {
+		// Upstream's own test does not look at how a program ends.
+		program = "TestCoroLockUpstream/testprog/CoroLockOSThreadLock"
+		// Upstream has the matched-lock rules itself, and the overlay's own
+		// part of the runtime does not compile without its hooks.
+		const test = "TestCoroLockUpstream/testprog/CoroLockOSThreadLockAfterPull"
+		dropped = fault{
+			name: "series-dropped",
+			doc:  "nothing is left of the line but its tests",
 			plant: func(ctx context.Context, goroot string) error {
-				cmd := series.Git(ctx, goroot, "apply", "-R", last)
-				if out, err := cmd.CombinedOutput(); err != nil {
-					return fmt.Errorf("git apply -R %s: %v: %s", last, err, out)
+				overlay, err := l.Overlay()
+				if err != nil {
+					return err
 				}
-				return nil
+				for _, f := range overlay {
+					if !driver.OnlyTests(f.Name) {
+						if err := os.Remove(filepath.Join(goroot, filepath.FromSlash(f.Name))); err != nil {
+							return err
+						}
+					}
+				}
+				return unapply(ctx, goroot, patches)
 			},
-			run:    []string{"TestCoroCgoCallback/CoroCgoCallback"},
+			run:    []string{test},
 			state:  verdict.Failed,
-			struck: "TestCoroCgoCallback/CoroCgoCallback",
-		},
+			struck: test,
+		}
+	}
+	return []fault{
+		dropped,
 		{
 			name:   "switch-hangs",
 			doc:    "a coroutine switch never ends",
 			plant:  edit("src/runtime/coro.go", "func coroswitch(c *coro) {\n", "func coroswitch(c *coro) {\n\tfor {\n\t\tGosched()\n\t}\n"),
-			run:    []string{"TestCoroLockOSThread/CoroLockOSThreadLock"},
+			run:    []string{program},
 			state:  verdict.Failed, // the test ends its program before its own time is up
 			limit:  20 * time.Second,
-			struck: "TestCoroLockOSThread/CoroLockOSThreadLock",
+			struck: program,
 		},
 		{
 			name:   "test-hangs",
@@ -84,9 +109,9 @@ func (r *Runner) faults(lineName string) ([]fault, error) {
 			doc:  "a program prints OK, and then a signal ends it",
 			plant: edit("src/runtime/testdata/testprog/main.go", "\n\tf()\n}",
 				"\n\tf()\n\tif os.Args[1][:4] == \"Coro\" {\n\t\tp, _ := os.FindProcess(os.Getpid())\n\t\tp.Kill()\n\t\tselect {}\n\t}\n}"),
-			run:    []string{"TestCoroLockOSThread/CoroLockOSThreadLock"},
+			run:    []string{program},
 			state:  verdict.Failed,
-			struck: "TestCoroLockOSThread/CoroLockOSThreadLock",
+			struck: program,
 		},
 		{
 			name:   "test-killed",
@@ -113,6 +138,16 @@ func (r *Runner) faults(lineName string) ([]fault, error) {
 			struck: "TestCoroNoSuchTest",
 		},
 	}, nil
+}
+
+// unapply takes patches out of a tree, the last first.
+func unapply(ctx context.Context, goroot string, patches []string) error {
+	for _, p := range slices.Backward(patches) {
+		if out, err := series.Git(ctx, goroot, "apply", "-R", p).CombinedOutput(); err != nil {
+			return fmt.Errorf("git apply -R %s: %v: %s", p, err, out)
+		}
+	}
+	return nil
 }
 
 // edit returns a plant that replaces text in a file, exactly once.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -43,6 +44,15 @@ func (r *Runner) dist(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *s
 	})
 }
 
+// What the last lines of a command say when all went well. A count of stress
+// that its time limit has cut short is not well, nor is a time in which no run
+// came to its end.
+var (
+	allPassed   = regexp.MustCompile(`(?m)^ALL TESTS PASSED$`)
+	countedRuns = regexp.MustCompile(`\b[1-9]\d* runs total, 0 failures`)
+	runsInTime  = regexp.MustCompile(`\b[1-9]\d* runs so far, 0 failures`)
+)
+
 // allPackage stands for a package in the record of all.bash.
 const allPackage = "gocoro/ci/all"
 
@@ -59,7 +69,7 @@ func (r *Runner) allBash(ctx context.Context, c plan.Cell, cell *verdict.Cell, t
 	return copied(ctx, t, func(dir string) error {
 		cmd := c.Method.Command(ctx, goroot.Environ("GOROOT_BOOTSTRAP="+boot.GOROOT), "bash", "all.bash")
 		cmd.Dir = filepath.Join(dir, "src")
-		return scripted(ctx, c.Limit(), cell, allPackage, "TestAllBash", cmd, "ALL TESTS PASSED")
+		return scripted(ctx, c.Limit(), cell, allPackage, "TestAllBash", cmd, allPassed)
 	})
 }
 
@@ -84,26 +94,30 @@ func (r *Runner) stress(ctx context.Context, c plan.Cell, cell *verdict.Cell, t 
 	}
 	// Tests in race mode build a program of their own in each run.
 	const pattern = "-test.run=^TestCoro($|[^R])"
+	// The tests build their programs with the go command on PATH.
+	env := append(t.Command(ctx).Env, "PATH="+filepath.Join(t.GOROOT, "bin")+string(os.PathListSeparator)+os.Getenv("PATH"))
 	var errs []error
-	for name, limit := range map[string]string{"count": "-count=200", "time": ""} {
-		args := []string{"-timeout=10m", "-o=" + filepath.Join(tmp, "failure-")}
-		d := c.Limit()
-		if limit != "" {
-			args = append(args, limit)
-		} else {
-			d = 10 * time.Minute // then it is ended, and must have seen no failure
-		}
-		cmd := c.Method.Command(ctx, t.Command(ctx).Env, tool, append(args, test, pattern)...)
+	for _, s := range []struct {
+		name  string
+		limit time.Duration
+		args  []string
+		want  *regexp.Regexp
+	}{
+		{"count", c.Limit(), []string{fmt.Sprint("-count=", c.Stress())}, countedRuns},
+		{"time", 10 * time.Minute, nil, runsInTime}, // then it is ended, and must have seen no failure
+	} {
+		args := append([]string{"-timeout=10m", "-o=" + filepath.Join(tmp, "failure-")}, s.args...)
+		cmd := c.Method.Command(ctx, env, tool, append(args, test, pattern, "-test.short")...)
 		cmd.Dir = filepath.Join(t.GOROOT, "src/runtime")
-		errs = append(errs, scripted(ctx, d, cell, stressPackage, "TestStress/"+name, cmd, " 0 failures"))
+		errs = append(errs, scripted(ctx, s.limit, cell, stressPackage, "TestStress/"+s.name, cmd, s.want))
 	}
 	return errors.Join(errs...)
 }
 
 // scripted runs a command that is no go test, as an attempt with one test. It
-// passes if the command's last words hold want and it exits with status 0, or,
-// of stress, which has no end of its own, is ended by its time.
-func scripted(ctx context.Context, limit time.Duration, cell *verdict.Cell, pkg, test string, cmd *exec.Cmd, want string) error {
+// passes if want matches in the command's last lines and it exits with status 0,
+// or, of stress, which has no end of its own, is ended by its time.
+func scripted(ctx context.Context, limit time.Duration, cell *verdict.Cell, pkg, test string, cmd *exec.Cmd, want *regexp.Regexp) error {
 	out, err := cell.Attempt(verdict.Attempt{Command: cmd.Args, Dir: cmd.Dir, Env: difference(cmd.Env)})
 	if err != nil {
 		return err
@@ -119,8 +133,8 @@ func scripted(ctx context.Context, limit time.Duration, cell *verdict.Cell, pkg,
 	last := strings.Join(lines[max(0, len(lines)-5):], "\n")
 	why := ""
 	switch {
-	case !strings.Contains(last, want):
-		why = fmt.Sprintf("%v: no %q in the last lines:\n%s", rerr, want, strings.Join(lines[max(0, len(lines)-200):], "\n"))
+	case !want.MatchString(last):
+		why = fmt.Sprintf("%v: nothing like %q in the last lines:\n%s", rerr, want, strings.Join(lines[max(0, len(lines)-200):], "\n"))
 	case rerr != nil && inTime:
 		why = fmt.Sprintf("%v after %q", rerr, last)
 	}

@@ -85,7 +85,7 @@ func (r *Runner) cell(ctx context.Context, c plan.Cell) (verdict.Planned, error)
 		tree, env, key, err = r.tree(ctx, c)
 	}
 	step := r.Rep.Start("test", c.ID.String())
-	t := &suite.Tree{GOROOT: tree, Command: func(ctx context.Context, args ...string) *exec.Cmd {
+	t := &suite.Tree{GOROOT: tree, Programs: programs(c), Command: func(ctx context.Context, args ...string) *exec.Cmd {
 		return c.Method.Go(ctx, tree, env, args...)
 	}}
 	if err == nil {
@@ -139,25 +139,35 @@ func (r *Runner) want(ctx context.Context, c plan.Cell, t *suite.Tree) (verdict.
 	case c.Suite == "self":
 		return r.selfWant(ctx)
 	case c.Suite == "user":
-		return r.userWant()
+		return r.userWant(c)
 	case c.Suite == "faults":
 		return r.faultWant(c)
 	case c.Suite == "stress":
 		return verdict.Want{stressPackage: {"TestStress/count", "TestStress/time"}}, nil
 	case c.Suite == "all":
 		return verdict.Want{allPackage: {"TestAllBash"}}, nil
+	case c.Suite == "fuzz":
+		return verdict.Want{fuzzPackage: {"TestFuzz"}}, nil
 	case c.Method.Kind == platform.QemuSystem:
-		return programsWant(), nil
+		return verdict.Want{"runtime": suite.Tests(guestPrograms(c))}, nil
 	case c.Suite == "coro" && c.Tree == verdict.Stock:
-		// The negative control is the 19 programs. Of the series' other
-		// tests a dozen hang on stock upstream, a minute each.
-		return programsWant(), nil
+		// The negative control is the line's programs. Of the series' other
+		// tests a dozen hang on stock go1.22.12, a minute each.
+		return verdict.Want{"runtime": suite.Tests(programs(c))}, nil
 	}
 	s, err := suite.Find(c.Suite)
 	if err != nil {
 		return nil, err
 	}
 	return s.Want(ctx, t)
+}
+
+// programs returns the test programs of the cell's line.
+func programs(c plan.Cell) []suite.Program {
+	if c.Of == nil {
+		return nil
+	}
+	return c.Of.Programs
 }
 
 func (r *Runner) done(c *verdict.Cell, p verdict.Planned) {
@@ -175,6 +185,8 @@ func (r *Runner) fill(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *s
 		return r.user(ctx, c, cell)
 	case c.Suite == "faults":
 		return r.runFaults(ctx, c, cell, t, env)
+	case c.Suite == "fuzz":
+		return r.fuzz(ctx, c, cell, t)
 	case c.Suite == "stress":
 		return r.stress(ctx, c, cell, t)
 	case c.Suite == "all":
@@ -231,8 +243,8 @@ func (r *Runner) goTest(ctx context.Context, c plan.Cell, cell *verdict.Cell, t 
 	// configuration for this one's: it does not see what the runtime reads
 	// of the environment.
 	args := []string{"test", "-json", "-vet=off", "-count=1", "-timeout=" + c.Limit().String()}
-	if c.Suite == "std" {
-		args = append(args, "-short") // as all.bash does
+	if c.Short() {
+		args = append(args, "-short")
 	}
 	args = append(append(append(args, c.Config.TestFlags...), flags...), packages...)
 	limited, cancel := context.WithTimeout(ctx, c.Limit()+buildSlack)
@@ -381,7 +393,7 @@ func (r *Runner) environ(dir, key string, c plan.Cell) []string {
 func (r *Runner) fromCache(ctx context.Context, c plan.Cell, rec verdict.Cell, treeKey string, env []string, t *suite.Tree) (*verdict.Cell, error) {
 	var k store.Key
 	k.Add("record of", []byte(treeKey))
-	k.Add("cell", []byte(fmt.Sprint(c.ID, rec.How, rec.Want, c.Limit())))
+	k.Add("cell", []byte(fmt.Sprint(c.ID, rec.How, rec.Want, c.Limit(), c.Short())))
 	k.Add("config", []byte(fmt.Sprintf("%+v", *c.Config)))
 	k.Add("host", []byte(host()))
 	key := k.String()
@@ -425,9 +437,10 @@ func (r *Runner) fromCache(ctx context.Context, c plan.Cell, rec verdict.Cell, t
 }
 
 // crossBuild records the steps of a cell whose programs cannot run here. They
-// are the same for all suites of a platform, and done once.
+// of coro and testprog are the same, and done once for a platform.
 func (r *Runner) crossBuild(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *suite.Tree, env []string) error {
-	id := treeID{c.Line + "/" + c.Platform, c.Tree}
+	whole := c.Suite == "std"
+	id := treeID{fmt.Sprint(c.Line, "/", c.Platform, "/", whole), c.Tree}
 	if steps, ok := r.crossed[id]; ok {
 		cell.Steps = steps
 		return nil
@@ -437,7 +450,7 @@ func (r *Runner) crossBuild(ctx context.Context, c plan.Cell, cell *verdict.Cell
 		return err
 	}
 	defer os.RemoveAll(tmp)
-	for _, s := range c.Method.CrossSteps(ctx, t.GOROOT, tmp, env) {
+	for _, s := range c.Method.CrossSteps(ctx, t.GOROOT, tmp, env, c.Suite) {
 		start := time.Now()
 		out, err := s.Cmd.CombinedOutput()
 		if ctx.Err() != nil {
@@ -449,11 +462,34 @@ func (r *Runner) crossBuild(ctx context.Context, c plan.Cell, cell *verdict.Cell
 		}
 		cell.Steps = append(cell.Steps, step)
 	}
+	if !whole {
+		step, err := r.typeCheck(ctx, c, t)
+		if err != nil {
+			return err
+		}
+		cell.Steps = append(cell.Steps, step)
+	}
 	if r.crossed == nil {
 		r.crossed = map[treeID][]verdict.Step{}
 	}
 	r.crossed[id] = cell.Steps
 	return nil
+}
+
+// typeCheck checks the programs that want a C compiler of the target.
+func (r *Runner) typeCheck(ctx context.Context, c plan.Cell, t *suite.Tree) (verdict.Step, error) {
+	start := time.Now()
+	step := verdict.Step{Name: "type-check the Go files of testprogcgo"}
+	var experiments []string
+	if e := platform.Experiments(t.GOROOT, ""); e != "" {
+		experiments = strings.Split(e, ",")
+	}
+	err := suite.TypeCheckCgo(ctx, t, filepath.Join(t.GOROOT, "src/runtime/testdata/testprogcgo"), c.Method.Target.OS, c.Method.Target.Arch, experiments)
+	if err != nil {
+		step.Output = err.Error()
+	}
+	step.OK, step.Seconds = err == nil, time.Since(start).Round(time.Millisecond).Seconds()
+	return step, ctx.Err()
 }
 
 // difference returns what a command's environment adds to this process's.

@@ -4,15 +4,19 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"gocoro/build/line"
 	"gocoro/build/store"
+	"gocoro/ci/fuzz"
 	"gocoro/ci/plan"
 	"gocoro/ci/platform/system"
 	"gocoro/ci/platform/system/frame"
+	"gocoro/ci/suite"
 	"gocoro/ci/verdict"
 )
 
@@ -28,19 +32,22 @@ func result(output string, o frame.Outcome) system.Result {
 func TestEvents(t *testing.T) {
 	tests := []struct {
 		name   string
+		expect string
 		result system.Result
 		want   verdict.State
 	}{
-		{"TestA/ok", result("expect: OK\nOK\n", frame.Outcome{}), verdict.Passed},
-		{"TestA/dies", result("expect: must match\nfatal error: must match\n", frame.Outcome{Exit: 2}), verdict.Passed},
-		{"TestA/noPromise", result("OK\n", frame.Outcome{}), verdict.Failed},
-		{"TestA/more", result("expect: OK\nnoise\nOK\n", frame.Outcome{}), verdict.Failed},
-		{"TestA/exit", result("expect: OK\nOK\n", frame.Outcome{Exit: 3}), verdict.Failed},
-		{"TestA/signal", result("expect: OK\nOK\n", frame.Outcome{State: frame.Signaled, Signal: 11}), verdict.Failed},
-		{"TestA/lives", result("expect: must match\nmust match\n", frame.Outcome{}), verdict.Failed},
-		{"TestA/otherDeath", result("expect: must match\nfatal error: oops\n", frame.Outcome{Exit: 2}), verdict.Failed},
-		{"TestA/lost", result("expect: OK\nOK\n", frame.Outcome{State: frame.Lost}), verdict.Failed},
-		{"TestA/late", result("expect: OK\nOK\n", frame.Outcome{State: frame.TimedOut}), verdict.Failed},
+		{"TestA/mode", "OK", result("expect: must match\nOK\n", frame.Outcome{}), verdict.Passed},
+		{"TestA/modeDies", "OK", result("expect: must match\nfatal error: must match\n", frame.Outcome{Exit: 2}), verdict.Failed},
+		{"TestA/ok", "", result("expect: OK\nOK\n", frame.Outcome{}), verdict.Passed},
+		{"TestA/dies", "", result("expect: must match\nfatal error: must match\n", frame.Outcome{Exit: 2}), verdict.Passed},
+		{"TestA/noPromise", "", result("OK\n", frame.Outcome{}), verdict.Failed},
+		{"TestA/more", "", result("expect: OK\nnoise\nOK\n", frame.Outcome{}), verdict.Failed},
+		{"TestA/exit", "", result("expect: OK\nOK\n", frame.Outcome{Exit: 3}), verdict.Failed},
+		{"TestA/signal", "", result("expect: OK\nOK\n", frame.Outcome{State: frame.Signaled, Signal: 11}), verdict.Failed},
+		{"TestA/lives", "", result("expect: must match\nmust match\n", frame.Outcome{}), verdict.Failed},
+		{"TestA/otherDeath", "", result("expect: must match\nfatal error: oops\n", frame.Outcome{Exit: 2}), verdict.Failed},
+		{"TestA/lost", "", result("expect: OK\nOK\n", frame.Outcome{State: frame.Lost}), verdict.Failed},
+		{"TestA/late", "", result("expect: OK\nOK\n", frame.Outcome{State: frame.TimedOut}), verdict.Failed},
 	}
 	for _, tt := range tests {
 		id := verdict.ID{Line: "go1.22", Platform: "linux-arm64-qemu-system", Suite: "coro", Config: "plain", Tree: verdict.Patched}
@@ -53,7 +60,7 @@ func TestEvents(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		exit := writeEvents(out.Stdout, out.Stderr, []string{tt.name}, []system.Result{tt.result})
+		exit := writeEvents(out.Stdout, out.Stderr, []suite.Program{{Test: tt.name, Expect: tt.expect}}, []system.Result{tt.result})
 		if err := out.End(exit, "", false); err != nil {
 			t.Fatal(err)
 		}
@@ -104,12 +111,12 @@ func TestEnviron(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := &Runner{Store: &store.Store{Root: t.TempDir()}}
-	env := func(suite, config string) string {
+	env := func(name, config string) string {
 		c, err := plan.FindConfig(config)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return "\n" + strings.Join(r.environ(goroot, "key", plan.Cell{ID: verdict.ID{Suite: suite}, Config: c}), "\n") + "\n"
+		return "\n" + strings.Join(r.environ(goroot, "key", plan.Cell{ID: verdict.ID{Suite: name}, Config: c}), "\n") + "\n"
 	}
 	for _, tt := range []struct {
 		suite, config string
@@ -141,12 +148,13 @@ func TestFaultTable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	names, err := repo.Lines()
+	lines, err := repo.All()
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := &Runner{Repo: repo}
-	for _, name := range names {
+	for _, l := range lines {
+		name := l.Name
 		faults, err := r.faults(name)
 		if err != nil {
 			t.Fatal(err)
@@ -155,6 +163,65 @@ func TestFaultTable(t *testing.T) {
 			if !f.state.Bad() || f.struck == "" || len(f.run) == 0 || f.plant == nil {
 				t.Errorf("%s: fault %s is not complete: %+v", name, f.name, f)
 			}
+		}
+	}
+}
+
+// What stress and all.bash say at their ends is read as they mean it.
+func TestLastLines(t *testing.T) {
+	for _, tt := range []struct {
+		re   *regexp.Regexp
+		line string
+		want bool
+	}{
+		{countedRuns, "1m5s: 200 runs total, 0 failures", true},
+		{countedRuns, "1m5s: 200 runs total, 10 failures (5.00%)", false},
+		{countedRuns, "30m0s: 120 runs so far, 0 failures, 2 active", false},
+		{runsInTime, "9m55s: 120 runs so far, 0 failures, 2 active", true},
+		{runsInTime, "9m55s: 0 runs so far, 0 failures, 2 active", false},
+		{runsInTime, "9m55s: 120 runs so far, 1 failures (0.83%), 2 active", false},
+		{allPassed, "x\n\nALL TESTS PASSED\n---\n", true},
+		{allPassed, "ALL TESTS PASSED (some were excluded)", false},
+	} {
+		if got := tt.re.MatchString(tt.line); got != tt.want {
+			t.Errorf("%q in %q: %t, want %t", tt.re, tt.line, got, tt.want)
+		}
+	}
+}
+
+// A line's stories are every line's, and those of its rules.
+func TestUserWant(t *testing.T) {
+	repo, err := line.FindRepo("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &Runner{Repo: repo}
+	for _, tt := range []struct {
+		rules  suite.Rules
+		shared bool
+	}{{suite.Matched, false}, {suite.Shared, true}} {
+		want, err := r.userWant(plan.Cell{Of: &plan.Line{Rules: tt.rules}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tests := want[userPackage]
+		if !slices.Contains(tests, "TestUser/locked") || slices.Contains(tests, "TestUserShared/gomod") != tt.shared {
+			t.Errorf("%s locks: stories %q", tt.rules, tests)
+		}
+	}
+}
+
+// What a campaign found is told with the program that shows it.
+func TestFound(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "shrunk.txt"), []byte("procs 1\nroot\n\tlock\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	text := found(&fuzz.Summary{Programs: 7, Count: map[fuzz.Class]int{fuzz.Same: 6, fuzz.Hang: 1},
+		Findings: []fuzz.Finding{{Seed: 42, Outcome: "hang", Dir: dir, Size: 1, Shrunk: true}}})
+	for _, want := range []string{"7 programs", "1 hang", "seed 42: hang (1 operations)", "\tlock\n", filepath.Join(dir, "main.go")} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
 		}
 	}
 }

@@ -12,6 +12,8 @@ import (
 
 	"gocoro/build/install"
 	"gocoro/ci/plan"
+	"gocoro/ci/platform"
+	"gocoro/ci/suite"
 	"gocoro/ci/verdict"
 )
 
@@ -84,18 +86,25 @@ func gofmt(ctx context.Context, dir string) *exec.Cmd {
 // userPackage holds the stories of a user with an installed toolchain.
 const userPackage = "gocoro/ci/user"
 
-// userWant returns the stories.
-func (r *Runner) userWant() (verdict.Want, error) {
-	files, err := filepath.Glob(filepath.Join(r.Repo.Dir, "ci/user/testdata/script/*.txtar"))
-	if err != nil {
-		return nil, err
-	}
-	if len(files) == 0 {
-		return nil, errors.New("ci/user/testdata/script has no stories")
-	}
+// userWant returns the stories: every line's, and those of its rules.
+func (r *Runner) userWant(c plan.Cell) (verdict.Want, error) {
 	want := verdict.Want{}
-	for _, f := range files {
-		want[userPackage] = append(want[userPackage], "TestUser/"+strings.TrimSuffix(filepath.Base(f), ".txtar"))
+	dirs := map[string]string{"TestUser": "script"}
+	if c.Of.Rules == suite.Shared {
+		dirs["TestUserShared"] = "shared"
+	}
+	for test, dir := range dirs {
+		dir = filepath.Join("ci/user/testdata", dir)
+		files, err := filepath.Glob(filepath.Join(r.Repo.Dir, dir, "*.txtar"))
+		if err != nil {
+			return nil, err
+		}
+		if len(files) == 0 {
+			return nil, fmt.Errorf("%s has no stories", dir)
+		}
+		for _, f := range files {
+			want[userPackage] = append(want[userPackage], test+"/"+strings.TrimSuffix(filepath.Base(f), ".txtar"))
+		}
 	}
 	return want, nil
 }
@@ -129,10 +138,13 @@ func (r *Runner) user(ctx context.Context, c plan.Cell, cell *verdict.Cell) erro
 	}
 	limited, cancel := context.WithTimeout(ctx, c.Limit())
 	defer cancel()
-	cmd := r.hostGo(limited, "test", "-json", "-count=1", userPackage)
+	flags, packages := suite.Args(cell.Want)
+	cmd := r.hostGo(limited, append(append([]string{"test", "-json", "-count=1"}, flags...), packages...)...)
 	cmd.Env = append(cmd.Env,
 		"GOCORO_USER_BIN="+t.Bin,
 		"GOCORO_USER_RELEASE="+t.Name,
-		"GOCORO_USER_UPSTREAM="+d.Line.Pin.Upstream)
+		"GOCORO_USER_UPSTREAM="+d.Line.Pin.Upstream,
+		"GOCORO_USER_EXPERIMENT="+platform.Experiments(t.GOROOT(), ""),
+		"GOCORO_USER_RULES="+string(c.Of.Rules))
 	return attempt(limited, ctx, cell, cmd)
 }

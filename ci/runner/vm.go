@@ -1,12 +1,13 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"sort"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,25 +18,21 @@ import (
 	"gocoro/ci/verdict"
 )
 
-// programsWant is what the virtual machine runs: the programs themselves, as
-// there is no go command in it to build them.
-func programsWant() verdict.Want {
-	var tests []string
-	for top, progs := range suite.Programs {
-		for _, p := range progs {
-			tests = append(tests, top+"/"+p)
-		}
-	}
-	sort.Strings(tests)
-	return verdict.Want{"runtime": tests}
+// guestPrograms is what the virtual machine runs: the programs themselves, as
+// there is no go command in it to build them. It is the 19, and with shared
+// locks the 19 once more; the others want more of a system than there is in it.
+func guestPrograms(c plan.Cell) []suite.Program {
+	return slices.DeleteFunc(slices.Clone(programs(c)), func(p suite.Program) bool {
+		return strings.HasPrefix(p.Test, "TestCoroLock/")
+	})
 }
 
 // programTimeout ends a program in the virtual machine. They take well under
 // a second each; race builds on an emulated processor a few.
 const programTimeout = 2 * time.Minute
 
-// virtualMachine builds the test programs for the target, runs each of the 19
-// in the virtual machine, and records what came of it in the form in which
+// virtualMachine builds the test programs for the target, runs each in the
+// virtual machine, and records what came of it in the form in which
 // "go test -json" would.
 func (r *Runner) virtualMachine(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *suite.Tree, env []string) error {
 	tmp, err := os.MkdirTemp("", "gocoro-vm-")
@@ -43,8 +40,7 @@ func (r *Runner) virtualMachine(ctx context.Context, c plan.Cell, cell *verdict.
 		return err
 	}
 	defer os.RemoveAll(tmp)
-	binary := map[string]string{"TestCoroLockOSThread": "testprog", "TestCoroCgoCallback": "testprogcgo"}
-	for _, name := range binary {
+	for _, name := range []string{"testprog", "testprogcgo"} {
 		start := time.Now()
 		cmd := t.Command(ctx, "build", "-o", filepath.Join(tmp, name), ".")
 		cmd.Dir = filepath.Join(t.GOROOT, "src/runtime/testdata", name)
@@ -65,14 +61,13 @@ func (r *Runner) virtualMachine(ctx context.Context, c plan.Cell, cell *verdict.
 	if err != nil {
 		return err
 	}
+	list := guestPrograms(c)
 	var runs []system.Run
-	var names []string
-	for _, name := range cell.Want["runtime"] {
-		top, prog, _ := strings.Cut(name, "/")
-		names = append(names, name)
+	for _, p := range list {
 		runs = append(runs, system.Run{
-			Program: filepath.Join(tmp, binary[top]),
-			Args:    []string{prog},
+			Program: filepath.Join(tmp, p.Binary),
+			Args:    []string{p.Name},
+			Env:     p.Env,
 			Timeout: programTimeout,
 		})
 	}
@@ -83,7 +78,7 @@ func (r *Runner) virtualMachine(ctx context.Context, c plan.Cell, cell *verdict.
 		return err
 	}
 	results, err := m.Boot(limited, runs)
-	exit := writeEvents(out.Stdout, out.Stderr, names, results)
+	exit := writeEvents(out.Stdout, out.Stderr, list, results)
 	if err != nil {
 		fmt.Fprintf(out.Stderr, "the virtual machine: %v\n", err)
 		exit = 1
@@ -95,23 +90,24 @@ func (r *Runner) virtualMachine(ctx context.Context, c plan.Cell, cell *verdict.
 // writeEvents writes the results in the form of "go test -json", and returns
 // the exit status that goes with it. In its own right each program is a test;
 // the tests above them, on a host with a go command, have no part in it.
-func writeEvents(stdout, raw io.Writer, names []string, results []system.Result) (exit int) {
+func writeEvents(stdout, raw io.Writer, list []suite.Program, results []system.Result) (exit int) {
 	ev := newEvents(stdout, "runtime")
-	for i, name := range names {
-		fmt.Fprintf(raw, "=== %s\n%s\n", name, results[i].Output)
-		ev.test(name, check(results[i]), results[i].Elapsed)
+	for i, p := range list {
+		fmt.Fprintf(raw, "=== %s\n%s\n", p.Test, results[i].Output)
+		ev.test(p.Test, check(p, results[i]), results[i].Elapsed)
 	}
 	return ev.end()
 }
 
-// check compares what a program printed with what its first line promises,
-// as TestCoroLockOSThread does, and returns what is wrong.
-func check(r system.Result) string {
+// check compares what a program printed with what it must print, by itself or
+// by its first line, as TestCoroLockOSThread does, and returns what is wrong.
+func check(p suite.Program, r system.Result) string {
 	if r.State != frame.Exited {
 		return fmt.Sprintf("%v\n%s", r.Err(), r.Output)
 	}
 	first, rest, _ := strings.Cut(string(r.Output), "\n")
 	expect, ok := strings.CutPrefix(first, "expect: ")
+	expect = cmp.Or(p.Expect, expect)
 	switch {
 	case !ok:
 		return fmt.Sprintf("first line is %q, want \"expect: ...\"\n%s", first, r.Output)

@@ -10,12 +10,9 @@ import (
 	"path/filepath"
 	"time"
 
-	"gocoro/build/command"
 	"gocoro/build/driver"
 	"gocoro/build/goroot"
-	"gocoro/build/line"
 	"gocoro/build/progress"
-	"gocoro/build/store"
 	"gocoro/ci/platform"
 )
 
@@ -35,41 +32,17 @@ var benchmarks = []struct {
 // Bench measures what the series costs: the benchmarks of the overlay, on
 // stock upstream and on the patched runtime, in turn, compared by benchstat.
 func Bench(fs *flag.FlagSet) func(context.Context, []string) error {
-	lineName := fs.String("line", "", "the `line` (default: the line of VERSION)")
+	f := driver.Flags{Source: "module"}
+	fs.StringVar(&f.Line, "line", "", "the `line` (default: the line of VERSION)")
 	count := fs.Int("count", 10, "how many `times` each side runs")
-	return func(ctx context.Context, args []string) error {
-		if err := command.NoArgs(args); err != nil {
-			return err
-		}
-		repo, err := line.FindRepo(".")
-		if err != nil {
-			return err
-		}
-		l, err := repo.Line(*lineName)
-		if err != nil {
-			return err
-		}
-		st, err := store.Open()
-		if err != nil {
-			return err
-		}
-		inUse, err := st.Use(ctx)
-		if err != nil {
-			return progress.Explain(err, st.Root)
-		}
-		defer inUse.Close()
-		rep := progress.New(os.Stderr)
-		d, err := driver.New(l, "module", st, rep)
-		if err != nil {
-			return err
-		}
+	return f.Command(func(ctx context.Context, d *driver.Driver) error {
 		stock, err := d.Baseline(ctx)
 		if err != nil {
-			return progress.Explain(err, st.Root)
+			return err
 		}
 		patched, err := d.Make(ctx)
 		if err != nil {
-			return progress.Explain(err, st.Root)
+			return err
 		}
 		patchedKey, stockKey, err := d.Keys(ctx)
 		if err != nil {
@@ -82,12 +55,12 @@ func Bench(fs *flag.FlagSet) func(context.Context, []string) error {
 		defer os.RemoveAll(tmp)
 		sides := []struct{ name, goroot, key string }{{"stock", stock, stockKey}, {"patched", patched, patchedKey}}
 		for _, s := range sides {
-			step := rep.Start("bench", "building the runtime's test on "+s.name)
+			step := d.Rep.Start("bench", "building the runtime's test on "+s.name)
 			cmd := exec.Command(filepath.Join(s.goroot, "bin/go"), "test", "-c", "-o", filepath.Join(tmp, s.name+".test"), "runtime")
-			cmd.Env = goroot.Environ("GOROOT="+s.goroot, "GOCACHE="+filepath.Join(st.Root, "gocache", s.key),
+			cmd.Env = goroot.Environ("GOROOT="+s.goroot, "GOCACHE="+filepath.Join(d.Store.Root, "gocache", s.key),
 				"GOEXPERIMENT="+platform.Experiments(s.goroot, ""))
 			cmd.Dir = filepath.Join(s.goroot, "src")
-			if err := rep.Run(ctx, "go test -c runtime", cmd, st.Log("bench", s.name), nil); err != nil {
+			if err := d.Rep.Run(ctx, "go test -c runtime", cmd, d.Store.Log("bench", s.name), nil); err != nil {
 				step.Fail()
 				return err
 			}
@@ -98,7 +71,7 @@ func Bench(fs *flag.FlagSet) func(context.Context, []string) error {
 		for i := range *count {
 			for _, p := range benchmarks {
 				for _, s := range sides {
-					rep.Printf("bench    %d of %d, %s, %s", i+1, *count, p.pattern, s.name)
+					d.Rep.Printf("bench    %d of %d, %s, %s", i+1, *count, p.pattern, s.name)
 					limited, cancel := context.WithTimeout(ctx, p.limit)
 					cmd := exec.Command(filepath.Join(tmp, s.name+".test"), "-test.run=^$", "-test.bench="+p.pattern, "-test.benchtime="+p.rounds)
 					cmd.Dir = filepath.Join(s.goroot, "src/runtime")
@@ -113,7 +86,7 @@ func Bench(fs *flag.FlagSet) func(context.Context, []string) error {
 					case err == nil:
 						out[s.name].Write(buf.Bytes())
 					case s.name == "stock":
-						rep.Printf("bench    stock upstream did not get through (%v), left out", err)
+						d.Rep.Printf("bench    stock upstream did not get through (%v), left out", err)
 					default:
 						return fmt.Errorf("benchmarks on %s: %w\n%s", s.name, err, &buf)
 					}
@@ -129,8 +102,8 @@ func Bench(fs *flag.FlagSet) func(context.Context, []string) error {
 			files = append(files, s.name+"="+file)
 		}
 		cmd := exec.CommandContext(ctx, "go", append([]string{"tool", "benchstat"}, files...)...)
-		cmd.Dir = repo.Dir
+		cmd.Dir = d.Line.Repo().Dir
 		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 		return cmd.Run()
-	}
+	})
 }

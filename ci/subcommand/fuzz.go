@@ -48,65 +48,58 @@ func Fuzz(fs *flag.FlagSet) func(context.Context, []string) error {
 		if err != nil {
 			return err
 		}
-		st, err := store.Open()
-		if err != nil {
-			return err
-		}
-		inUse, err := st.Use(ctx)
-		if err != nil {
-			return progress.Explain(err, st.Root)
-		}
-		defer inUse.Close()
-		rep := progress.New(os.Stderr)
-		if *out == "" {
-			*out = filepath.Join(st.Root, "ci", "fuzz-"+time.Now().UTC().Format("20060102-150405"))
-		}
-		if err := os.MkdirAll(*out, 0o777); err != nil {
-			return progress.Explain(err, st.Root)
-		}
-		if *seed == 0 {
-			*seed = uint64(time.Now().UnixNano()/1e6) % 1e9 * 1000
-		}
-		if *limit == 0 && *count == 0 {
-			*limit = time.Minute
-		}
-		interp := filepath.Join(*out, "interp")
-		var build []string
-		if *race {
-			build = append(build, "-race")
-		}
-		step := rep.Start("fuzz", "compiling the interpreter")
-		if err := fuzz.Build(ctx, repo.Dir, *root, st.Root, interp, build...); err != nil {
-			step.Fail()
-			return err
-		}
-		step.Done("")
-		rep.Printf("fuzz     seed %d, size %d, GODEBUG=%s, findings go to %s", *seed, *size, *godebug, *out)
-		c := &fuzz.Campaign{
-			Runner: &fuzz.Runner{Interp: interp, Exec: strings.Fields(*wrapper), Args: strings.Fields(*args), Limit: *hang, Repeat: *repeat, Only: *only,
-				Env: []string{"GODEBUG=" + *godebug}},
-			Seed: *seed, Count: *count, Time: *limit, Size: *size, Plain: *plain, Workers: *workers, Shrink: *shrink, Max: *failures, Dir: *out,
-			Line:   fmt.Sprintf("GODEBUG=%s %s run", *godebug, filepath.Join(*root, "bin", "go")),
-			Printf: rep.Printf,
-		}
-		s, err := c.Run(ctx)
-		if err != nil {
-			if s != nil && s.Programs > 0 {
-				fmt.Println(s)
+		return inStore(ctx, func(st *store.Store) error {
+			rep := progress.New(os.Stderr)
+			if *out == "" {
+				*out = filepath.Join(st.Root, "ci", "fuzz-"+time.Now().UTC().Format("20060102-150405"))
 			}
-			return err
-		}
-		data, err := json.MarshalIndent(s, "", "\t")
-		if err != nil {
-			return err
-		}
-		if err := store.WriteFile(filepath.Join(*out, "summary.json"), append(data, '\n')); err != nil {
-			return err
-		}
-		fmt.Println(s)
-		if s.Failed() {
-			return command.ExitError(1)
-		}
-		return nil
+			if err := os.MkdirAll(*out, 0o777); err != nil {
+				return err
+			}
+			if *seed == 0 {
+				*seed = uint64(time.Now().UnixNano()/1e6) % 1e9 * 1000
+			}
+			if *limit == 0 && *count == 0 {
+				*limit = time.Minute
+			}
+			interp := filepath.Join(*out, "interp")
+			var build []string
+			if *race {
+				build = append(build, "-race")
+			}
+			step := rep.Start("fuzz", "compiling the interpreter")
+			if err := fuzz.Build(ctx, repo.Dir, *root, st.Root, interp, build...); err != nil {
+				step.Fail()
+				return err
+			}
+			step.Done("")
+			rep.Printf("fuzz     seed %d, size %d, GODEBUG=%s, findings go to %s", *seed, *size, *godebug, *out)
+			c := &fuzz.Campaign{
+				Runner: &fuzz.Runner{Interp: interp, Exec: strings.Fields(*wrapper), Args: strings.Fields(*args), Limit: *hang, Repeat: *repeat, Only: *only,
+					Env: []string{"GODEBUG=" + *godebug}},
+				Seed: *seed, Count: *count, Time: *limit, Size: *size, Plain: *plain, Workers: *workers, Shrink: *shrink, Max: *failures, Dir: *out,
+				Line:   fmt.Sprintf("GODEBUG=%s %s run", *godebug, filepath.Join(*root, "bin", "go")),
+				Printf: rep.Printf,
+			}
+			s, err := c.Run(ctx)
+			if err != nil {
+				if s != nil && s.Programs > 0 {
+					fmt.Println(s)
+				}
+				return err
+			}
+			data, err := json.MarshalIndent(s, "", "\t")
+			if err != nil {
+				return err
+			}
+			if err := store.WriteFile(filepath.Join(*out, "summary.json"), append(data, '\n')); err != nil {
+				return err
+			}
+			fmt.Println(s)
+			if s.Failed() {
+				return command.ExitError(1)
+			}
+			return nil
+		})
 	}
 }

@@ -35,7 +35,7 @@ type flags struct {
 func (f *flags) register(fs *flag.FlagSet) {
 	fs.StringVar(&f.sel.Line, "line", "", "only `lines` that match (patterns as in path.Match, here and below)")
 	fs.StringVar(&f.sel.Platform, "platform", "", "only `platforms` that match: linux-amd64, linux-arm64-qemu-user, ...")
-	fs.StringVar(&f.sel.Suite, "suite", "", "only `suites` that match: self, user, coro, testprog, std, dist")
+	fs.StringVar(&f.sel.Suite, "suite", "", "only `suites` that match: self, user, coro, testprog, std, fuzz, ...")
 	fs.StringVar(&f.sel.Config, "config", "", "only `configurations` that match: plain, race, procs*, ...")
 	fs.StringVar(&f.sel.Tree, "tree", "", "only this `tree`: patched or stock")
 	fs.StringVar(&f.depth, "depth", "default", "how much of the table: default or nightly")
@@ -43,7 +43,7 @@ func (f *flags) register(fs *flag.FlagSet) {
 }
 
 // cells returns the checkout, its lines, and the cells that the flags select.
-func (f *flags) cells() (*line.Repo, []*line.Line, []plan.Cell, error) {
+func (f *flags) cells() (*line.Repo, []*plan.Line, []plan.Cell, error) {
 	switch d := plan.Depth(f.depth); d {
 	case plan.Default, plan.Nightly:
 		f.sel.Depth = d
@@ -60,37 +60,87 @@ func (f *flags) cells() (*line.Repo, []*line.Line, []plan.Cell, error) {
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	names, err := repo.Lines()
+	lines, err := plan.Lines(repo)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	var lines []*line.Line
-	for _, n := range names {
-		l, err := repo.Line(n)
-		if err != nil {
-			return nil, nil, nil, err
+	cells, err := f.plan(lines, f.sel)
+	return repo, lines, cells, err
+}
+
+// plan returns the cells of a selection: this machine's, or those of all
+// hosted runners.
+func (f *flags) plan(lines []*plan.Line, sel plan.Selection) ([]plan.Cell, error) {
+	if f.hosted {
+		return hostedCells(lines, sel)
+	}
+	return plan.Cells(platform.Host(), lines, sel)
+}
+
+// nightly returns the cells that the selection would have at nightly depth and
+// does not have at its own, whatever its shard.
+func (f *flags) nightly(lines []*plan.Line) ([]verdict.ID, error) {
+	sel := f.sel
+	sel.Shard, sel.Shards = 0, 0
+	cells, err := f.plan(lines, sel)
+	if err != nil {
+		return nil, err
+	}
+	sel.Depth = plan.Nightly
+	all, err := f.plan(lines, sel)
+	if err != nil {
+		return nil, err
+	}
+	now := map[verdict.ID]bool{}
+	for _, c := range cells {
+		now[c.ID] = true
+	}
+	var ids []verdict.ID
+	for _, c := range all {
+		if !now[c.ID] {
+			ids = append(ids, c.ID)
 		}
-		lines = append(lines, l)
 	}
-	if !f.hosted {
-		cells, err := plan.Cells(platform.Host(), lines, f.sel)
-		return repo, lines, cells, err
-	}
+	return ids, nil
+}
+
+// hostedCells returns the plan of all hosted runners.
+func hostedCells(lines []*plan.Line, sel plan.Selection) ([]plan.Cell, error) {
 	var cells []plan.Cell
 	for _, h := range hosted {
-		host, err := platform.Parse(strings.Replace(h.platform, "-", "/", 1))
+		c, err := nativeCells(h.platform, lines, sel)
 		if err != nil {
-			return nil, nil, nil, err
-		}
-		sel := f.sel
-		sel.Platform = h.platform
-		c, err := plan.Cells(host, lines, sel)
-		if err != nil {
-			return nil, nil, nil, err
+			return nil, err
 		}
 		cells = append(cells, c...)
 	}
-	return repo, lines, cells, nil
+	return cells, nil
+}
+
+// nativeCells returns the cells that run natively on the platform, given as
+// "linux-amd64".
+func nativeCells(name string, lines []*plan.Line, sel plan.Selection) ([]plan.Cell, error) {
+	host, err := platform.Parse(strings.Replace(name, "-", "/", 1))
+	if err != nil {
+		return nil, err
+	}
+	sel.Platform = name
+	return plan.Cells(host, lines, sel)
+}
+
+// inStore calls do with the build cache, which no other process cleans
+// meanwhile.
+func inStore(ctx context.Context, do func(*store.Store) error) error {
+	st, err := store.Open()
+	if err != nil {
+		return err
+	}
+	inUse, err := st.Use(ctx)
+	if err != nil {
+		return progress.Explain(err, st.Root)
+	}
+	defer inUse.Close()
+	return progress.Explain(do(st), st.Root)
 }
 
 // Test runs cells and reports.
@@ -107,61 +157,63 @@ func Test(fs *flag.FlagSet) func(context.Context, []string) error {
 		if err != nil {
 			return err
 		}
-		st, err := store.Open()
+		nightly, err := f.nightly(lines)
 		if err != nil {
 			return err
 		}
-		dir := *results
-		if dir == "" {
-			dir = filepath.Join(st.Root, "ci", time.Now().UTC().Format("20060102-150405"))
-		}
-		if *reportDir == "" {
-			*reportDir = filepath.Join(dir, "report")
-		}
-		inUse, err := st.Use(ctx)
-		if err != nil {
-			return progress.Explain(err, st.Root)
-		}
-		defer inUse.Close()
-		records := filepath.Join(dir, "records")
-		if err := os.MkdirAll(records, 0o777); err != nil {
-			return progress.Explain(err, st.Root)
-		}
-		expected, err := plan.Expected(platform.Host(), lines)
-		if err != nil {
-			return err
-		}
-		rep := progress.New(os.Stderr)
-		// What cannot be installed is told once here, and again by each cell
-		// that fails for the want of it; the others run.
-		if err := setup(ctx, rep, repo, st, cells); err != nil {
-			if ctx.Err() != nil {
-				return err
+		return inStore(ctx, func(st *store.Store) error {
+			dir := *results
+			if dir == "" {
+				dir = filepath.Join(st.Root, "ci", time.Now().UTC().Format("20060102-150405"))
 			}
-			rep.Printf("%v", err)
-		}
-		r := &runner.Runner{Repo: repo, Store: st, Rep: rep, Results: records, Expected: expected}
-		r.Done = func(c *verdict.Cell, p verdict.Planned) {
-			e, err := verdict.Evaluate([]verdict.Planned{p}, []*verdict.Cell{c}, expected)
-			if err == nil {
-				rep.Printf("%s", report.CellLine(e.Cells[0]))
+			if *reportDir == "" {
+				*reportDir = filepath.Join(dir, "report")
 			}
-		}
-		planned, runErr := r.Run(ctx, cells)
-		// A run that was stopped is reported, too: with what did not run.
-		for _, c := range cells[len(planned):] {
-			planned = append(planned, verdict.Planned{ID: c.ID, How: string(c.Method.Kind)})
-		}
-		if err := finish(repo, planned, expected, *reportDir, records); err != nil {
-			return err
-		}
-		return progress.Explain(runErr, st.Root)
+			return test(ctx, repo, lines, cells, nightly, st, filepath.Join(dir, "records"), *reportDir)
+		})
 	}
+}
+
+// test runs cells, leaves their records in one folder and the report in
+// another. Those of nightly it only names.
+func test(ctx context.Context, repo *line.Repo, lines []*plan.Line, cells []plan.Cell, nightly []verdict.ID, st *store.Store, records, reportDir string) error {
+	if err := os.MkdirAll(records, 0o777); err != nil {
+		return err
+	}
+	expected, err := plan.Expected(platform.Host(), lines)
+	if err != nil {
+		return err
+	}
+	rep := progress.New(os.Stderr)
+	// What cannot be installed is told once here, and again by each cell
+	// that fails for the want of it; the others run.
+	if err := setup(ctx, rep, repo, st, cells); err != nil {
+		if ctx.Err() != nil {
+			return err
+		}
+		rep.Printf("%v", err)
+	}
+	r := &runner.Runner{Repo: repo, Store: st, Rep: rep, Results: records, Expected: expected}
+	r.Done = func(c *verdict.Cell, p verdict.Planned) {
+		e, err := verdict.Evaluate([]verdict.Planned{p}, []*verdict.Cell{c}, expected)
+		if err == nil {
+			rep.Printf("%s", report.CellLine(e.Cells[0]))
+		}
+	}
+	planned, runErr := r.Run(ctx, cells)
+	// A run that was stopped is reported, too: with what did not run.
+	for _, c := range cells[len(planned):] {
+		planned = append(planned, verdict.Planned{ID: c.ID, How: string(c.Method.Kind)})
+	}
+	if err := finish(repo, planned, nightly, expected, reportDir, records); err != nil {
+		return err
+	}
+	return runErr
 }
 
 // finish judges the records, writes the report, prints the summary and turns
 // the verdict into the exit status.
-func finish(repo *line.Repo, planned []verdict.Planned, expected []verdict.Expectation, dir string, results ...string) error {
+func finish(repo *line.Repo, planned []verdict.Planned, nightly []verdict.ID, expected []verdict.Expectation, dir string, results ...string) error {
 	cells, err := verdict.Read(results...)
 	if err != nil {
 		return err
@@ -170,7 +222,7 @@ func finish(repo *line.Repo, planned []verdict.Planned, expected []verdict.Expec
 	if err != nil {
 		return err
 	}
-	head := report.Head{Title: "gocoro CI", Generated: time.Now().UTC(), Revision: revision(repo), URL: os.Getenv("GOCORO_RUN_URL")}
+	head := report.Head{Title: "gocoro CI", Generated: time.Now().UTC(), Revision: revision(repo), URL: os.Getenv("GOCORO_RUN_URL"), Nightly: nightly}
 	if err := report.Write(dir, head, e); err != nil {
 		// Without a report nobody can see what passed.
 		return fmt.Errorf("%w\n\tthe records are in %s\n\tfree some space, then: go run ./ci report %s", err, strings.Join(results, " "), strings.Join(results, " "))
@@ -209,6 +261,10 @@ func Report(fs *flag.FlagSet) func(context.Context, []string) error {
 		if err != nil {
 			return err
 		}
+		nightly, err := f.nightly(lines)
+		if err != nil {
+			return err
+		}
 		expected, err := plan.Expected(platform.Host(), lines)
 		if err != nil {
 			return err
@@ -227,7 +283,7 @@ func Report(fs *flag.FlagSet) func(context.Context, []string) error {
 		for _, c := range cells {
 			planned = append(planned, verdict.Planned{ID: c.ID, How: string(c.Method.Kind), Want: want[c.ID]})
 		}
-		return finish(repo, planned, expected, *dir, args...)
+		return finish(repo, planned, nightly, expected, *dir, args...)
 	}
 }
 
@@ -280,11 +336,13 @@ type job struct {
 	Name     string `json:"name"`
 	Runner   string `json:"runner"`   // the hosted runner's label
 	Platform string `json:"platform"` // pattern for -platform
+	Line     string `json:"line"`     // pattern for -line
 	Shard    string `json:"shard"`
 }
 
-// hosted lists the hosted runners. Each runs what is native to it; the first
-// also cross-builds and emulates, as a machine of a contributor would.
+// hosted lists the hosted runners. Each runs what is native to it. A job builds
+// one line's toolchain; the shards are the default line's jobs, the others have
+// less to do.
 var hosted = []struct {
 	runner, platform string
 	shards           map[plan.Depth]int
@@ -293,6 +351,34 @@ var hosted = []struct {
 	{"ubuntu-24.04-arm", "linux-arm64", map[plan.Depth]int{plan.Default: 2, plan.Nightly: 6}},
 	{"macos-15-intel", "darwin-amd64", map[plan.Depth]int{plan.Default: 2, plan.Nightly: 6}},
 	{"macos-15", "darwin-arm64", map[plan.Depth]int{plan.Default: 2, plan.Nightly: 6}},
+}
+
+// jobs returns the jobs of the hosted runners at a depth. Together they run
+// every cell of the hosted plan, each once.
+func jobs(lines []*plan.Line, depth plan.Depth) []job {
+	var list []job
+	for _, h := range hosted {
+		add := func(line string, shards int) {
+			for i := 1; i <= shards; i++ {
+				list = append(list, job{
+					Name:     fmt.Sprintf("%s %s %d/%d", h.platform, line, i, shards),
+					Runner:   h.runner,
+					Platform: h.platform,
+					Line:     line,
+					Shard:    fmt.Sprintf("%d/%d", i, shards),
+				})
+			}
+		}
+		add(plan.SelfLine, 1)
+		for _, l := range lines {
+			if n := h.shards[depth]; l.Default {
+				add(l.Name, n)
+			} else {
+				add(l.Name, (n+1)/2)
+			}
+		}
+	}
+	return list
 }
 
 // Matrix lists the plan.
@@ -304,7 +390,7 @@ func Matrix(fs *flag.FlagSet) func(context.Context, []string) error {
 		if err := command.NoArgs(args); err != nil {
 			return err
 		}
-		_, _, cells, err := f.cells()
+		_, lines, cells, err := f.cells()
 		if err != nil {
 			return err
 		}
@@ -314,19 +400,7 @@ func Matrix(fs *flag.FlagSet) func(context.Context, []string) error {
 			}
 			return nil
 		}
-		var jobs []job
-		for _, h := range hosted {
-			n := h.shards[f.sel.Depth]
-			for i := 1; i <= n; i++ {
-				jobs = append(jobs, job{
-					Name:     fmt.Sprintf("%s %d/%d", h.platform, i, n),
-					Runner:   h.runner,
-					Platform: h.platform,
-					Shard:    fmt.Sprintf("%d/%d", i, n),
-				})
-			}
-		}
-		out, err := json.Marshal(map[string]any{"include": jobs})
+		out, err := json.Marshal(map[string]any{"include": jobs(lines, f.sel.Depth)})
 		if err != nil {
 			return err
 		}

@@ -150,10 +150,8 @@ const (
 
 var pathMu sync.Mutex
 
-// load parses a package of the tree with its tests, and type-checks it if the
-// mode asks for that. Errors of types are no errors here: the build tells of
-// them better.
-func load(ctx context.Context, t *Tree, pkg string, mode packages.LoadMode) ([]*packages.Package, error) {
+// goList loads packages with the tree's go command and environment.
+func goList(ctx context.Context, t *Tree, cfg *packages.Config, patterns ...string) ([]*packages.Package, error) {
 	// go/packages looks for the go command on this process's own PATH,
 	// whatever Config.Env says.
 	pathMu.Lock()
@@ -162,16 +160,22 @@ func load(ctx context.Context, t *Tree, pkg string, mode packages.LoadMode) ([]*
 	defer os.Setenv("PATH", path)
 	os.Setenv("PATH", filepath.Join(t.GOROOT, "bin")+string(os.PathListSeparator)+path)
 
-	cfg := &packages.Config{
-		Context: ctx,
-		Mode:    mode | loadMode,
-		Dir:     filepath.Join(t.GOROOT, "src"),
-		Env:     append(t.Command(ctx).Env, "GOPACKAGESDRIVER=off"),
-		Tests:   true,
-	}
-	pkgs, err := packages.Load(cfg, pkg)
+	cfg.Context, cfg.Dir = ctx, filepath.Join(t.GOROOT, "src")
+	cfg.Env = append(t.Command(ctx).Env, "GOPACKAGESDRIVER=off")
+	pkgs, err := packages.Load(cfg, patterns...)
 	if err != nil {
-		return nil, fmt.Errorf("loading %s of %s: %w", pkg, t.GOROOT, err)
+		return nil, fmt.Errorf("loading %s of %s: %w", strings.Join(patterns, " "), t.GOROOT, err)
+	}
+	return pkgs, nil
+}
+
+// load parses a package of the tree with its tests, and type-checks it if the
+// mode asks for that. Errors of types are no errors here: the build tells of
+// them better.
+func load(ctx context.Context, t *Tree, pkg string, mode packages.LoadMode) ([]*packages.Package, error) {
+	pkgs, err := goList(ctx, t, &packages.Config{Mode: mode | loadMode, Tests: true}, pkg)
+	if err != nil {
+		return nil, err
 	}
 	var out []*packages.Package
 	for _, p := range pkgs {

@@ -14,35 +14,6 @@ import (
 	"gocoro/ci/verdict"
 )
 
-// Programs is the contract of the coroutine work: the test programs of
-// TestCoroLockOSThread and TestCoroCgoCallback, by their tests. It stands
-// here apart from the tests, so that a test which loses one is noticed.
-var Programs = map[string][]string{
-	"TestCoroLockOSThread": {
-		"CoroLockOSThreadIterLock",
-		"CoroLockOSThreadIterLockYield",
-		"CoroLockOSThreadLock",
-		"CoroLockOSThreadLockIterNested",
-		"CoroLockOSThreadLockIterLock",
-		"CoroLockOSThreadLockIterLockYield",
-		"CoroLockOSThreadLockIterYieldNewG",
-		"CoroLockOSThreadLockAfterPull",
-		"CoroLockOSThreadStopLocked",
-		"CoroLockOSThreadStopLockedIterNested",
-	},
-	"TestCoroCgoCallback": {
-		"CoroCgoIterCallback",
-		"CoroCgoIterCallbackYield",
-		"CoroCgoCallback",
-		"CoroCgoCallbackIterNested",
-		"CoroCgoCallbackIterCallback",
-		"CoroCgoCallbackIterCallbackYield",
-		"CoroCgoCallbackAfterPull",
-		"CoroCgoStopCallback",
-		"CoroCgoStopCallbackIterNested",
-	},
-}
-
 // A Tree is a GOROOT as seen for one platform and configuration: what its go
 // command finds in it.
 type Tree struct {
@@ -50,6 +21,8 @@ type Tree struct {
 	// Command returns "go args…" of the tree with the environment of the
 	// platform and configuration, to be run in GOROOT/src.
 	Command func(ctx context.Context, args ...string) *exec.Cmd
+	// Programs are those of the tree's line.
+	Programs []Program
 }
 
 // A Suite is a set of tests of a tree.
@@ -65,7 +38,7 @@ type Suite struct {
 var All = []Suite{
 	{
 		Name: "coro",
-		Doc:  "the 19 programs, the series' own tests, and package iter",
+		Doc:  "the line's programs, the series' own tests, and package iter",
 		Want: wantCoro,
 	},
 	{
@@ -75,9 +48,10 @@ var All = []Suite{
 	},
 	{
 		Name: "std",
-		Doc:  "all tests of the packages around coroutines: runtime/..., iter, reflect, sync/..., internal/trace/...",
+		Doc:  "all tests of the packages around coroutines: runtime/..., iter, reflect, sync/..., internal/trace/..., synctest",
 		Want: func(ctx context.Context, t *Tree) (verdict.Want, error) {
-			return tested(ctx, t, "runtime/...", "iter", "reflect", "sync/...", "internal/trace/...")
+			// What a release does not have is listed as a package without tests.
+			return tested(ctx, t, "runtime/...", "iter", "reflect", "sync/...", "internal/trace/...", "internal/synctest", "testing/synctest")
 		},
 	},
 }
@@ -113,18 +87,14 @@ func Find(name string) (*Suite, error) {
 	return nil, fmt.Errorf("no suite %q: want one of %s", name, strings.Join(names, ", "))
 }
 
-// wantCoro: the 19 programs by name, every other test in the files named
+// wantCoro: the line's programs by name, every other test in the files named
 // coro*_test.go of package runtime, and all of package iter.
 func wantCoro(ctx context.Context, t *Tree) (verdict.Want, error) {
 	tests, err := FileTests(ctx, t, "runtime", coroFiles)
 	if err != nil {
 		return nil, err
 	}
-	for top, progs := range Programs {
-		for _, p := range progs {
-			tests = append(tests, top+"/"+p)
-		}
-	}
+	tests = append(tests, Tests(t.Programs)...)
 	sort.Strings(tests)
 	iter, err := FileTests(ctx, t, "iter", "*_test.go")
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/tools/go/packages"
 	"golang.org/x/tools/txtar"
 
+	"gocoro/build/line"
 	"gocoro/ci/verdict"
 )
 
@@ -76,5 +77,117 @@ func TestWantError(t *testing.T) {
 	}
 	if _, err := Find("testprogs"); err == nil || !strings.Contains(err.Error(), "testprog") {
 		t.Errorf("unknown suite: error %v, want the names of the suites", err)
+	}
+}
+
+// The programs of a line with shared locks are upstream's, upstream's with the
+// setting, and those in the tables of the overlay's test, as the files say now.
+func TestPrograms(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"VERSION":            "go1.22.12-coro.1\ntime 2026-11-23T12:00:00Z\n",
+		"patches/go1.22/pin": "upstream go1.22.12\nrevision 1\ntime 2026-11-23T12:00:00Z\nbootstrap go1.20.6\n",
+		"patches/go1.27/pin": "upstream go1.27.3\nrevision 1\ntime 2026-11-23T12:00:00Z\nbootstrap go1.24.6\noverlay corolock\n",
+	} {
+		file := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.CopyFS(filepath.Join(dir, "src/corolock"), os.DirFS("../../src/corolock")); err != nil {
+		t.Fatal(err)
+	}
+	programs := func(name string) (list []Program, control int) {
+		l, err := (&line.Repo{Dir: dir}).Line(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, err = Programs(l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := map[string]bool{}
+		for _, p := range list {
+			if seen[p.Test] || p.Name == "" || p.Binary == "" {
+				t.Errorf("%s: %+v is there twice or not complete", name, p)
+			}
+			seen[p.Test] = true
+			if p.Control {
+				control++
+			}
+		}
+		return list, control
+	}
+	if list, control := programs("go1.22"); len(list) != 19 || control != 13 {
+		t.Errorf("go1.22: %d programs, %d of them the negative control; want 19 and 13", len(list), control)
+	}
+	list, control := programs("go1.27")
+	if len(list) < 2*19+100 || control < 7+80 {
+		t.Errorf("go1.27: %d programs, %d of them the negative control; want more", len(list), control)
+	}
+	want := map[string]bool{ // whether it is in the negative control
+		"TestCoroLockOSThread/CoroLockOSThreadLockAfterPull":          false,
+		"TestCoroLockUpstream/testprog/CoroLockOSThreadLockAfterPull": true,
+		"TestCoroLockUpstream/testprogcgo/CoroCgoCallback":            false,
+		"TestCoroLock/testprog/CoroSharedFair":                        true,
+		"TestCoroLock/testprogcgo/CoroSharedCgoEventLoopMain":         true,
+		"TestCoroLock/testprog/CoroSharedLeak":                        false, // runs without the mode
+		"TestCoroLock/testprog/CoroSharedLoanUnlockLock":              false, // varies
+	}
+	for _, p := range list {
+		if c, ok := want[p.Test]; ok && c == p.Control {
+			delete(want, p.Test)
+		}
+	}
+	if len(want) > 0 {
+		t.Errorf("go1.27: not there, or of the other kind: %v", want)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "src/corolock/runtime/corolock_test.go"), []byte("package runtime_test\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	l, err := (&line.Repo{Dir: dir}).Line("go1.27")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Programs(l); err == nil || !strings.Contains(err.Error(), "no table coroLockProgs") {
+		t.Errorf("a test without tables: %v", err)
+	}
+}
+
+// What a program with cgo gets wrong on another platform is found without that
+// platform's C library, and what C says is taken as it is.
+func TestTypeCheckCgo(t *testing.T) {
+	goroot, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := strings.TrimSpace(string(goroot))
+	tree := &Tree{GOROOT: root, Command: func(ctx context.Context, args ...string) *exec.Cmd {
+		cmd := exec.CommandContext(ctx, filepath.Join(root, "bin", "go"), args...)
+		cmd.Env = append(os.Environ(), "GOOS=darwin", "GOARCH=arm64", "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off")
+		return cmd
+	}}
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"main.go":      "package main\n\n// int f(int);\nimport \"C\"\n\nimport \"unsafe\"\n\nfunc main() { println(C.f(C.int(1)), unsafe.Sizeof(C.int(0)), thread()) }\n",
+		"th_darwin.go": "package main\n\nimport \"runtime\"\n\nfunc thread() int { return runtime.NumGoroutine() }\n",
+		"th_linux.go":  "package main\n\nfunc thread() int { return nothing }\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check := func() error { return TypeCheckCgo(t.Context(), tree, dir, "darwin", "arm64", nil) }
+	if err := check(); err != nil {
+		t.Errorf("a good program: %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "th_darwin.go"), []byte("package main\n\nimport \"runtime\"\n\nfunc thread() int { return runtime.NumGoroutines() }\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := check(); err == nil || !strings.Contains(err.Error(), "NumGoroutines") {
+		t.Errorf("a program with an unknown name: %v", err)
 	}
 }

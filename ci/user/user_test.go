@@ -12,19 +12,32 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-func TestUser(t *testing.T) {
+// TestUser plays the stories that every line must let happen.
+func TestUser(t *testing.T) { play(t, "testdata/script") }
+
+// TestUserShared plays those of the lines with the shared-lock rules.
+func TestUserShared(t *testing.T) {
+	if rules := os.Getenv("GOCORO_USER_RULES"); rules != "shared" && rules != "" {
+		t.Skipf("the line has the %s-lock rules", rules)
+	}
+	play(t, "testdata/shared")
+}
+
+func play(t *testing.T, dir string) {
 	bin, release, upstream := os.Getenv("GOCORO_USER_BIN"), os.Getenv("GOCORO_USER_RELEASE"), os.Getenv("GOCORO_USER_UPSTREAM")
 	if bin == "" || release == "" || upstream == "" {
 		// A toolchain takes minutes to build: plain "go test ./..." has none.
 		t.Skip("no installed toolchain given; go run ./ci test -suite user builds one and runs this test")
 	}
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+		Dir: dir,
 		Setup: func(env *testscript.Env) error {
 			home := filepath.Join(env.WorkDir, "home")
 			env.Setenv("HOME", home)
 			env.Setenv("RELEASE", release)
 			env.Setenv("UPSTREAM", upstream)
+			// What package iter is behind, in go1.22; else empty.
+			env.Setenv("EXPERIMENT", os.Getenv("GOCORO_USER_EXPERIMENT"))
 			env.Setenv("TOOLCHAIN_BIN", bin)
 			env.Setenv("PATH", env.Getenv("PATH")+string(os.PathListSeparator)+bin)
 			env.Setenv("GOPROXY", "off")

@@ -1,0 +1,91 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"gocoro/ci/fuzz"
+	"gocoro/ci/plan"
+	"gocoro/ci/suite"
+	"gocoro/ci/verdict"
+)
+
+// fuzzPackage stands for a package in the record of the random programs.
+const fuzzPackage = "gocoro/ci/fuzz"
+
+// fuzz runs random programs on the tree with the shared-lock rules, new ones
+// for the cell's time. They are one test: it fails if one of them does not do
+// what the model says. What it found is in the folder "fuzz" of the record.
+func (r *Runner) fuzz(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *suite.Tree) error {
+	dir := filepath.Join(cell.Dir(), "fuzz")
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return err
+	}
+	tmp, err := os.MkdirTemp("", "gocoro-fuzz-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+	interp := filepath.Join(tmp, "interp")
+	build := t.Command(ctx, "build", "-o", interp, "./ci/fuzz/interp")
+	build.Dir = r.Repo.Dir
+	build.Env = append(build.Env, "GOWORK=off", "PWD="+build.Dir)
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("%v: %w\n%s", build.Args, err, out)
+	}
+	start := time.Now()
+	// A seed always means the same program; each run takes others.
+	campaign := &fuzz.Campaign{
+		Runner: &fuzz.Runner{Interp: interp, Limit: 30 * time.Second, Repeat: 3, Env: []string{suite.SharedLocks}},
+		Seed:   uint64(start.UnixMilli()) % 1e9 * 1000, Time: c.Fuzz(), Size: 40, Workers: runtime.NumCPU(),
+		Shrink: 2 * time.Minute, Max: 5, Dir: dir,
+		Line:   fmt.Sprintf("%s %s run", suite.SharedLocks, filepath.Join(t.GOROOT, "bin", "go")),
+		Printf: r.Rep.Printf,
+	}
+	// The same seed and time, as a person would type it.
+	out, err := cell.Attempt(verdict.Attempt{Command: []string{"go", "run", "./ci", "fuzz", "-goroot", t.GOROOT,
+		fmt.Sprint("-seed=", campaign.Seed), fmt.Sprint("-time=", campaign.Time)}, Dir: r.Repo.Dir})
+	if err != nil {
+		return err
+	}
+	limited, cancel := context.WithTimeout(ctx, c.Limit())
+	defer cancel()
+	s, err := campaign.Run(limited)
+	why := ""
+	switch {
+	case ctx.Err() != nil:
+		return errors.Join(out.End(-1, "", false), ctx.Err())
+	case err != nil:
+		why = err.Error()
+	case s.Failed():
+		why = found(s)
+	}
+	if s != nil {
+		fmt.Fprintln(out.Stderr, s)
+	}
+	ev := newEvents(out.Stdout, fuzzPackage)
+	ev.test("TestFuzz", why, time.Since(start))
+	return out.End(ev.end(), "", limited.Err() != nil)
+}
+
+// found tells what a campaign found: its summary, a line for each finding, and
+// the printed programs of those that were made smaller.
+func found(s *fuzz.Summary) string {
+	var b strings.Builder
+	fmt.Fprintln(&b, s)
+	for _, f := range s.Findings {
+		fmt.Fprintf(&b, "seed %d: %s (%d operations): %s\n", f.Seed, f.Outcome, f.Size, f.Dir)
+	}
+	for _, f := range s.Findings {
+		if src, err := os.ReadFile(filepath.Join(f.Dir, "shrunk.txt")); err == nil {
+			fmt.Fprintf(&b, "\nseed %d, made smaller; as a Go program: %s\n%s", f.Seed, filepath.Join(f.Dir, "main.go"), src)
+		}
+	}
+	return b.String()
+}

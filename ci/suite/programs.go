@@ -1,0 +1,180 @@
+package suite
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"gocoro/build/line"
+)
+
+// Rules say what a line's runtime does at a coroutine switch under other
+// OS-thread locks than those that the coroutine was made under.
+type Rules string
+
+const (
+	Matched Rules = "matched" // the program dies: line go1.22
+	Shared  Rules = "shared"  // with GODEBUG=corolock=1 it goes on: docs/corolock.md
+)
+
+// SharedLocks is the setting that turns the shared-lock rules on.
+const SharedLocks = "GODEBUG=corolock=1"
+
+// sharedOverlay is the overlay of the lines that have the shared-lock rules.
+const sharedOverlay = "corolock"
+
+// RulesOf returns the rules of a line, which its overlays tell.
+func RulesOf(l *line.Line) Rules {
+	if slices.Contains(l.Pin.Overlays, sharedOverlay) {
+		return Shared
+	}
+	return Matched
+}
+
+// A Program is a program of testdata/testprog or testdata/testprogcgo that a
+// test of a line runs.
+type Program struct {
+	Test   string // the test that runs it: "TestCoroLockOSThread/CoroLockOSThreadLock"
+	Binary string // the folder of runtime/testdata that it is in
+	Name   string
+	Env    []string // what the test sets for it
+	Expect string   // what it must print after its first line; empty: what that line says
+
+	// Control says that the program must fail on the line's stock upstream,
+	// with the same test: it is part of the negative control.
+	Control bool
+}
+
+// contract is the 19 programs of TestCoroLockOSThread and TestCoroCgoCallback.
+// They stand here apart from the tests, so that a test which loses one is
+// noticed.
+var contract = []struct {
+	name  string
+	dies  bool // by the matched-lock rules; with shared locks it runs to its end
+	fails bool // on stock go1.22.12; measured on linux/amd64 and, emulated, on arm64
+}{
+	{"CoroLockOSThreadIterLock", false, false},
+	{"CoroLockOSThreadIterLockYield", true, true},
+	{"CoroLockOSThreadLock", false, false},
+	{"CoroLockOSThreadLockIterNested", false, false},
+	{"CoroLockOSThreadLockIterLock", false, true},
+	{"CoroLockOSThreadLockIterLockYield", true, true},
+	{"CoroLockOSThreadLockIterYieldNewG", true, true},
+	{"CoroLockOSThreadLockAfterPull", true, true},
+	{"CoroLockOSThreadStopLocked", false, false},
+	{"CoroLockOSThreadStopLockedIterNested", false, false},
+	{"CoroCgoIterCallback", false, false},
+	{"CoroCgoIterCallbackYield", true, true},
+	{"CoroCgoCallback", false, true},
+	{"CoroCgoCallbackIterNested", false, true},
+	{"CoroCgoCallbackIterCallback", false, true},
+	{"CoroCgoCallbackIterCallbackYield", true, true},
+	{"CoroCgoCallbackAfterPull", true, true},
+	{"CoroCgoStopCallback", false, true},
+	{"CoroCgoStopCallbackIterNested", false, true},
+}
+
+// Programs returns the programs of a line: the 19, and where locks are shared
+// the same with GODEBUG=corolock=1 and those of the overlay's own table.
+func Programs(l *line.Line) ([]Program, error) {
+	rules := RulesOf(l)
+	var list []Program
+	for _, c := range contract {
+		p := Program{Test: "TestCoroLockOSThread/" + c.name, Binary: "testprog", Name: c.name, Control: c.fails}
+		if strings.HasPrefix(c.name, "CoroCgo") {
+			p.Test, p.Binary = "TestCoroCgoCallback/"+c.name, "testprogcgo"
+		}
+		if rules == Shared {
+			p.Control = false // upstream has the matched-lock rules, and these tests
+		}
+		list = append(list, p)
+		if rules != Shared {
+			continue
+		}
+		p.Test = "TestCoroLockUpstream/" + p.Binary + "/" + c.name
+		p.Env, p.Expect, p.Control = []string{SharedLocks}, "OK", c.dies
+		list = append(list, p)
+	}
+	if rules != Shared {
+		return list, nil
+	}
+	const name = "src/runtime/corolock_test.go"
+	overlay, err := l.Overlay()
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range overlay {
+		if f.Name == name {
+			own, err := sharedPrograms(f.Path)
+			return append(list, own...), err
+		}
+	}
+	return nil, fmt.Errorf("line %s has overlay %s and no file %s, which lists the programs of the shared-lock rules", l.Name, sharedOverlay, path.Base(name))
+}
+
+// sharedPrograms reads the tables of programs in the overlay's test: composite
+// literals with the keys name, off (how the program ends without the mode)
+// and offVaries. What runs to its end without the mode, or might, is no
+// control.
+func sharedPrograms(file string) ([]Program, error) {
+	f, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+	if err != nil {
+		return nil, err
+	}
+	var list []Program
+	for _, t := range []struct{ table, binary string }{{"coroLockProgs", "testprog"}, {"coroLockCgoProgs", "testprogcgo"}} {
+		table, binary, n := t.table, t.binary, len(list)
+		ast.Inspect(f, func(node ast.Node) bool {
+			if v, ok := node.(*ast.ValueSpec); ok && v.Names[0].Name != table {
+				return false
+			}
+			lit, ok := node.(*ast.CompositeLit)
+			if !ok {
+				_, isFunc := node.(*ast.FuncDecl)
+				return !isFunc
+			}
+			p := Program{Binary: binary, Env: []string{SharedLocks}, Control: true}
+			for _, e := range lit.Elts {
+				kv, ok := e.(*ast.KeyValueExpr)
+				if !ok {
+					return true
+				}
+				value := ""
+				if b, ok := kv.Value.(*ast.BasicLit); ok {
+					value, _ = strconv.Unquote(b.Value)
+				}
+				switch key, _ := kv.Key.(*ast.Ident); {
+				case key == nil:
+				case key.Name == "name":
+					p.Name = value
+				case key.Name == "off" && value == "OK", key.Name == "offVaries":
+					p.Control = false
+				}
+			}
+			if p.Name != "" {
+				p.Test = "TestCoroLock/" + binary + "/" + p.Name
+				list = append(list, p)
+			}
+			return true
+		})
+		if len(list) == n {
+			return nil, fmt.Errorf("%s has no table %s with programs: the way the CI finds them no longer fits the file", file, table)
+		}
+	}
+	return list, nil
+}
+
+// Tests returns the names of the programs' tests, sorted.
+func Tests(programs []Program) []string {
+	var names []string
+	for _, p := range programs {
+		names = append(names, p.Test)
+	}
+	slices.Sort(names)
+	return names
+}
