@@ -158,7 +158,7 @@ func Check(ctx context.Context) error {
 }
 
 // attributes switch off what a .gitattributes of upstream's may ask for.
-const attributes = "* -text -ident -filter -working-tree-encoding -export-subst diff merge\n"
+const attributes = "* -text -ident -filter -working-tree-encoding -export-subst !diff !merge\n"
 
 // Import makes a bare repository in the empty folder dir that holds the release
 // at up, without what was built, as the one commit on the branch named release.

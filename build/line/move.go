@@ -26,6 +26,7 @@ func (p *Pin) Move(text []byte, to *Pin, overlays []string) []byte {
 	facts := map[string]string{
 		"upstream": to.Upstream, "revision": fmt.Sprint(to.Revision), "time": to.Time, "bootstrap": to.Bootstrap,
 	}
+	kept := map[string]bool{} // the overlays that are in the first paragraph
 	var b strings.Builder
 	for _, l := range strings.Split(strings.TrimRight(first, "\n"), "\n") {
 		fact, comment, hasComment := strings.Cut(l, "#")
@@ -46,6 +47,7 @@ func (p *Pin) Move(text []byte, to *Pin, overlays []string) []byte {
 			fmt.Fprintln(&b)
 		} else if f[0] == "overlay" && overlays == nil {
 			fmt.Fprintln(&b, l)
+			kept[f[1]] = true
 		}
 	}
 	for _, k := range slices.Sorted(maps.Keys(facts)) { // not in the first paragraph
@@ -53,7 +55,7 @@ func (p *Pin) Move(text []byte, to *Pin, overlays []string) []byte {
 	}
 	if overlays == nil {
 		for _, o := range p.Overlays {
-			if !strings.Contains(first, o) {
+			if !kept[o] {
 				overlays = append(overlays, o)
 			}
 		}

@@ -94,6 +94,8 @@ func impliesLock(cond ast.Expr) bool {
 		return impliesLock(n.X)
 	case *ast.Ident:
 		return lockState[n.Name]
+	case *ast.SelectorExpr:
+		return lockState[n.Sel.Name]
 	case *ast.BinaryExpr:
 		switch n.Op {
 		case token.LOR:

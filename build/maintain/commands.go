@@ -395,7 +395,8 @@ func (s *session) moved(ctx context.Context, name string, names []string, err er
 	}
 	fmt.Printf("line %s is on %s: %s, %d patches\n", name, l.Pin.Upstream, l.Release(), len(patches))
 	if err := s.lint(ctx, l, false); err != nil {
-		return fmt.Errorf("the series was moved and saved, but lint complains:\n%w", err)
+		fmt.Fprintf(os.Stderr, "the series is moved and saved; correct what lint has found (go run ./build edit -line %s), and lint again\n", name)
+		return err
 	}
 	if !test {
 		fmt.Fprintf(os.Stderr, "\nlook at it with git diff, and test it: go run ./ci test -line %s\n", name)

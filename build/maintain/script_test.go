@@ -220,7 +220,15 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 0 {
 		ts.Fatalf("usage: serve")
 	}
-	s := httptest.NewServer(http.FileServer(http.Dir(filepath.Join(ts.Getenv("WORK"), "web"))))
+	web := filepath.Join(ts.Getenv("WORK"), "web")
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		data, err := os.ReadFile(filepath.Join(web, filepath.FromSlash(r.URL.Path)))
+		if err != nil {
+			http.NotFound(w, r)
+			return
+		}
+		w.Write(data)
+	}))
 	ts.Defer(s.Close)
 	ts.Setenv("URL", s.URL)
 }

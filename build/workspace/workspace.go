@@ -138,6 +138,7 @@ func (e *Env) recover() error {
 			return err
 		}
 	}
+	os.Remove(filepath.Join(e.Repo.Dir, editFolder)) // if empty
 	return err
 }
 
