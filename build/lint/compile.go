@@ -114,7 +114,8 @@ func (c *compiler) check(ctx context.Context, patch string, changed map[string]b
 	}
 	var g errgroup.Group
 	g.SetLimit(2)
-	results := make([][]Problem, len(Platforms))
+	results := make([][]string, len(Platforms)) // what the type-checker says
+	var vetted []Problem
 	for i, platform := range Platforms {
 		g.Go(func() error {
 			found, loaded, err := c.load(ctx, patch, platform, keys(pkgs), tests)
@@ -129,18 +130,36 @@ func (c *compiler) check(ctx context.Context, patch string, changed map[string]b
 				found = append(found, more...)
 			}
 			if tests && len(found) == 0 && platform == "linux/amd64" {
-				more, err := c.vet(patch, loaded)
-				if err != nil {
+				if vetted, err = c.vet(patch, loaded); err != nil {
 					return err
 				}
-				found = append(found, more...)
 			}
 			results[i] = found
 			return nil
 		})
 	}
-	err := g.Wait()
-	return slices.Concat(results...), err
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	platforms := map[string][]string{}
+	for i, found := range results {
+		for _, text := range found {
+			platforms[text] = append(platforms[text], Platforms[i])
+		}
+	}
+	var problems []Problem
+	for _, text := range slices.Compact(slices.Concat(results...)) {
+		if p := platforms[text]; len(p) > 0 {
+			delete(platforms, text)
+			problems = append(problems, Problem{patch, fmt.Sprintf("after it the tree does not compile for %s: %s", strings.Join(p, ", "), text),
+				"go run ./build edit, correct the commit there, then save"})
+		}
+	}
+	const most = 20
+	if rest := len(problems) - most; rest > 0 {
+		problems = append(problems[:most], Problem{patch, fmt.Sprintf("and %d more errors of the type-checker", rest), "correct these first"})
+	}
+	return append(problems, vetted...), nil
 }
 
 func keys(m map[string]bool) []string {
@@ -152,8 +171,9 @@ func keys(m map[string]bool) []string {
 	return s
 }
 
-// load type-checks packages, named by path or by folder, in the tree.
-func (c *compiler) load(ctx context.Context, patch, platform string, patterns []string, tests bool) ([]Problem, []*packages.Package, error) {
+// load type-checks packages, named by path or by folder, in the tree, and returns
+// what the type-checker says, each error once.
+func (c *compiler) load(ctx context.Context, patch, platform string, patterns []string, tests bool) ([]string, []*packages.Package, error) {
 	if len(patterns) == 0 {
 		return nil, nil, nil
 	}
@@ -182,24 +202,21 @@ func (c *compiler) load(ctx context.Context, patch, platform string, patterns []
 	}
 	// The go command makes the main package of a test itself.
 	pkgs = slices.DeleteFunc(pkgs, func(p *packages.Package) bool { return strings.HasSuffix(p.ID, ".test") })
-	var problems []Problem
+	var errs []string
 	files := 0
-	seen := map[string]bool{}
 	packages.Visit(pkgs, nil, func(p *packages.Package) {
 		files += len(p.CompiledGoFiles)
 		for _, e := range p.Errors {
 			text := strings.ReplaceAll(e.Error(), c.dir+string(filepath.Separator), "")
-			if !seen[text] {
-				seen[text] = true
-				problems = append(problems, Problem{patch, "after it the tree does not compile for " + platform + ": " + text,
-					"go run ./build edit, correct the commit there, then save"})
+			if !slices.Contains(errs, text) {
+				errs = append(errs, text)
 			}
 		}
 	})
 	if files == 0 {
 		return nil, nil, fmt.Errorf("type-checking %s for %s after %s: no Go files were found\n\tthe go command of the release, %s, does not work", strings.Join(patterns, " "), platform, patch, filepath.Join(c.up, "bin", "go"))
 	}
-	return problems, pkgs, nil
+	return errs, pkgs, nil
 }
 
 // vet runs our own analysis on the patched runtime.

@@ -4,8 +4,11 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"go/version"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 
 	"gocoro/build/command"
 	"gocoro/build/line"
@@ -91,6 +94,9 @@ func (s *session) lint(ctx context.Context, l *line.Line, fast bool) error {
 	}
 	problems = append(problems, more...)
 	if !fast && len(problems) == 0 {
+		if version.Compare(version.Lang(runtime.Version()), version.Lang(l.Pin.Upstream)) < 0 {
+			return s.newer(ctx, l, up)
+		}
 		if problems, err = s.compile(ctx, l, up); err != nil {
 			return err
 		}
@@ -104,6 +110,21 @@ func (s *session) lint(ctx context.Context, l *line.Line, fast bool) error {
 	}
 	fmt.Printf("line %s: nothing to complain of\n", l.Name)
 	return nil
+}
+
+// newer lints the line with a program that the line's own release has compiled:
+// a type-checker does not know the language of a newer Go than its own.
+func (s *session) newer(ctx context.Context, l *line.Line, up string) error {
+	s.rep.Printf("compiling lint with %s: %s does not know its language", l.Pin.Upstream, runtime.Version())
+	cmd := exec.CommandContext(ctx, filepath.Join(up, "bin", "go"), "run", "gocoro/build/maintain", "lint", "-line", l.Name, "-source", s.flags.Source)
+	cmd.Env = append(os.Environ(), "GOROOT="+up, "GOTOOLCHAIN=local")
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	s.rep.TraceCmd(cmd)
+	err := cmd.Run()
+	if _, ok := err.(*exec.ExitError); ok {
+		return command.ExitError(1) // it has said why
+	}
+	return err
 }
 
 // compile type-checks the steps of the series in a tree that is removed
