@@ -342,9 +342,13 @@ func (r *Repo) Has(ctx context.Context, commit string, names []string) (have map
 // Lay makes a commit on parent that has the given files besides, each replaced
 // if it is there already. A nil content removes the file.
 func (r *Repo) Lay(ctx context.Context, parent string, files map[string][]byte, message string) (string, error) {
+	info, err := r.store(ctx, files)
+	if err != nil {
+		return "", err
+	}
 	var c string
-	err := r.withIndex(ctx, parent, func(env []string) error {
-		tree, err := r.lay(ctx, env, files)
+	err = r.withIndex(ctx, parent, func(env []string) error {
+		tree, err := r.lay(ctx, env, info)
 		if err != nil {
 			return err
 		}
@@ -354,21 +358,27 @@ func (r *Repo) Lay(ctx context.Context, parent string, files map[string][]byte, 
 	return c, err
 }
 
-// lay puts the files into the index and returns the tree.
-func (r *Repo) lay(ctx context.Context, env []string, files map[string][]byte) (string, error) {
-	var info bytes.Buffer
+// store makes blobs of the files and returns what update-index wants to know of
+// them.
+func (r *Repo) store(ctx context.Context, files map[string][]byte) (info []byte, err error) {
+	var b bytes.Buffer
 	for name, data := range files {
 		if data == nil {
-			fmt.Fprintf(&info, "0 %040d\t%s\x00", 0, name)
+			fmt.Fprintf(&b, "0 %040d\t%s\x00", 0, name)
 			continue
 		}
 		id, err := r.run(ctx, data, nil, "hash-object", "-w", "--stdin", "--no-filters")
 		if err != nil {
-			return "", err
+			return nil, err
 		}
-		fmt.Fprintf(&info, "100644 %s\t%s\x00", id, name)
+		fmt.Fprintf(&b, "100644 %s\t%s\x00", id, name)
 	}
-	if _, err := r.run(ctx, info.Bytes(), env, "update-index", "-z", "--index-info"); err != nil {
+	return b.Bytes(), nil
+}
+
+// lay puts the files into the index and returns the tree.
+func (r *Repo) lay(ctx context.Context, env []string, info []byte) (string, error) {
+	if _, err := r.run(ctx, info, env, "update-index", "-z", "--index-info"); err != nil {
 		return "", err
 	}
 	return r.run(ctx, nil, env, "write-tree")
@@ -379,11 +389,15 @@ func (r *Repo) lay(ctx context.Context, env []string, files map[string][]byte) (
 // of each is what it changes in other files. A commit of which nothing is left
 // is "" in the result.
 func (r *Repo) With(ctx context.Context, base string, files map[string][]byte, commits []string) ([]string, error) {
+	info, err := r.store(ctx, files)
+	if err != nil {
+		return nil, err
+	}
 	result := make([]string, len(commits))
 	parent := base
 	for i, c := range commits {
 		err := r.withIndex(ctx, c, func(env []string) error {
-			tree, err := r.lay(ctx, env, files)
+			tree, err := r.lay(ctx, env, info)
 			if err != nil {
 				return err
 			}
@@ -549,9 +563,27 @@ func (r *Repo) Parent(ctx context.Context, c string) (string, error) {
 	return r.git(ctx, "rev-parse", "--verify", c+"^")
 }
 
-// Subject returns the first line of a commit's message.
-func (r *Repo) Subject(ctx context.Context, c string) (string, error) {
-	return r.git(ctx, "show", "-s", "--no-show-signature", "--format=%s", c)
+// Subjects returns the first lines of the commits' messages.
+func (r *Repo) Subjects(ctx context.Context, commits []string) ([]string, error) {
+	if len(commits) == 0 {
+		return nil, nil
+	}
+	out, err := r.git(ctx, append([]string{"show", "-s", "--no-show-signature", "--format=%s"}, commits...)...)
+	if err != nil {
+		return nil, err
+	}
+	subjects := strings.Split(out, "\n")
+	if len(subjects) != len(commits) {
+		return nil, fmt.Errorf("git show gave %d subjects of %d commits", len(subjects), len(commits))
+	}
+	return subjects, nil
+}
+
+// SameAuthor reports whether two commits have the same author and date.
+func (r *Repo) SameAuthor(ctx context.Context, a, b string) (bool, error) {
+	out, err := r.git(ctx, "show", "-s", "--no-show-signature", "--format=%an <%ae> %at", a, b)
+	x, y, _ := strings.Cut(out, "\n")
+	return x == y, err
 }
 
 // A Change is a file that differs between two commits.

@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strings"
 	"time"
 
@@ -215,6 +214,7 @@ func rebase(fs *flag.FlagSet) func(context.Context, []string) error {
 	f.register(fs)
 	to := fs.String("to", "", "the `release` to move to, such as go1.27.4")
 	test := fs.Bool("test", false, "run the tests of the line afterwards (go run ./ci)")
+	fast := fs.Bool("fast", false, "leave the type-checking out of lint")
 	goOn := fs.Bool("continue", false, "go on: the conflict is resolved")
 	skip := fs.Bool("skip", false, "go on without the patch that conflicts")
 	abort := fs.Bool("abort", false, "forget the move")
@@ -259,7 +259,7 @@ func rebase(fs *flag.FlagSet) func(context.Context, []string) error {
 				}
 				names, err = s.move(ctx, l, l.Name, *to, nil)
 			}
-			return s.moved(ctx, name, names, err, *test)
+			return s.moved(ctx, name, names, err, *fast, *test)
 		})
 	}
 }
@@ -269,6 +269,7 @@ func newLine(fs *flag.FlagSet) func(context.Context, []string) error {
 	f.registerSource(fs)
 	from := fs.String("from", "", "the `line` whose series it begins with")
 	to := fs.String("to", "", "the upstream `release` (default: the newest one that is published)")
+	fast := fs.Bool("fast", false, "leave the type-checking out of lint")
 	var overlays []string
 	fs.Func("overlay", "the `folders` of src/ that the line takes, separated by commas (default: those of the old line)", func(s string) error {
 		overlays = strings.FieldsFunc(s, func(r rune) bool { return r == ',' })
@@ -307,7 +308,7 @@ func newLine(fs *flag.FlagSet) func(context.Context, []string) error {
 				return fmt.Errorf("%s is no release of line %s\n\tgive another -to, or another name", release, name)
 			}
 			names, err := s.move(ctx, l, name, release, overlays)
-			return s.moved(ctx, name, names, err, false)
+			return s.moved(ctx, name, names, err, *fast, false)
 		})
 	}
 }
@@ -378,7 +379,7 @@ func (s *session) newPin(ctx context.Context, l *line.Line, name, release string
 }
 
 // moved tells what a move has done, and checks it.
-func (s *session) moved(ctx context.Context, name string, names []string, err error, test bool) error {
+func (s *session) moved(ctx context.Context, name string, names []string, err error, fast, test bool) error {
 	if err != nil {
 		return err
 	}
@@ -394,7 +395,7 @@ func (s *session) moved(ctx context.Context, name string, names []string, err er
 		return err
 	}
 	fmt.Printf("line %s is on %s: %s, %d patches\n", name, l.Pin.Upstream, l.Release(), len(patches))
-	if err := s.lint(ctx, l, false); err != nil {
+	if err := s.lint(ctx, l, fast); err != nil {
 		fmt.Fprintf(os.Stderr, "the series is moved and saved; correct what lint has found (go run ./build edit -line %s), and lint again\n", name)
 		return err
 	}
@@ -402,10 +403,7 @@ func (s *session) moved(ctx context.Context, name string, names []string, err er
 		fmt.Fprintf(os.Stderr, "\nlook at it with git diff, and test it: go run ./ci test -line %s\n", name)
 		return nil
 	}
-	cmd := exec.CommandContext(ctx, filepath.Join(runtime.GOROOT(), "bin", "go"), "run", "gocoro/ci", "test", "-line", name)
-	if _, err := os.Stat(cmd.Path); err != nil {
-		cmd = exec.CommandContext(ctx, "go", "run", "gocoro/ci", "test", "-line", name)
-	}
+	cmd := exec.CommandContext(ctx, "go", "run", "gocoro/ci", "test", "-line", name)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	s.rep.TraceCmd(cmd)
 	return cmd.Run()

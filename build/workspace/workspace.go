@@ -660,37 +660,30 @@ func (w *Workspace) collect(ctx context.Context, head string, o SaveOptions) ([]
 	if err != nil {
 		return nil, err
 	}
-	was := map[string]patch{} // by subject
+	subjects, err := w.git.Subjects(ctx, commits)
+	if err != nil {
+		return nil, err
+	}
+	var oldCommits []string
 	for _, p := range w.state.Patches {
-		s, err := w.git.Subject(ctx, p.Commit)
-		if err != nil {
-			return nil, err
+		oldCommits = append(oldCommits, p.Commit)
+	}
+	oldSubjects, err := w.git.Subjects(ctx, oldCommits)
+	if err != nil {
+		return nil, err
+	}
+	was := map[string]patch{} // by subject
+	var left []patch          // those of the old patches that no commit has the subject of
+	for i, s := range oldSubjects {
+		was[s] = w.state.Patches[i]
+		if !slices.Contains(subjects, s) {
+			left = append(left, w.state.Patches[i])
 		}
-		was[s] = p
 	}
 	next := state{Line: w.state.Line, Upstream: w.state.Upstream, Base: w.state.Base, Head: head, Overlay: overlay, Files: map[string]string{}}
 	want := map[string][]byte{} // files of the checkout
-	var left []patch            // those of the old patches that no commit has the subject of
-	subjects := map[string]bool{}
-	for _, c := range commits {
-		s, err := w.git.Subject(ctx, c)
-		if err != nil {
-			return nil, err
-		}
-		subjects[s] = true
-	}
-	for _, p := range w.state.Patches {
-		if s, err := w.git.Subject(ctx, p.Commit); err != nil {
-			return nil, err
-		} else if !subjects[s] {
-			left = append(left, p)
-		}
-	}
 	for i, c := range cleaned {
-		subject, err := w.git.Subject(ctx, commits[i])
-		if err != nil {
-			return nil, err
-		}
+		subject := subjects[i]
 		old, known := was[subject]
 		if c == "" {
 			if known {
@@ -702,9 +695,16 @@ func (w *Workspace) collect(ctx context.Context, head string, o SaveOptions) ([]
 		if err != nil {
 			return nil, err
 		}
-		if !known && len(left) == 1 && i < len(w.state.Patches)+1 {
-			// The one patch that is missing was given another subject.
-			old, left, known = left[0], nil, true
+		if !known && len(left) == 1 {
+			// The one patch that is missing may have been given another subject:
+			// git keeps the author and the date of a commit that is amended.
+			same, err := w.git.SameAuthor(ctx, left[0].Commit, c)
+			if err != nil {
+				return nil, err
+			}
+			if same {
+				old, left, known = left[0], nil, true
+			}
 		}
 		name := fmt.Sprintf("%04d-%s.patch", len(next.Patches)+1, slug(subject))
 		if known {
