@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"io"
 	"io/fs"
@@ -26,7 +27,41 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"build": main})
+	testscript.Main(m, map[string]func(){"build": main, "gh": gh})
+}
+
+// gh stands for GitHub's command: it keeps the one issue in $WORK/issue, and a
+// log of what it was asked for.
+func gh() {
+	file := filepath.Join(os.Getenv("WORK"), "issue")
+	check := func(err error) {
+		if err != nil {
+			panic(err)
+		}
+	}
+	log, err := os.OpenFile(filepath.Join(os.Getenv("WORK"), "gh.log"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o666)
+	check(err)
+	fmt.Fprintln(log, strings.Join(os.Args[1:], " "))
+	check(log.Close())
+	switch os.Args[2] {
+	case "list":
+		type issue struct {
+			Number int    `json:"number"`
+			Title  string `json:"title"`
+			Body   string `json:"body"`
+		}
+		issues := []issue{{1, "Upstream has newer releases, says a person", ""}}
+		if data, err := os.ReadFile(file); err == nil {
+			issues = append(issues, issue{7, issueTitle, string(data)})
+		}
+		check(json.NewEncoder(os.Stdout).Encode(issues))
+	case "create", "edit":
+		data, err := io.ReadAll(os.Stdin)
+		check(err)
+		check(os.WriteFile(file, data, 0o666))
+	case "close":
+		check(os.Remove(file))
+	}
 }
 
 // TestScript runs the stories in testdata/script. Each finds in its working

@@ -232,7 +232,7 @@ func TestInterrupt(t *testing.T) {
 			})
 		})
 	}
-	for n := 5; n < commands; n += 37 {
+	for n := 5; n < commands; n += 61 {
 		t.Run("command", func(t *testing.T) {
 			interrupt(t, func(e *Env, cancel func()) {
 				i := 0
