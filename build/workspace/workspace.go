@@ -636,6 +636,9 @@ func (w *Workspace) collect(ctx context.Context, head string, o SaveOptions) ([]
 			delete(overlay, name)
 		}
 	}
+	if len(overlay) == 0 && len(w.state.Overlay) > 0 {
+		return nil, fmt.Errorf("%s: no file of the overlay is left: the commit with it is gone\n\tgit reflog shows what was checked out before; the commit has the subject \"gocoro: overlay, VERSION and go.env\"", w.Dir)
+	}
 	driver := []string{"VERSION", "go.env"}
 	ours, err := w.git.Files(ctx, commits0(commits, head), driver)
 	if err != nil {
