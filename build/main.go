@@ -16,6 +16,9 @@ import (
 	"gocoro/build/driver"
 )
 
+// maintain has the commands that only a maintainer runs.
+const maintain = "gocoro/build/maintain"
+
 const steps = "[-line L] [-source S] [-n] [-v] [-x]"
 
 var program = command.Program{
@@ -91,6 +94,14 @@ with those whose files were changed after the installation marked.`},
 Clean removes everything in the build cache: the folder gocoro in your cache
 folder, or GOCORO_CACHE. Installed toolchains stay. It waits for builds that
 are under way.`},
+
+		{Name: "status", Program: maintain, Short: "show whether the patches apply, here or to another release"},
+		{Name: "lint", Program: maintain, Short: "check the patches, and that each step of the series compiles"},
+		{Name: "edit", Program: maintain, Short: "check a line out with git, one commit a patch"},
+		{Name: "save", Program: maintain, Short: "write what was edited back to patches/ and src/"},
+		{Name: "rebase", Program: maintain, Short: "move a line to another upstream release"},
+		{Name: "new-line", Program: maintain, Short: "start a line from the series of another"},
+		{Name: "watch", Program: maintain, Short: "look for upstream releases newer than the pins"},
 	},
 }
 

@@ -42,7 +42,7 @@ func TestTypedCommandsExist(t *testing.T) {
 			program, args := m[1], strings.TrimSpace(m[2])
 			args, _, _ = strings.Cut(args, "#")
 			name := map[string]string{"build": "install", "ci": "test"}[program]
-			if f := strings.Fields(args); len(f) > 0 && regexp.MustCompile(`^[a-z]+$`).MatchString(f[0]) {
+			if f := strings.Fields(args); len(f) > 0 && regexp.MustCompile(`^[a-z]+(-[a-z]+)*$`).MatchString(f[0]) {
 				name = f[0]
 			}
 			if name == "help" {

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"os/signal"
 	"strings"
 	"syscall"
@@ -24,7 +25,13 @@ type Command struct {
 
 	// Setup defines the command's flags and returns the function that runs
 	// it with what is left of the arguments.
+	// It is nil if Program is given.
 	Setup func(fs *flag.FlagSet) func(ctx context.Context, args []string) error
+
+	// Program, if not empty, is the import path of another program of this
+	// module that has a command of this name, with its flags and its help. It is
+	// compiled and run only when asked for: what it imports costs nobody else.
+	Program string
 }
 
 // A Program is a table of commands under a name.
@@ -63,6 +70,9 @@ func (p *Program) run(ctx context.Context, args []string, stdout, stderr io.Writ
 	if c == nil {
 		fmt.Fprintf(stderr, "%s: unknown command %q\n\t%s help lists the commands\n", p.Name, name, p.Name)
 		return 2
+	}
+	if c.Program != "" {
+		return p.exec(c, append([]string{c.Name}, args...), stderr)
 	}
 	fs, run := p.setup(c, stderr)
 	if err := fs.Parse(args); err != nil {
@@ -125,8 +135,22 @@ func (p *Program) help(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "%s: no help on %q: it is not a command\n\t%s help lists the commands\n", p.Name, args[0], p.Name)
 		return 2
 	}
+	if c.Program != "" {
+		return p.exec(c, []string{"help", c.Name}, stderr)
+	}
 	p.helpOn(c, stdout)
 	return 0
+}
+
+// exec becomes the program that has the command, so that signals and the
+// terminal are that one's alone. It returns only if it cannot.
+func (p *Program) exec(c *Command, args []string, stderr io.Writer) int {
+	path, err := exec.LookPath("go")
+	if err == nil {
+		err = syscall.Exec(path, append([]string{"go", "run", c.Program}, args...), os.Environ())
+	}
+	fmt.Fprintf(stderr, "%s %s: cannot run the go command: %v\n\tput the bin folder of a Go installation on PATH\n", p.Name, c.Name, err)
+	return 1
 }
 
 func (p *Program) helpOn(c *Command, stdout io.Writer) {

@@ -164,9 +164,17 @@ var (
 // Apply applies the patch to the tree at dir, wholly or not at all, and
 // returns the hunks that had moved.
 func (p *Patch) Apply(ctx context.Context, dir string, trace func(*exec.Cmd)) ([]Offset, error) {
+	return p.ApplyWith(ctx, func(args ...string) *exec.Cmd { return Git(ctx, dir, args...) }, trace)
+}
+
+// ApplyWith applies the patch as Apply does, with the git commands that the
+// function makes and flags of git apply, such as --cached.
+func (p *Patch) ApplyWith(ctx context.Context, git func(args ...string) *exec.Cmd, trace func(*exec.Cmd), flags ...string) ([]Offset, error) {
+	var dir string
 	apply := func(extra ...string) (string, error) {
-		args := append([]string{"-c", "core.autocrlf=false", "apply", "--verbose", "--whitespace=nowarn"}, extra...)
-		cmd := Git(ctx, dir, append(args, "-")...)
+		args := append([]string{"-c", "core.autocrlf=false", "apply", "--verbose", "--whitespace=nowarn"}, append(flags[:len(flags):len(flags)], extra...)...)
+		cmd := git(append(args, "-")...)
+		dir = cmd.Dir
 		cmd.Stdin = bytes.NewReader(p.Data)
 		if trace != nil {
 			shown := *cmd

@@ -24,19 +24,8 @@ import (
 // Make fills the empty folder dst from the upstream tree at up. It returns
 // the hunks of the series that applied with an offset.
 func Make(ctx context.Context, dst, up string, l *line.Line, trace func(*exec.Cmd)) ([]series.Offset, error) {
-	// Links, not copies: upstream's item is sealed, and nothing below writes to
-	// a file that is there already (git apply makes each that it changes anew).
-	if err := each(ctx, dst, up, IsSource, os.Link); err != nil {
+	if err := Lay(ctx, dst, up, l); err != nil {
 		return nil, err
-	}
-	overlay, err := l.Overlay()
-	if err != nil {
-		return nil, err
-	}
-	for _, f := range overlay {
-		if err := AddFile(dst, f); err != nil {
-			return nil, err
-		}
 	}
 	offsets, err := Apply(ctx, dst, l, trace)
 	if err != nil {
@@ -45,7 +34,27 @@ func Make(ctx context.Context, dst, up string, l *line.Line, trace func(*exec.Cm
 	if err := replaceFile(filepath.Join(dst, "VERSION"), []byte(l.VERSION())); err != nil {
 		return nil, err
 	}
-	return offsets, localToolchain(filepath.Join(dst, "go.env"))
+	return offsets, LocalToolchain(filepath.Join(dst, "go.env"))
+}
+
+// Lay fills the empty folder dst with the sources of the upstream tree at up and
+// the line's overlay.
+func Lay(ctx context.Context, dst, up string, l *line.Line) error {
+	// Links, not copies: upstream's item is sealed, and nothing later writes to
+	// a file that is there already (git apply makes each that it changes anew).
+	if err := each(ctx, dst, up, IsSource, os.Link); err != nil {
+		return err
+	}
+	overlay, err := l.Overlay()
+	if err != nil {
+		return err
+	}
+	for _, f := range overlay {
+		if err := AddFile(dst, f); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Apply applies the line's series, in order, to the tree at dir.
@@ -83,10 +92,10 @@ func AddFile(dst string, f line.OverlayFile) error {
 	return err
 }
 
-// localToolchain changes the default GOTOOLCHAIN in a go.env from auto to
+// LocalToolchain changes the default GOTOOLCHAIN in a go.env from auto to
 // local. With auto, a go.mod that names a newer Go makes the go command leave
 // the fork for an official release, without a word.
-func localToolchain(file string) error {
+func LocalToolchain(file string) error {
 	data, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s: upstream has no go.env; every Go since 1.21 has one, so this is not a Go release", file)

@@ -1,0 +1,687 @@
+// Package gitrepo holds releases of upstream and patch series in a git
+// repository: each release a root commit, each patch a commit of its own. There
+// git can merge a patch with another release, and a person can edit it.
+//
+// Nothing here looks at the user's configuration of git, and nothing but
+// Checkout and Pick touches files outside of the repository.
+package gitrepo
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"gocoro/build/series"
+)
+
+// A Repo is a git repository.
+type Repo struct {
+	Dir   string          // the repository itself: GIT_DIR
+	Work  string          // its working tree, or empty
+	Trace func(*exec.Cmd) // called before a command runs; may be nil
+}
+
+// settings are those of every command: git's defaults, whatever a person's
+// repository says, for all that changes what is written.
+var settings = func() []string {
+	vars := [][2]string{
+		{"core.hooksPath", "/dev/null"},
+		{"core.autocrlf", "false"},
+		{"core.safecrlf", "false"},
+		{"core.eol", "lf"},
+		{"core.fileMode", "true"},
+		{"core.symlinks", "true"},
+		{"core.quotePath", "true"},
+		{"core.fsmonitor", "false"},
+		{"core.attributesFile", "/dev/null"},
+		{"core.excludesFile", "/dev/null"},
+		{"commit.gpgSign", "false"},
+		{"core.abbrev", "40"},
+		{"gc.auto", "0"},
+		{"maintenance.auto", "false"},
+		{"diff.algorithm", "myers"},
+		{"diff.context", "3"},
+		{"diff.interHunkContext", "0"},
+		{"diff.noprefix", "false"},
+		{"diff.mnemonicPrefix", "false"},
+		{"diff.renames", "true"},
+		{"diff.indentHeuristic", "true"},
+		{"diff.orderFile", "/dev/null"},
+		{"diff.suppressBlankEmpty", "false"},
+		{"merge.conflictStyle", "diff3"},
+		{"merge.renames", "true"},
+		{"merge.directoryRenames", "false"},
+		{"rerere.enabled", "false"},
+		{"format.useAutoBase", "false"},
+		{"format.noPrefix", "false"},
+		{"i18n.logOutputEncoding", "UTF-8"},
+		{"color.ui", "false"},
+	}
+	// In the environment, where they do not hide the command from who reads -x.
+	env := []string{fmt.Sprintf("GIT_CONFIG_COUNT=%d", len(vars))}
+	for i, v := range vars {
+		env = append(env, fmt.Sprintf("GIT_CONFIG_KEY_%d=%s", i, v[0]), fmt.Sprintf("GIT_CONFIG_VALUE_%d=%s", i, v[1]))
+	}
+	return env
+}()
+
+// identity is whose commits those are that nobody made: upstream's and the
+// overlay's. With a fixed date the same files are the same commit each time.
+var identity = []string{
+	"GIT_AUTHOR_NAME=gocoro", "GIT_AUTHOR_EMAIL=gocoro@users.noreply.github.com", "GIT_AUTHOR_DATE=@0 +0000",
+	"GIT_COMMITTER_NAME=gocoro", "GIT_COMMITTER_EMAIL=gocoro@users.noreply.github.com", "GIT_COMMITTER_DATE=@0 +0000",
+}
+
+// command returns a git command on the repository.
+func (r *Repo) command(ctx context.Context, args ...string) *exec.Cmd {
+	dir := r.Work
+	if dir == "" {
+		dir = r.Dir
+	}
+	cmd := series.Git(ctx, dir, args...)
+	cmd.Env = append(append(cmd.Env, settings...), identity...)
+	cmd.Env = append(cmd.Env, "GIT_DIR="+r.Dir, "GIT_ATTR_NOSYSTEM=1", "GIT_EDITOR=true")
+	if r.Work != "" {
+		cmd.Env = append(cmd.Env, "GIT_WORK_TREE="+r.Work)
+	}
+	return cmd
+}
+
+// An Error is a git command that failed.
+type Error struct {
+	Args   []string
+	Status int // its exit status
+	Output string
+}
+
+func (e *Error) Error() string {
+	return fmt.Sprintf("git %s: exit status %d: %s", strings.Join(e.Args, " "), e.Status, strings.TrimSpace(e.Output))
+}
+
+// run runs a command with the given input and environment and returns what it
+// printed, less the last newline.
+func (r *Repo) run(ctx context.Context, in []byte, env []string, args ...string) (string, error) {
+	cmd := r.command(ctx, args...)
+	cmd.Env = append(cmd.Env, env...)
+	cmd.Stdin = bytes.NewReader(in)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if r.Trace != nil {
+		r.Trace(cmd)
+	}
+	err := cmd.Run()
+	out := strings.TrimSuffix(stdout.String(), "\n")
+	if err == nil {
+		return out, nil
+	}
+	if ctx.Err() != nil {
+		return "", ctx.Err()
+	}
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		return "", fmt.Errorf("git %s: %v\n\tgit is needed to edit and move patches: install it and run the command again", args[0], err)
+	}
+	msg := stderr.String()
+	if msg == "" {
+		msg = stdout.String()
+	}
+	return out, &Error{Args: args, Status: exit.ExitCode(), Output: msg}
+}
+
+func (r *Repo) git(ctx context.Context, args ...string) (string, error) {
+	return r.run(ctx, nil, nil, args...)
+}
+
+// Check returns an error if git is too old: merge-tree came with 2.38.
+func Check(ctx context.Context) error {
+	out, err := series.Git(ctx, os.TempDir(), "version").Output()
+	if err != nil {
+		return fmt.Errorf("git version: %v\n\tinstall git and run the command again", err)
+	}
+	m := regexp.MustCompile(`(\d+)\.(\d+)`).FindStringSubmatch(string(out))
+	if m == nil {
+		return nil
+	}
+	major, _ := strconv.Atoi(m[1])
+	minor, _ := strconv.Atoi(m[2])
+	if major < 2 || major == 2 && minor < 38 {
+		return fmt.Errorf("git is %s, want 2.38 or later to merge patches\n\tinstall a newer git (building needs none)", m[0])
+	}
+	return nil
+}
+
+// attributes switch off what a .gitattributes of upstream's may ask for.
+const attributes = "* -text -ident -filter -working-tree-encoding -export-subst !diff !merge\n"
+
+// Import makes a bare repository in the empty folder dir that holds the release
+// at up, without what was built, as the one commit on the branch named release.
+func Import(ctx context.Context, dir, up, release string, trace func(*exec.Cmd)) error {
+	r := &Repo{Dir: dir, Trace: trace}
+	if err := r.init(ctx); err != nil {
+		return err
+	}
+	r.Work = up
+	// Everything counts as a big file: those go to one pack and are not
+	// compared with each other. bin and pkg hold what upstream built.
+	if _, err := r.git(ctx, "-c", "core.bigFileThreshold=1", "-c", "core.compression=1", "add", "-A", "-f", "--", ".", ":(exclude,top)bin", ":(exclude,top)pkg"); err != nil {
+		return err
+	}
+	tree, err := r.git(ctx, "-c", "core.compression=1", "write-tree")
+	if err != nil {
+		return err
+	}
+	c, err := r.commit(ctx, tree, nil, "upstream "+release+"\n", nil)
+	if err != nil {
+		return err
+	}
+	if _, err := r.git(ctx, "update-ref", "refs/heads/"+release, c); err != nil {
+		return err
+	}
+	if _, err := r.git(ctx, "-c", "core.compression=1", "repack", "-a", "-d", "-q", "--window=0"); err != nil {
+		return err
+	}
+	return os.Remove(filepath.Join(dir, "index"))
+}
+
+func (r *Repo) init(ctx context.Context) error {
+	if _, err := r.git(ctx, "init", "-q", "--template=", "--initial-branch=gocoro"); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Join(r.Dir, "info"), 0o777); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(r.Dir, "info", "attributes"), []byte(attributes), 0o666)
+}
+
+// Create makes a repository in the empty or missing folder r.Dir with the
+// releases that the repositories made by Import have.
+func (r *Repo) Create(ctx context.Context, from ...string) error {
+	if err := os.MkdirAll(r.Dir, 0o777); err != nil {
+		return err
+	}
+	if err := r.init(ctx); err != nil {
+		return err
+	}
+	for _, src := range from {
+		if err := r.Add(src); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Add adds the releases of a repository made by Import. It copies them: git
+// changes the time of a pack that has an object which somebody writes again, so
+// neither a link nor a reference would leave the original as it was sealed.
+func (r *Repo) Add(src string) error {
+	packs := filepath.Join(src, "objects", "pack")
+	ents, err := os.ReadDir(packs)
+	if err != nil {
+		return err
+	}
+	for _, e := range ents {
+		data, err := os.ReadFile(filepath.Join(packs, e.Name()))
+		if err != nil {
+			return err
+		}
+		to := filepath.Join(r.Dir, "objects", "pack", e.Name())
+		if _, err := os.Lstat(to); err == nil {
+			continue // the same release once more: a pack's name is its content's hash
+		}
+		if err := os.WriteFile(to, data, 0o444); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Release returns the commit of the release in a repository made by Import.
+func Release(ctx context.Context, dir, release string) (string, error) {
+	r := &Repo{Dir: dir}
+	return r.git(ctx, "rev-parse", "--verify", "refs/heads/"+release+"^{commit}")
+}
+
+// commit makes a commit object.
+func (r *Repo) commit(ctx context.Context, tree string, parents []string, message string, env []string) (string, error) {
+	args := []string{"commit-tree", tree}
+	for _, p := range parents {
+		args = append(args, "-p", p)
+	}
+	return r.run(ctx, []byte(message), env, args...)
+}
+
+// tree returns the tree of a commit.
+func (r *Repo) tree(ctx context.Context, commit string) (string, error) {
+	return r.git(ctx, "rev-parse", "--verify", commit+"^{tree}")
+}
+
+// withIndex calls f with the environment of an index file of its own, which
+// holds the commit's tree.
+func (r *Repo) withIndex(ctx context.Context, commit string, f func(env []string) error) error {
+	dir, err := os.MkdirTemp(r.Dir, "index")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	env := []string{"GIT_INDEX_FILE=" + filepath.Join(dir, "index")}
+	if _, err := r.run(ctx, nil, env, "read-tree", commit); err != nil {
+		return err
+	}
+	return f(env)
+}
+
+// Files returns the content of the named files in the commit; those that are
+// not there are left out.
+func (r *Repo) Files(ctx context.Context, commit string, names []string) (map[string][]byte, error) {
+	have, err := r.list(ctx, commit, names)
+	if err != nil {
+		return nil, err
+	}
+	files := map[string][]byte{}
+	for name, e := range have {
+		data, err := r.Blob(ctx, e.id)
+		if err != nil {
+			return nil, err
+		}
+		files[name] = data
+	}
+	return files, nil
+}
+
+// Blob returns the content of a blob, or of COMMIT:FILE.
+func (r *Repo) Blob(ctx context.Context, id string) ([]byte, error) {
+	cmd := r.command(ctx, "cat-file", "blob", id)
+	if r.Trace != nil {
+		r.Trace(cmd)
+	}
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("git cat-file blob %s: %v", id, err)
+	}
+	return out, nil
+}
+
+type entry struct{ mode, id string }
+
+// list returns the entries of the named files in the commit.
+func (r *Repo) list(ctx context.Context, commit string, names []string) (map[string]entry, error) {
+	if len(names) == 0 {
+		return nil, nil
+	}
+	out, err := r.git(ctx, append([]string{"--literal-pathspecs", "ls-tree", "-r", "-z", "--full-tree", commit, "--"}, names...)...)
+	if err != nil {
+		return nil, err
+	}
+	entries := map[string]entry{}
+	for _, l := range strings.Split(out, "\x00") {
+		meta, name, ok := strings.Cut(l, "\t")
+		if f := strings.Fields(meta); ok && len(f) == 3 {
+			entries[name] = entry{f[0], f[2]}
+		}
+	}
+	return entries, nil
+}
+
+// Has returns those of the named files that the commit has.
+func (r *Repo) Has(ctx context.Context, commit string, names []string) (have map[string]bool, err error) {
+	entries, err := r.list(ctx, commit, names)
+	have = map[string]bool{}
+	for name := range entries {
+		have[name] = true
+	}
+	return have, err
+}
+
+// Lay makes a commit on parent that has the given files besides, each replaced
+// if it is there already. A nil content removes the file.
+func (r *Repo) Lay(ctx context.Context, parent string, files map[string][]byte, message string) (string, error) {
+	info, err := r.store(ctx, files)
+	if err != nil {
+		return "", err
+	}
+	var c string
+	err = r.withIndex(ctx, parent, func(env []string) error {
+		tree, err := r.lay(ctx, env, info)
+		if err != nil {
+			return err
+		}
+		c, err = r.commit(ctx, tree, []string{parent}, message, nil)
+		return err
+	})
+	return c, err
+}
+
+// store makes blobs of the files and returns what update-index wants to know of
+// them.
+func (r *Repo) store(ctx context.Context, files map[string][]byte) (info []byte, err error) {
+	var b bytes.Buffer
+	for name, data := range files {
+		if data == nil {
+			fmt.Fprintf(&b, "0 %040d\t%s\x00", 0, name)
+			continue
+		}
+		id, err := r.run(ctx, data, nil, "hash-object", "-w", "--stdin", "--no-filters")
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(&b, "100644 %s\t%s\x00", id, name)
+	}
+	return b.Bytes(), nil
+}
+
+// lay puts the files into the index and returns the tree.
+func (r *Repo) lay(ctx context.Context, env []string, info []byte) (string, error) {
+	if _, err := r.run(ctx, info, env, "update-index", "-z", "--index-info"); err != nil {
+		return "", err
+	}
+	return r.run(ctx, nil, env, "write-tree")
+}
+
+// With makes of the commits head..., which follow each other, commits on base
+// that have the given files in the given state from the first on: what is left
+// of each is what it changes in other files. A commit of which nothing is left
+// is "" in the result.
+func (r *Repo) With(ctx context.Context, base string, files map[string][]byte, commits []string) ([]string, error) {
+	info, err := r.store(ctx, files)
+	if err != nil {
+		return nil, err
+	}
+	result := make([]string, len(commits))
+	parent := base
+	for i, c := range commits {
+		err := r.withIndex(ctx, c, func(env []string) error {
+			tree, err := r.lay(ctx, env, info)
+			if err != nil {
+				return err
+			}
+			if old, err := r.tree(ctx, parent); err != nil || old == tree {
+				return err
+			}
+			result[i], err = r.recommit(ctx, c, tree, parent)
+			parent = result[i]
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return result, nil
+}
+
+// recommit makes a commit with the author and the message of c.
+func (r *Repo) recommit(ctx context.Context, c, tree, parent string) (string, error) {
+	out, err := r.git(ctx, "show", "-s", "--no-show-signature", "--format=%an%x00%ae%x00%ad%x00%B", "--date=raw", c)
+	if err != nil {
+		return "", err
+	}
+	f := strings.SplitN(out, "\x00", 4)
+	if len(f) != 4 {
+		return "", fmt.Errorf("git show %s printed %q, want an author, a date and a message", c, out)
+	}
+	env := []string{"GIT_AUTHOR_NAME=" + f[0], "GIT_AUTHOR_EMAIL=" + f[1], "GIT_AUTHOR_DATE=" + f[2]}
+	return r.commit(ctx, tree, []string{parent}, strings.TrimRight(f[3], "\n")+"\n", env)
+}
+
+// Apply makes a commit of the patch on parent. Like a build it refuses fuzz; it
+// returns the hunks that had moved. An error is a *series.ConflictError if the
+// patch does not apply.
+func (r *Repo) Apply(ctx context.Context, parent string, p *series.Patch) (commit string, offsets []series.Offset, err error) {
+	err = r.withIndex(ctx, parent, func(env []string) error {
+		offsets, err = p.ApplyWith(ctx, func(args ...string) *exec.Cmd {
+			cmd := r.command(ctx, args...)
+			cmd.Env = append(cmd.Env, env...)
+			return cmd
+		}, r.Trace, "--cached")
+		if err != nil {
+			return err
+		}
+		tree, err := r.run(ctx, nil, env, "write-tree")
+		if err != nil {
+			return err
+		}
+		message, author, err := r.message(ctx, p)
+		if err != nil {
+			return err
+		}
+		commit, err = r.commit(ctx, tree, []string{parent}, message, author)
+		return err
+	})
+	return commit, offsets, err
+}
+
+// message returns the commit message of a patch, and its author as settings
+// for the environment.
+func (r *Repo) message(ctx context.Context, p *series.Patch) (message string, author []string, err error) {
+	dir, err := os.MkdirTemp(r.Dir, "mail")
+	if err != nil {
+		return "", nil, err
+	}
+	defer os.RemoveAll(dir)
+	msg := filepath.Join(dir, "msg")
+	out, err := r.run(ctx, p.Data, nil, "mailinfo", "--encoding=UTF-8", msg, filepath.Join(dir, "patch"))
+	if err != nil {
+		return "", nil, err
+	}
+	info := map[string]string{}
+	for _, l := range strings.Split(out, "\n") {
+		if k, v, ok := strings.Cut(l, ": "); ok {
+			info[k] = v
+		}
+	}
+	for _, k := range []string{"Author", "Email", "Date", "Subject"} {
+		if info[k] == "" {
+			return "", nil, fmt.Errorf("%s has no header with From:, Date: and Subject: lines (git mailinfo finds no %s)\n\twrite it anew with git format-patch", p.File, k)
+		}
+	}
+	body, err := os.ReadFile(msg)
+	if err != nil {
+		return "", nil, err
+	}
+	message = info["Subject"] + "\n"
+	if b := strings.Trim(string(body), "\n"); b != "" {
+		message += "\n" + b + "\n"
+	}
+	return message, []string{"GIT_AUTHOR_NAME=" + info["Author"], "GIT_AUTHOR_EMAIL=" + info["Email"], "GIT_AUTHOR_DATE=" + info["Date"]}, nil
+}
+
+// Merge makes a commit on onto of what c changes, by a merge of three: c's
+// parent, c and onto. It is "" if nothing is left to change. The files that
+// conflict are returned instead of a commit.
+func (r *Repo) Merge(ctx context.Context, onto, c string) (commit string, conflicts []string, err error) {
+	ours, err := r.tree(ctx, onto)
+	if err != nil {
+		return "", nil, err
+	}
+	// The commit that is merged has c's parent for its own: so that is the
+	// base of the merge, however onto came about.
+	side, err := r.commit(ctx, ours, []string{c + "^"}, "onto\n", nil)
+	if err != nil {
+		return "", nil, err
+	}
+	out, err := r.git(ctx, "merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", side, c)
+	var g *Error
+	if errors.As(err, &g) && g.Status == 1 && out != "" {
+		for _, f := range strings.Split(out, "\x00")[1:] {
+			if f != "" {
+				conflicts = append(conflicts, f)
+			}
+		}
+		return "", conflicts, nil
+	}
+	if err != nil {
+		return "", nil, err
+	}
+	tree := strings.Trim(out, "\x00\n")
+	if tree == ours {
+		return "", nil, nil
+	}
+	commit, err = r.recommit(ctx, c, tree, onto)
+	return commit, nil, err
+}
+
+// Export returns a commit as a patch file: the same bytes each time, with
+// whatever git.
+func (r *Repo) Export(ctx context.Context, c string) ([]byte, error) {
+	cmd := r.command(ctx, "format-patch", "--stdout", "-1", "--zero-commit", "--full-index", "--no-signature", "--binary",
+		"--find-renames", "--no-numbered", "--subject-prefix=PATCH", "--no-attach", "--no-thread", "--no-ext-diff", "--no-textconv", "--no-encode-email-headers", "--stat=72", c)
+	if r.Trace != nil {
+		r.Trace(cmd)
+	}
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("git format-patch %s: %v", c, err)
+	}
+	return out, nil
+}
+
+// Commits returns the commits between base and head, oldest first.
+func (r *Repo) Commits(ctx context.Context, base, head string) ([]string, error) {
+	if _, err := r.git(ctx, "merge-base", "--is-ancestor", base, head); err != nil {
+		return nil, fmt.Errorf("%s is not made on %s", head, base)
+	}
+	if out, err := r.git(ctx, "rev-list", "--merges", base+".."+head); err != nil || out != "" {
+		return nil, errors.Join(err, fmt.Errorf("commit %s is a merge, and a series is a straight line of commits", out))
+	}
+	out, err := r.git(ctx, "rev-list", "--reverse", base+".."+head)
+	return strings.Fields(out), err
+}
+
+// Head returns the commit that is checked out.
+func (r *Repo) Head(ctx context.Context) (string, error) {
+	return r.git(ctx, "rev-parse", "--verify", "HEAD^{commit}")
+}
+
+// Parent returns a commit's first parent.
+func (r *Repo) Parent(ctx context.Context, c string) (string, error) {
+	return r.git(ctx, "rev-parse", "--verify", c+"^")
+}
+
+// Subjects returns the first lines of the commits' messages.
+func (r *Repo) Subjects(ctx context.Context, commits []string) ([]string, error) {
+	if len(commits) == 0 {
+		return nil, nil
+	}
+	out, err := r.git(ctx, append([]string{"show", "-s", "--no-show-signature", "--format=%s"}, commits...)...)
+	if err != nil {
+		return nil, err
+	}
+	subjects := strings.Split(out, "\n")
+	if len(subjects) != len(commits) {
+		return nil, fmt.Errorf("git show gave %d subjects of %d commits", len(subjects), len(commits))
+	}
+	return subjects, nil
+}
+
+// SameAuthor reports whether two commits have the same author and date.
+func (r *Repo) SameAuthor(ctx context.Context, a, b string) (bool, error) {
+	out, err := r.git(ctx, "show", "-s", "--no-show-signature", "--format=%an <%ae> %at", a, b)
+	x, y, _ := strings.Cut(out, "\n")
+	return x == y, err
+}
+
+// A Change is a file that differs between two commits.
+type Change struct {
+	Status byte   // A, D, M or T, or R of a file that was renamed
+	Name   string // slash-separated, relative to GOROOT
+	Old    string // for R, the name it had
+}
+
+// Changes returns what differs between two commits, in the named files or, with
+// no names, in all.
+func (r *Repo) Changes(ctx context.Context, from, to string, names ...string) ([]Change, error) {
+	out, err := r.git(ctx, append([]string{"--literal-pathspecs", "diff-tree", "-r", "-z", "--name-status", "--find-renames", from, to, "--"}, names...)...)
+	if err != nil {
+		return nil, err
+	}
+	f := strings.Split(strings.TrimSuffix(out, "\x00"), "\x00")
+	var changes []Change
+	for i := 0; i+1 < len(f); i += 2 {
+		c := Change{Status: f[i][0], Name: f[i+1]}
+		if c.Status == 'R' || c.Status == 'C' {
+			c.Old, c.Name = f[i+1], f[i+2]
+			i++
+		}
+		changes = append(changes, c)
+	}
+	return changes, nil
+}
+
+// Checkout makes the working tree and the branch what the commit is. Whatever
+// is there that no commit has is lost.
+func (r *Repo) Checkout(ctx context.Context, commit string) error {
+	_, err := r.git(ctx, "checkout", "-q", "-f", "-B", "gocoro", commit)
+	return err
+}
+
+// Pick makes the working tree what comes of merging the change of commit c into
+// the one that is checked out: with marks where the two conflict.
+func (r *Repo) Pick(ctx context.Context, c string) error {
+	_, err := r.git(ctx, "cherry-pick", "--allow-empty", "--keep-redundant-commits", c)
+	var g *Error
+	if errors.As(err, &g) && g.Status == 1 {
+		return nil
+	}
+	return err
+}
+
+// CommitPicked makes a commit on parent of what is in the index, with the
+// author and the message of c, and leaves the state that Pick made. It is "" if
+// nothing differs from parent.
+func (r *Repo) CommitPicked(ctx context.Context, parent, c string) (string, error) {
+	tree, err := r.git(ctx, "write-tree")
+	if err != nil {
+		return "", err
+	}
+	if old, err := r.tree(ctx, parent); err != nil || old == tree {
+		return "", err
+	}
+	return r.recommit(ctx, c, tree, parent)
+}
+
+// Unmerged returns the files of the working tree that have conflicts.
+func (r *Repo) Unmerged(ctx context.Context) ([]string, error) {
+	out, err := r.git(ctx, "diff", "--name-only", "--diff-filter=U", "-z")
+	return strings.FieldsFunc(out, func(c rune) bool { return c == 0 }), err
+}
+
+// Status returns what differs from the commit that is checked out, a line a
+// file in the form of git status --short.
+func (r *Repo) Status(ctx context.Context) ([]string, error) {
+	out, err := r.git(ctx, "status", "--porcelain", "--untracked-files=all", "--no-renames")
+	if out == "" {
+		return nil, err
+	}
+	return strings.Split(out, "\n"), err
+}
+
+// InProgress returns the git command that somebody began in the working tree
+// and did not end, such as rebase, or "".
+func (r *Repo) InProgress() string {
+	for _, s := range [][2]string{
+		{"rebase-merge", "rebase"}, {"rebase-apply", "am"}, {"CHERRY_PICK_HEAD", "cherry-pick"},
+		{"MERGE_HEAD", "merge"}, {"REVERT_HEAD", "revert"}, {"BISECT_LOG", "bisect"},
+	} {
+		if _, err := os.Lstat(filepath.Join(r.Dir, s[0])); err == nil {
+			return s[1]
+		}
+	}
+	return ""
+}
+
+// Configure sets the variables of the repository's own configuration, which
+// stand above the user's.
+func (r *Repo) Configure(ctx context.Context, vars [][2]string) error {
+	for _, v := range vars {
+		if _, err := r.git(ctx, "config", "--local", v[0], v[1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}

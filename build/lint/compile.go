@@ -1,0 +1,258 @@
+package lint
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/tools/go/analysis"
+	"golang.org/x/tools/go/analysis/checker"
+	"golang.org/x/tools/go/packages"
+
+	"gocoro/build/line"
+	"gocoro/build/series"
+	"gocoro/build/tree"
+)
+
+// Platforms are those that each step of a series must compile for.
+var Platforms = []string{"linux/amd64", "linux/arm64", "darwin/amd64", "darwin/arm64"}
+
+// Compile type-checks the packages that the series changes, for each platform,
+// after each patch: a bisection can stop anywhere. Before the first patch it
+// does not, because the overlay may need what that adds. After the last one the
+// tests and the test programs are checked as well, and the switch of coroutines
+// is compared with upstream's.
+//
+// up is the unpacked upstream, whose go command is used; dir an empty folder in
+// the same file system. Each step is told to say.
+func Compile(ctx context.Context, l *line.Line, up, dir string, say func(string), trace func(*exec.Cmd)) ([]Problem, error) {
+	if err := tree.Lay(ctx, dir, up, l); err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"bin", "pkg"} {
+		if err := os.Symlink(filepath.Join(up, name), filepath.Join(dir, name)); err != nil {
+			return nil, err
+		}
+	}
+	files, err := l.Patches()
+	if err != nil {
+		return nil, err
+	}
+	overlay, err := l.Overlay()
+	if err != nil {
+		return nil, err
+	}
+	changed := map[string]bool{} // files, relative to GOROOT
+	for _, f := range overlay {
+		changed[f.Name] = true
+	}
+	c := &compiler{dir: dir, up: up}
+	if _, err := os.Stat(filepath.Join(up, "src/internal/goexperiment/exp_rangefunc_on.go")); err == nil {
+		c.experiment = true
+	}
+	var problems []Problem
+	for i, file := range files {
+		p, err := series.Read(file)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := p.Apply(ctx, dir, trace); err != nil {
+			return nil, err
+		}
+		for _, f := range p.Files {
+			changed[f] = true
+		}
+		last := i == len(files)-1
+		if !last && !slices.ContainsFunc(p.Files, isPackageFile) && i > 0 {
+			continue // it changes only what is checked at the end
+		}
+		say(p.Name)
+		found, err := c.check(ctx, p.Name, changed, last)
+		if err != nil {
+			return nil, err
+		}
+		if problems = append(problems, found...); len(found) > 0 {
+			return problems, nil // the next steps would say the same
+		}
+	}
+	return problems, nil
+}
+
+// isPackageFile reports whether the file is a part of a package that is not a
+// test.
+func isPackageFile(name string) bool {
+	return strings.HasSuffix(name, ".go") && !strings.HasSuffix(name, "_test.go") && !strings.Contains(name, "/testdata/")
+}
+
+type compiler struct {
+	dir, up    string
+	experiment bool // the release has the experiment rangefunc, which package iter may need
+}
+
+// check type-checks the packages with changed files on all platforms.
+func (c *compiler) check(ctx context.Context, patch string, changed map[string]bool, tests bool) ([]Problem, error) {
+	pkgs, programs := map[string]bool{}, map[string]bool{}
+	for f := range changed {
+		dir, ok := strings.CutPrefix(path.Dir(f), "src/")
+		if !ok || !strings.HasSuffix(f, ".go") {
+			continue
+		}
+		if strings.Contains(dir, "/testdata/") {
+			programs["./"+dir] = true
+		} else if _, err := os.Stat(filepath.Join(c.dir, "src", filepath.FromSlash(dir))); err == nil {
+			pkgs[dir] = true
+		}
+	}
+	if len(pkgs)+len(programs) == 0 {
+		return nil, nil
+	}
+	var g errgroup.Group
+	g.SetLimit(2)
+	results := make([][]string, len(Platforms)) // what the type-checker says
+	var vetted []Problem
+	for i, platform := range Platforms {
+		g.Go(func() error {
+			found, loaded, err := c.load(ctx, patch, platform, keys(pkgs), tests)
+			if err != nil {
+				return err
+			}
+			if tests && len(programs) > 0 {
+				more, _, err := c.load(ctx, patch, platform, keys(programs), false)
+				if err != nil {
+					return err
+				}
+				found = append(found, more...)
+			}
+			if tests && len(found) == 0 && platform == "linux/amd64" {
+				if vetted, err = c.vet(patch, loaded); err != nil {
+					return err
+				}
+			}
+			results[i] = found
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	platforms := map[string][]string{}
+	for i, found := range results {
+		for _, text := range found {
+			platforms[text] = append(platforms[text], Platforms[i])
+		}
+	}
+	var problems []Problem
+	for _, text := range slices.Compact(slices.Concat(results...)) {
+		if p := platforms[text]; len(p) > 0 {
+			delete(platforms, text)
+			problems = append(problems, Problem{patch, fmt.Sprintf("after it the tree does not compile for %s: %s", strings.Join(p, ", "), text),
+				"go run ./build edit, correct the commit there, then save"})
+		}
+	}
+	const most = 20
+	if rest := len(problems) - most; rest > 0 {
+		problems = append(problems[:most], Problem{patch, fmt.Sprintf("and %d more errors of the type-checker", rest), "correct these first"})
+	}
+	return append(problems, vetted...), nil
+}
+
+func keys(m map[string]bool) []string {
+	var s []string
+	for k := range m {
+		s = append(s, k)
+	}
+	slices.Sort(s)
+	return s
+}
+
+// load type-checks packages, named by path or by folder, in the tree, and returns
+// what the type-checker says, each error once.
+func (c *compiler) load(ctx context.Context, patch, platform string, patterns []string, tests bool) ([]string, []*packages.Package, error) {
+	if len(patterns) == 0 {
+		return nil, nil, nil
+	}
+	goos, goarch, _ := strings.Cut(platform, "/")
+	var env []string
+	for _, kv := range os.Environ() {
+		if k, _, _ := strings.Cut(kv, "="); !strings.HasPrefix(k, "GO") || k == "GOCACHE" || k == "GOMODCACHE" || k == "GOPATH" {
+			env = append(env, kv)
+		}
+	}
+	env = append(env, "GOROOT="+c.dir, "GOOS="+goos, "GOARCH="+goarch, "CGO_ENABLED=0", "GOTOOLCHAIN=local", "GOENV=off", "GOWORK=off", "GOFLAGS=", "GOPROXY=off")
+	if c.experiment {
+		env = append(env, "GOEXPERIMENT=rangefunc")
+	}
+	config := &packages.Config{
+		Context: ctx,
+		Mode: packages.NeedName | packages.NeedFiles | packages.NeedCompiledGoFiles | packages.NeedImports | packages.NeedDeps |
+			packages.NeedTypes | packages.NeedTypesSizes | packages.NeedSyntax | packages.NeedTypesInfo | packages.NeedModule,
+		Dir:   filepath.Join(c.dir, "src"),
+		Env:   env,
+		Tests: tests,
+	}
+	pkgs, err := packages.Load(config, patterns...)
+	if err != nil {
+		return nil, nil, fmt.Errorf("type-checking %s for %s after %s: %v", strings.Join(patterns, " "), platform, patch, err)
+	}
+	// The go command makes the main package of a test itself.
+	pkgs = slices.DeleteFunc(pkgs, func(p *packages.Package) bool { return strings.HasSuffix(p.ID, ".test") })
+	var errs []string
+	files := 0
+	packages.Visit(pkgs, nil, func(p *packages.Package) {
+		files += len(p.CompiledGoFiles)
+		for _, e := range p.Errors {
+			text := strings.ReplaceAll(e.Error(), c.dir+string(filepath.Separator), "")
+			if !slices.Contains(errs, text) {
+				errs = append(errs, text)
+			}
+		}
+	})
+	if files == 0 {
+		return nil, nil, fmt.Errorf("type-checking %s for %s after %s: no Go files were found\n\tthe go command of the release, %s, does not work", strings.Join(patterns, " "), platform, patch, filepath.Join(c.up, "bin", "go"))
+	}
+	return errs, pkgs, nil
+}
+
+// vet runs our own analysis on the patched runtime.
+func (c *compiler) vet(patch string, pkgs []*packages.Package) ([]Problem, error) {
+	upstream, err := os.ReadFile(filepath.Join(c.up, "src", "runtime", "coro.go"))
+	if err != nil {
+		return nil, nil // a release without coroutines
+	}
+	a, err := fastPath(upstream)
+	if err != nil {
+		return nil, err
+	}
+	var runtime []*packages.Package
+	for _, p := range pkgs {
+		if p.ID == "runtime" {
+			runtime = append(runtime, p)
+		}
+	}
+	graph, err := checker.Analyze([]*analysis.Analyzer{a}, runtime, nil)
+	if err != nil {
+		return nil, err
+	}
+	var problems []Problem
+	for action := range graph.All() {
+		if action.Err != nil {
+			return nil, action.Err
+		}
+		for _, d := range action.Diagnostics {
+			at := action.Package.Fset.Position(d.Pos)
+			rel, err := filepath.Rel(c.dir, at.Filename)
+			if err != nil {
+				return nil, err
+			}
+			problems = append(problems, Problem{fmt.Sprintf("%s:%d", filepath.ToSlash(rel), at.Line), d.Message,
+				"put it where a lock is involved, or do it without a call"})
+		}
+	}
+	return problems, nil
+}

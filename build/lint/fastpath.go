@@ -1,0 +1,139 @@
+package lint
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"go/types"
+
+	"golang.org/x/tools/go/analysis"
+)
+
+// fastPath returns the analysis that compares coroswitch_m with upstream's, of
+// which source is the file: on the path that a switch without a lock takes, the
+// series adds no call, and with it no atomic operation, which are all calls.
+//
+// Left out are the blocks that only a lock leads to, which are those of an if
+// statement whose condition is false without one, and blocks that end the
+// program. The conditions themselves count.
+func fastPath(source []byte) (*analysis.Analyzer, error) {
+	file, err := parser.ParseFile(token.NewFileSet(), "coro.go", source, parser.SkipObjectResolution)
+	if err != nil {
+		return nil, err
+	}
+	allowed := map[string]int{}
+	for _, call := range fastCalls(file) {
+		allowed[types.ExprString(call.Fun)]++
+	}
+	return &analysis.Analyzer{
+		Name: "fastpath",
+		Doc:  "fastpath reports calls that the series adds to a coroutine switch without a lock",
+		Run: func(pass *analysis.Pass) (any, error) {
+			for _, file := range pass.Files {
+				for _, call := range fastCalls(file) {
+					if pass.TypesInfo.Types[call.Fun].IsType() {
+						continue // a conversion
+					}
+					name := types.ExprString(call.Fun)
+					if allowed[name]--; allowed[name] < 0 {
+						pass.Reportf(call.Pos(), "coroswitch_m calls %s where no lock is involved, and upstream's does not: the switch without a lock must cost no call and no atomic operation more", name)
+					}
+				}
+			}
+			return nil, nil
+		},
+	}, nil
+}
+
+// fastCalls returns the calls of coroswitch_m that a switch without a lock may
+// come to.
+func fastCalls(file *ast.File) (calls []*ast.CallExpr) {
+	for _, d := range file.Decls {
+		f, ok := d.(*ast.FuncDecl)
+		if !ok || f.Name.Name != "coroswitch_m" || f.Body == nil {
+			continue
+		}
+		var visit func(n ast.Node)
+		visit = func(n ast.Node) {
+			ast.Inspect(n, func(n ast.Node) bool {
+				switch n := n.(type) {
+				case *ast.CallExpr:
+					calls = append(calls, n)
+				case *ast.IfStmt:
+					if n.Init != nil {
+						visit(n.Init)
+					}
+					visit(n.Cond)
+					if !impliesLock(n.Cond) && !fatal(n.Body) {
+						visit(n.Body)
+					}
+					if n.Else != nil {
+						visit(n.Else)
+					}
+					return false
+				}
+				return true
+			})
+		}
+		visit(f.Body)
+	}
+	return calls
+}
+
+// lockState are the names that tell of a lock: the runtime's, upstream's local
+// variable, and the record of the creator's thread in a coro.
+var lockState = map[string]bool{
+	"lockedm": true, "lockedg": true, "lockedExt": true, "lockedInt": true, "locked": true, "corolock": true,
+}
+
+// impliesLock reports whether a condition is true only if a lock is involved:
+// a comparison such as gp.lockedm != 0 or c.mp != nil, alone or with others.
+func impliesLock(cond ast.Expr) bool {
+	switch n := cond.(type) {
+	case *ast.ParenExpr:
+		return impliesLock(n.X)
+	case *ast.Ident:
+		return lockState[n.Name]
+	case *ast.SelectorExpr:
+		return lockState[n.Sel.Name]
+	case *ast.BinaryExpr:
+		switch n.Op {
+		case token.LOR:
+			return impliesLock(n.X) && impliesLock(n.Y)
+		case token.LAND:
+			return impliesLock(n.X) || impliesLock(n.Y)
+		case token.NEQ, token.GTR:
+			y := types.ExprString(n.Y)
+			return (y == "0" || y == "nil") && isLockState(n.X)
+		}
+	}
+	return false
+}
+
+func isLockState(e ast.Expr) bool {
+	switch n := e.(type) {
+	case *ast.Ident:
+		return lockState[n.Name]
+	case *ast.SelectorExpr:
+		x, ok := n.X.(*ast.Ident)
+		return lockState[n.Sel.Name] || ok && x.Name == "c" && n.Sel.Name == "mp"
+	}
+	return false
+}
+
+// fatal reports whether the block ends the program.
+func fatal(b *ast.BlockStmt) bool {
+	if len(b.List) == 0 {
+		return false
+	}
+	e, ok := b.List[len(b.List)-1].(*ast.ExprStmt)
+	if !ok {
+		return false
+	}
+	call, ok := e.X.(*ast.CallExpr)
+	if !ok {
+		return false
+	}
+	name, ok := call.Fun.(*ast.Ident)
+	return ok && (name.Name == "throw" || name.Name == "fatal" || name.Name == "panic")
+}

@@ -1,0 +1,410 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"go/version"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"gocoro/build/command"
+	"gocoro/build/driver"
+	"gocoro/build/goroot"
+	"gocoro/build/line"
+	"gocoro/build/progress"
+	"gocoro/build/store"
+	"gocoro/build/upstream"
+	"gocoro/build/workspace"
+)
+
+// flags are those that the commands share.
+type flags struct {
+	Line, Source string
+	Trace        bool
+}
+
+func (f *flags) register(fs *flag.FlagSet) {
+	fs.StringVar(&f.Line, "line", "", "the `line`, such as go1.22 (default: the line of VERSION)")
+	f.registerSource(fs)
+}
+
+func (f *flags) registerSource(fs *flag.FlagSet) {
+	fs.StringVar(&f.Source, "source", "module", "where upstream comes from: module, tarball=PATH or URL, git=REPO[@COMMIT], or dir=PATH")
+	fs.BoolVar(&f.Trace, "x", false, "print each command before it runs")
+}
+
+// A session is what a command works with.
+type session struct {
+	workspace.Env
+	flags *flags
+	rep   *progress.Reporter
+}
+
+// run calls f with a session in the checkout that holds the working directory,
+// after it has finished what an interrupted command left.
+func (f *flags) run(ctx context.Context, do func(s *session) error) error {
+	repo, err := line.FindRepo(".")
+	if err != nil {
+		return err
+	}
+	st, err := store.Open()
+	if err != nil {
+		return err
+	}
+	rep := progress.New(os.Stderr)
+	rep.Trace = f.Trace
+	st.Waiting = func(what string) { rep.Printf("waiting for another gocoro command to finish (%s)", what) }
+	lock, err := st.Use(ctx)
+	if err != nil {
+		return progress.Explain(err, st.Root)
+	}
+	defer lock.Close()
+	s := &session{flags: f, rep: rep}
+	s.Env = workspace.Env{Repo: repo, Store: st, Trace: rep.TraceCmd, Say: rep.Printf, Fetch: s.fetch, API: s.api}
+	return progress.Explain(do(s), st.Root)
+}
+
+// line loads the line of the flags.
+func (s *session) line(ctx context.Context) (*line.Line, error) {
+	if err := s.Recover(ctx); err != nil {
+		return nil, err
+	}
+	return s.Repo.Line(s.flags.Line)
+}
+
+// name returns the name of the line of the flags.
+func (s *session) name() (string, error) {
+	if s.flags.Line != "" {
+		return s.flags.Line, nil
+	}
+	return s.Repo.Default()
+}
+
+func (s *session) driver(l *line.Line) (*driver.Driver, error) {
+	return driver.New(l, s.flags.Source, s.Store, s.rep)
+}
+
+func (s *session) fetch(ctx context.Context, l *line.Line) (string, error) {
+	d, err := s.driver(l)
+	if err != nil {
+		return "", err
+	}
+	return d.Fetch(ctx)
+}
+
+func (s *session) api(ctx context.Context, l *line.Line) ([]byte, error) {
+	d, err := s.driver(l)
+	if err != nil {
+		return nil, err
+	}
+	s.rep.Printf("making the API baseline of %s", l.Pin.Upstream)
+	text, err := d.API(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return goroot.PackAPI(text)
+}
+
+func edit(fs *flag.FlagSet) func(context.Context, []string) error {
+	f := new(flags)
+	f.register(fs)
+	var run *string
+	fs.Func("run", "run a `command` in the workspace ('' is your shell), and save if it succeeds", func(s string) error {
+		run = &s
+		return nil
+	})
+	discard := fs.Bool("discard", false, "remove the workspace, with all that is in it")
+	return func(ctx context.Context, args []string) error {
+		if err := command.NoArgs(args); err != nil {
+			return err
+		}
+		return f.run(ctx, func(s *session) error {
+			l, err := s.line(ctx)
+			if err != nil {
+				return err
+			}
+			if *discard {
+				return s.Discard(ctx, l)
+			}
+			w, err := s.Edit(ctx, l)
+			if err != nil {
+				return err
+			}
+			if run == nil {
+				fmt.Println(w.Dir)
+				fmt.Fprintf(os.Stderr, "\none commit a patch; build it with a cache of its own:\n\n\tcd %s/src && GOCACHE=%s ./make.bash\n\nand write your work back with: go run ./build save -line %s\n", progress.ShellQuote(w.Dir), progress.ShellQuote(cacheOf(w)), l.Name)
+				return nil
+			}
+			if err := s.shell(ctx, w, *run); err != nil {
+				return fmt.Errorf("nothing is saved: %v\n\tyour work is in %s; go run ./build save -line %s saves it", err, w.Dir, l.Name)
+			}
+			return s.save(ctx, l, workspace.SaveOptions{})
+		})
+	}
+}
+
+// cacheOf returns the build cache of a workspace: for the go command its tools
+// are those of any other tree with the same VERSION.
+func cacheOf(w *workspace.Workspace) string { return filepath.Join(w.Dir, ".git", "gocoro", "gocache") }
+
+func (s *session) shell(ctx context.Context, w *workspace.Workspace, run string) error {
+	sh := []string{"sh", "-c", run}
+	if run == "" {
+		sh = []string{os.Getenv("SHELL")}
+		if sh[0] == "" {
+			sh[0] = "sh"
+		}
+		fmt.Fprintf(os.Stderr, "in %s; leave the shell to save, or with exit 1 not to\n", w.Dir)
+	}
+	cmd := exec.CommandContext(ctx, sh[0], sh[1:]...)
+	cmd.Dir = w.Dir
+	cmd.Env = append(os.Environ(), "PWD="+w.Dir, "GOCACHE="+cacheOf(w), "GOTOOLCHAIN=local")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	s.rep.TraceCmd(cmd)
+	return cmd.Run()
+}
+
+func save(fs *flag.FlagSet) func(context.Context, []string) error {
+	f := new(flags)
+	f.register(fs)
+	var o workspace.SaveOptions
+	fs.StringVar(&o.Overlay, "overlay", "", "the `folder` of src/ that new files go to, if the line has several")
+	fs.BoolVar(&o.Rewrite, "rewrite", false, "write patches that have not changed anew, too")
+	return func(ctx context.Context, args []string) error {
+		if err := command.NoArgs(args); err != nil {
+			return err
+		}
+		return f.run(ctx, func(s *session) error {
+			l, err := s.line(ctx)
+			if err != nil {
+				return err
+			}
+			return s.save(ctx, l, o)
+		})
+	}
+}
+
+func (s *session) save(ctx context.Context, l *line.Line, o workspace.SaveOptions) error {
+	names, err := s.Save(ctx, l, o)
+	if err != nil {
+		return err
+	}
+	tell(names)
+	return nil
+}
+
+func tell(names []string) {
+	for _, n := range names {
+		fmt.Println(n)
+	}
+	if len(names) == 0 {
+		fmt.Println("nothing has changed")
+		return
+	}
+	fmt.Fprintln(os.Stderr, "\nlook at it with git diff, and check it: go run ./build lint")
+}
+
+func rebase(fs *flag.FlagSet) func(context.Context, []string) error {
+	f := new(flags)
+	f.register(fs)
+	to := fs.String("to", "", "the `release` to move to, such as go1.27.4")
+	test := fs.Bool("test", false, "run the tests of the line afterwards (go run ./ci)")
+	fast := fs.Bool("fast", false, "leave the type-checking out of lint")
+	goOn := fs.Bool("continue", false, "go on: the conflict is resolved")
+	skip := fs.Bool("skip", false, "go on without the patch that conflicts")
+	abort := fs.Bool("abort", false, "forget the move")
+	return func(ctx context.Context, args []string) error {
+		if err := command.NoArgs(args); err != nil {
+			return err
+		}
+		n := 0
+		for _, b := range []bool{*to != "", *goOn, *skip, *abort} {
+			if b {
+				n++
+			}
+		}
+		if n != 1 {
+			return fmt.Errorf("rebase wants one of -to RELEASE, -continue, -skip and -abort\n\tgo run ./build watch lists the releases that are newer than the pins")
+		}
+		return f.run(ctx, func(s *session) error {
+			name, err := s.name()
+			if err != nil {
+				return err
+			}
+			if *abort {
+				return s.Abort(ctx, name)
+			}
+			var names []string
+			if *to == "" {
+				if err := s.Recover(ctx); err != nil {
+					return err
+				}
+				names, err = s.Continue(ctx, name, *skip)
+			} else {
+				l, lerr := s.line(ctx)
+				if lerr != nil {
+					return lerr
+				}
+				if *to == l.Pin.Upstream {
+					fmt.Printf("line %s is on %s\n", l.Name, *to)
+					return nil
+				}
+				if got := version.Lang(*to); version.IsValid(*to) && got != l.Name {
+					return fmt.Errorf("%s is no release of line %s\n\tstart a line for it: go run ./build new-line %s -from %s -to %s", *to, l.Name, got, l.Name, *to)
+				}
+				names, err = s.move(ctx, l, l.Name, *to, nil)
+			}
+			return s.moved(ctx, name, names, err, *fast, *test)
+		})
+	}
+}
+
+func newLine(fs *flag.FlagSet) func(context.Context, []string) error {
+	f := new(flags)
+	f.registerSource(fs)
+	from := fs.String("from", "", "the `line` whose series it begins with")
+	to := fs.String("to", "", "the upstream `release` (default: the newest one that is published)")
+	fast := fs.Bool("fast", false, "leave the type-checking out of lint")
+	var overlays []string
+	fs.Func("overlay", "the `folders` of src/ that the line takes, separated by commas (default: those of the old line)", func(s string) error {
+		overlays = strings.FieldsFunc(s, func(r rune) bool { return r == ',' })
+		if overlays == nil {
+			overlays = []string{}
+		}
+		return nil
+	})
+	return func(ctx context.Context, args []string) error {
+		// The name comes first, and flags end at the first argument.
+		if len(args) > 0 {
+			if err := fs.Parse(args[1:]); err != nil {
+				return command.ExitError(2)
+			}
+			args = append(args[:1:1], fs.Args()...)
+		}
+		if len(args) != 1 || *from == "" || version.Lang(args[0]) != args[0] {
+			return fmt.Errorf("new-line wants the name of a line, and the line that it begins with\n\tfor example: go run ./build new-line go1.28 -from go1.27")
+		}
+		name := args[0]
+		f.Line = *from
+		return f.run(ctx, func(s *session) error {
+			l, err := s.line(ctx)
+			if err != nil {
+				return err
+			}
+			if _, err := os.Lstat(filepath.Join(s.Repo.Dir, "patches", name)); err == nil {
+				return fmt.Errorf("patches/%s is there already\n\tmove it to another release with: go run ./build rebase -line %s -to RELEASE", name, name)
+			}
+			release := *to
+			if release == "" {
+				if release, err = newest(ctx, name); err != nil {
+					return err
+				}
+			} else if version.Lang(release) != name {
+				return fmt.Errorf("%s is no release of line %s\n\tgive another -to, or another name", release, name)
+			}
+			names, err := s.move(ctx, l, name, release, overlays)
+			return s.moved(ctx, name, names, err, *fast, false)
+		})
+	}
+}
+
+// move moves the series of the line to the release, as the line that name says.
+func (s *session) move(ctx context.Context, l *line.Line, name, release string, overlays []string) ([]string, error) {
+	to, pin, err := s.newPin(ctx, l, name, release, overlays)
+	if err != nil {
+		return nil, err
+	}
+	return s.Rebase(ctx, l, to, pin)
+}
+
+// target returns the line as it would be on another release, without a hash:
+// the release is checked against the checksum database.
+func target(l *line.Line, name, release string) (*line.Line, error) {
+	pin := *l.Pin
+	pin.Upstream, pin.Revision, pin.Modules, pin.Tarball, pin.Commit = release, 1, map[string]string{}, "", ""
+	if !version.IsValid(release) || strings.Contains(release, "-") {
+		return nil, fmt.Errorf("%q is not the name of a Go release such as go1.27.4\n\tgo run ./build watch lists those that are newer than the pins", release)
+	}
+	return l.For(name, &pin), nil
+}
+
+// bootgo matches the line of make.bash that names the oldest Go to build with.
+var bootgo = regexp.MustCompile(`(?m)^bootgo=([0-9.]+)$`)
+
+// newPin gets the release and makes its pin.
+func (s *session) newPin(ctx context.Context, l *line.Line, name, release string, overlays []string) (*line.Line, []byte, error) {
+	to, err := target(l, name, release)
+	if err != nil {
+		return nil, nil, err
+	}
+	up, err := s.fetch(ctx, to)
+	if err != nil {
+		return nil, nil, err
+	}
+	to.Pin.Time = time.Now().UTC().Format("2006-01-02T15:04:05Z")
+	if script, err := os.ReadFile(filepath.Join(up, "src", "make.bash")); err == nil {
+		if m := bootgo.FindSubmatch(script); m != nil {
+			to.Pin.Bootstrap = "go" + string(m[1])
+		}
+	}
+	platforms := map[string]bool{upstream.Host(): true}
+	for p := range l.Pin.Modules {
+		platforms[p] = true
+	}
+	hashes := map[string]string{}
+	for p := range platforms {
+		src, err := upstream.Parse("module", &upstream.Env{Pin: to.Pin, Line: name, Platform: p, Trace: s.rep.TraceCmd})
+		if err != nil {
+			return nil, nil, err
+		}
+		if hashes[p], err = src.ID(ctx); err != nil {
+			return nil, nil, err
+		}
+	}
+	to.Pin.Modules = hashes
+	old, err := os.ReadFile(filepath.Join(l.Dir, "pin"))
+	if err != nil {
+		return nil, nil, err
+	}
+	text := l.Pin.Move(old, to.Pin, overlays)
+	if to.Pin, err = line.ParsePin("the new pin", text); err != nil {
+		return nil, nil, err
+	}
+	return to, text, nil
+}
+
+// moved tells what a move has done, and checks it.
+func (s *session) moved(ctx context.Context, name string, names []string, err error, fast, test bool) error {
+	if err != nil {
+		return err
+	}
+	l, err := s.Repo.Line(name)
+	if err != nil {
+		return err
+	}
+	for _, n := range names {
+		fmt.Println(n)
+	}
+	patches, err := l.Patches()
+	if err != nil {
+		return err
+	}
+	fmt.Printf("line %s is on %s: %s, %d patches\n", name, l.Pin.Upstream, l.Release(), len(patches))
+	if err := s.lint(ctx, l, fast); err != nil {
+		fmt.Fprintf(os.Stderr, "the series is moved and saved; correct what lint has found (go run ./build edit -line %s), and lint again\n", name)
+		return err
+	}
+	if !test {
+		fmt.Fprintf(os.Stderr, "\nlook at it with git diff, and test it: go run ./ci test -line %s\n", name)
+		return nil
+	}
+	cmd := exec.CommandContext(ctx, "go", "run", "gocoro/ci", "test", "-line", name)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	s.rep.TraceCmd(cmd)
+	return cmd.Run()
+}

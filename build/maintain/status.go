@@ -1,0 +1,278 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"go/version"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/bluekeyes/go-gitdiff/gitdiff"
+	"golang.org/x/build/gerrit"
+
+	"gocoro/build/command"
+	"gocoro/build/line"
+	"gocoro/build/series"
+	"gocoro/build/workspace"
+)
+
+// A report is what status prints of a line, in JSON as it is.
+type report struct {
+	Line     string   // "go1.22"
+	Upstream string   // the release that it is on
+	To       string   // the release that was tried
+	OK       bool     // a person has nothing to do
+	Patches  []row    // in order
+	Overlay  []string // files of the overlay that the release has, too
+	Note     string   `json:",omitempty"` // why Gerrit told nothing
+}
+
+type row struct {
+	workspace.Row
+	Header  string   // what the patch's Upstream: line says
+	Since   string   `json:",omitempty"` // by its header, the release with the change, such as go1.23
+	Changes []change `json:",omitempty"` // what Gerrit says of those that the header names
+}
+
+// A change is a CL of upstream's.
+type change struct {
+	Number   string
+	Status   string   // "NEW", "MERGED" or "ABANDONED"
+	Branches []string `json:",omitempty"` // the branches that have it
+	Error    string   `json:",omitempty"`
+}
+
+func (c change) String() string {
+	s := "CL " + c.Number + ": "
+	if c.Error != "" {
+		return s + c.Error
+	}
+	s += map[string]string{"NEW": "open", "MERGED": "merged", "ABANDONED": "abandoned"}[c.Status]
+	if len(c.Branches) > 0 {
+		s += " in " + strings.Join(c.Branches, ", ")
+	}
+	return s
+}
+
+func status(fs *flag.FlagSet) func(context.Context, []string) error {
+	f := new(flags)
+	f.register(fs)
+	to := fs.String("to", "", "the `release` to try the patches on (default: the line's own)")
+	asJSON := fs.Bool("json", false, "print JSON")
+	ask := fs.Bool("upstream", false, "ask Gerrit for the state of the changes that the headers name")
+	url := fs.String("gerrit", "https://go-review.googlesource.com", "the `address` of Gerrit")
+	return func(ctx context.Context, args []string) error {
+		if err := command.NoArgs(args); err != nil {
+			return err
+		}
+		return f.run(ctx, func(s *session) error {
+			lines, err := s.lines(ctx)
+			if err != nil {
+				return err
+			}
+			reports := []report{}
+			ok := true
+			for _, l := range lines {
+				r, err := s.status(ctx, l, *to)
+				if err != nil {
+					return err
+				}
+				if *ask {
+					r.ask(ctx, gerrit.NewClient(*url, gerrit.NoAuth), *url)
+				}
+				ok = ok && r.OK
+				reports = append(reports, *r)
+			}
+			if *asJSON {
+				e := json.NewEncoder(os.Stdout)
+				e.SetIndent("", "\t")
+				if err := e.Encode(reports); err != nil {
+					return err
+				}
+			} else {
+				for _, r := range reports {
+					r.print(os.Stdout)
+				}
+			}
+			if !ok {
+				return command.ExitError(1)
+			}
+			return nil
+		})
+	}
+}
+
+// since matches what a header says of a change that upstream has.
+var since = regexp.MustCompile(`\bsince Go (1\.\d+)\b`)
+
+func (s *session) status(ctx context.Context, l *line.Line, release string) (*report, error) {
+	to := l
+	if release != "" && release != l.Pin.Upstream {
+		var err error
+		if to, err = target(l, version.Lang(release), release); err != nil {
+			return nil, err
+		}
+	}
+	t, err := s.Status(ctx, l, to)
+	if err != nil {
+		return nil, err
+	}
+	r := &report{Line: t.Line, Upstream: t.Upstream, To: t.To, Overlay: t.Overlay, OK: len(t.Overlay) == 0}
+	files, err := l.Patches()
+	if err != nil {
+		return nil, err
+	}
+	for i, file := range files {
+		x := row{Row: t.Rows[i]}
+		if x.Header, err = upstreamOf(file); err != nil {
+			return nil, err
+		}
+		if m := since.FindStringSubmatch(x.Header); m != nil {
+			x.Since = "go" + m[1]
+		}
+		if x.State == workspace.Conflicts || x.Fuzz && x.State != workspace.Merges {
+			r.OK = false
+		}
+		r.Patches = append(r.Patches, x)
+	}
+	return r, nil
+}
+
+// upstreamOf returns what the Upstream: line of a patch says.
+func upstreamOf(file string) (string, error) {
+	p, err := series.Read(file)
+	if err != nil {
+		return "", err
+	}
+	_, preamble, err := gitdiff.Parse(strings.NewReader(string(p.Data)))
+	if err != nil {
+		return "", fmt.Errorf("%s: %v", file, err)
+	}
+	h, err := gitdiff.ParsePatchHeader(preamble)
+	if err != nil {
+		return "", fmt.Errorf("%s: %v", file, err)
+	}
+	for _, l := range strings.Split(h.Body, "\n") {
+		if v, ok := strings.CutPrefix(l, "Upstream: "); ok {
+			return v, nil
+		}
+	}
+	return "", nil
+}
+
+// state says in a few words what becomes of the patch on the release.
+func (x row) state(to string) string {
+	s := string(x.State)
+	switch x.State {
+	case workspace.Applies:
+		if x.Offset != 0 {
+			s = fmt.Sprintf("applies, offset %d", x.Offset)
+		}
+	case workspace.Conflicts:
+		at := x.At
+		if at == "" {
+			at = strings.Join(x.Conflicts, ", ")
+		}
+		s = "conflict at " + at
+		if x.Fuzz && len(x.Conflicts) == 0 {
+			s = "fuzz at " + at
+		}
+	}
+	if x.Since != "" && x.State != workspace.Contained && version.Compare(version.Lang(to), x.Since) >= 0 {
+		s = "already upstream by its header; " + s
+	}
+	return s
+}
+
+func (r *report) print(w io.Writer) {
+	fmt.Fprintf(w, "line %s, on %s", r.Line, r.Upstream)
+	if r.To != r.Upstream {
+		fmt.Fprintf(w, ", tried on %s", r.To)
+	}
+	fmt.Fprintln(w)
+	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	for _, x := range r.Patches {
+		fmt.Fprintf(tw, "  %s\t%s\t%s\n", x.Patch, x.state(r.To), x.Header)
+		for _, c := range x.Changes {
+			fmt.Fprintf(tw, "  \t\t%s\n", c)
+		}
+	}
+	tw.Flush()
+	for _, x := range r.Patches {
+		if len(x.Changed) > 0 {
+			fmt.Fprintf(w, "  %s differs between the releases under %s\n", strings.Join(x.Changed, ", "), x.Patch)
+		}
+	}
+	for _, name := range r.Overlay {
+		fmt.Fprintf(w, "  %s has %s, which the overlay has, too\n", r.To, name)
+	}
+	if r.Note != "" {
+		fmt.Fprintf(w, "  %s\n", r.Note)
+	}
+}
+
+// number matches the address of a CL.
+var number = regexp.MustCompile(`(?:go\.dev/cl/|golang\.org/cl/|go-review\.googlesource\.com/(?:c/go/\+/)?|\bCL )(\d+)`)
+
+// ask adds what Gerrit knows of the changes that the headers name.
+func (r *report) ask(ctx context.Context, client *gerrit.Client, url string) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	asked := 0
+	for i := range r.Patches {
+		for _, m := range number.FindAllStringSubmatch(r.Patches[i].Header, -1) {
+			asked++
+			c := change{Number: m[1]}
+			info, err := client.GetChange(ctx, m[1], gerrit.QueryChangesOpt{Fields: []string{"CURRENT_REVISION"}})
+			if err != nil && err != gerrit.ErrResourceNotExist {
+				// Without a network each would fail the same way, and slowly.
+				r.Note = fmt.Sprintf("%s cannot be asked: %v; the column is what the headers say", url, err)
+				return
+			}
+			if err != nil {
+				c.Error = "Gerrit has no such change"
+			} else if c.Status = info.Status; c.Status == gerrit.ChangeStatusMerged {
+				c.Branches = []string{info.Branch}
+				branches, err := releaseBranches(ctx, client, info)
+				if err != nil {
+					c.Error = err.Error()
+				}
+				c.Branches = append(c.Branches, branches...)
+			}
+			r.Patches[i].Changes = append(r.Patches[i].Changes, c)
+		}
+	}
+	if asked == 0 {
+		r.Note = "no header names a change of upstream's: there is nothing to ask Gerrit for"
+	}
+}
+
+// releaseBranches returns the release branches that have the change.
+func releaseBranches(ctx context.Context, client *gerrit.Client, info *gerrit.ChangeInfo) ([]string, error) {
+	branches, err := client.GetProjectBranches(ctx, info.Project)
+	if err != nil {
+		return nil, err
+	}
+	var refs []string
+	for name := range branches {
+		if strings.Contains(name, "release-branch.go") {
+			refs = append(refs, "refs/heads/"+filepath.Base(name))
+		}
+	}
+	in, err := client.GetCommitsInRefs(ctx, info.Project, []string{info.CurrentRevision}, refs)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, ref := range in[info.CurrentRevision] {
+		names = append(names, strings.TrimPrefix(ref, "refs/heads/"))
+	}
+	return names, nil
+}

@@ -1,0 +1,401 @@
+package workspace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"gocoro/build/gitrepo"
+	"gocoro/build/line"
+)
+
+// A rebase is the move of a series to another release, as far as it has come.
+type rebase struct {
+	From    string // the line that it began as
+	To      string // the release
+	Pin     []byte // the new pin's text
+	Onto    string // the commit of the last patch that was moved
+	Next    int    // which of the patches comes next
+	Stopped bool   // its conflict is in the working tree, for a person
+	Dropped []string
+}
+
+// A StopError says that a patch conflicts with the release, and how to go on.
+type StopError struct {
+	Patch   string   // its base name
+	Release string   // the one that it is moved to
+	Line    string   // the line that it is moved to
+	Files   []string // those that conflict, relative to GOROOT
+	Dir     string   // the workspace
+	Text    string   // the places, with both sides
+}
+
+func (e *StopError) Error() string {
+	return fmt.Sprintf(`%[1]s conflicts with %[2]s in %[3]s
+%[6]s
+	Nothing in patches/ or src/ has changed so far. The files with the conflict are in
+	%[4]s
+	go on:   correct them and git add them there, then: go run ./build rebase -continue -line %[5]s
+	skip it: leave this patch out of the series:        go run ./build rebase -skip -line %[5]s
+	go back: forget the move:                           go run ./build rebase -abort -line %[5]s`,
+		e.Patch, e.Release, strings.Join(e.Files, ", "), e.Dir, e.Line, e.Text)
+}
+
+// Rebase moves the series of line from to the upstream of line to, whose pin
+// has the given text: the same line, or a new one. It returns the names of the
+// files of the checkout that changed. The error is a *StopError where a person
+// must go on.
+func (e *Env) Rebase(ctx context.Context, from, to *line.Line, pin []byte) ([]string, error) {
+	unlock, err := e.lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if err := e.recover(); err != nil {
+		return nil, err
+	}
+	if w, err := e.open(to); err != nil {
+		return nil, err
+	} else if w != nil {
+		if err := w.notMoving(); err != nil {
+			return nil, err
+		}
+		why, err := w.unsaved(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if why != "" {
+			return nil, fmt.Errorf("%s has changes that are not saved: %s\n\tsave them (go run ./build save -line %s) or give them up (go run ./build edit -line %s -discard)", w.Dir, why, to.Name, to.Name)
+		}
+	}
+	oldUp, oldRepo, err := e.upstream(ctx, from)
+	if err != nil {
+		return nil, err
+	}
+	newUp, newRepo, err := e.upstream(ctx, to)
+	if err != nil {
+		return nil, err
+	}
+	w, remove, err := e.temp(to)
+	if err != nil {
+		return nil, err
+	}
+	defer remove()
+	if err := w.git.Create(ctx, oldRepo, newRepo); err != nil {
+		return nil, err
+	}
+	w.state = state{Line: to.Name, Upstream: to.Pin.Upstream, Rebase: &rebase{From: from.Name, To: to.Pin.Upstream, Pin: pin}}
+	if w.state.Files, err = e.snapshot(from); err != nil {
+		return nil, err
+	}
+
+	// The series where it is: what each patch was made on is in the repository
+	// then, which is what a merge needs.
+	oldBase, err := gitrepo.Release(ctx, oldRepo, from.Pin.Upstream)
+	if err != nil {
+		return nil, err
+	}
+	old := *w
+	old.line = from
+	layer, _, err := old.layer(ctx, oldUp, oldBase)
+	if err != nil {
+		return nil, err
+	}
+	if w.state.Patches, err = old.apply(ctx, layer); err != nil {
+		return nil, fmt.Errorf("the series does not fit the release that it is pinned to: %w", err)
+	}
+
+	if w.state.Base, err = gitrepo.Release(ctx, newRepo, to.Pin.Upstream); err != nil {
+		return nil, err
+	}
+	if w.state.Rebase.Onto, _, err = w.layer(ctx, newUp, w.state.Base); err != nil {
+		return nil, err
+	}
+	return w.replay(ctx)
+}
+
+// replay moves the patches that are left, and saves.
+func (w *Workspace) replay(ctx context.Context) ([]string, error) {
+	r := w.state.Rebase
+	for ; r.Next < len(w.state.Patches); r.Next++ {
+		p := w.state.Patches[r.Next]
+		if err := w.env.step("move " + p.Name); err != nil {
+			return nil, err
+		}
+		c, conflicts, err := w.git.Merge(ctx, r.Onto, p.Commit)
+		switch {
+		case err != nil:
+			return nil, err
+		case len(conflicts) > 0:
+			return nil, w.stop(ctx, conflicts)
+		case c == "":
+			w.env.Say("%s: dropped, %s has all of it", p.Name, r.To)
+			r.Dropped = append(r.Dropped, p.Name)
+		default:
+			r.Onto = c
+		}
+	}
+	return w.arrive(ctx)
+}
+
+// stop puts the conflict of the next patch into the working tree.
+func (w *Workspace) stop(ctx context.Context, conflicts []string) error {
+	r := w.state.Rebase
+	p := w.state.Patches[r.Next]
+	if err := w.prepare(ctx); err != nil {
+		return err
+	}
+	if err := w.git.Checkout(ctx, r.Onto); err != nil {
+		return err
+	}
+	if err := w.git.Pick(ctx, p.Commit); err != nil {
+		return err
+	}
+	r.Stopped = true
+	w.state.Head = r.Onto
+	if err := w.writeState(); err != nil {
+		return err
+	}
+	if err := w.env.step("stop"); err != nil {
+		return err
+	}
+	if w.Dir != w.env.dir(w.line.Name) {
+		if err := w.keep(); err != nil {
+			return err
+		}
+	}
+	return &StopError{Patch: p.Name, Release: r.To, Line: w.line.Name, Files: conflicts, Dir: w.Dir, Text: sides(w.Dir, conflicts)}
+}
+
+// sides returns the places of the conflicts with what stands there: the
+// release's lines, those that the patch was made on, and the patch's.
+func sides(dir string, files []string) string {
+	var b strings.Builder
+	for _, name := range files {
+		data, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(name)))
+		if err != nil {
+			fmt.Fprintf(&b, "\n\t%s: one side has no such file\n", name)
+			continue
+		}
+		in := false
+		for i, l := range strings.Split(string(data), "\n") {
+			if strings.HasPrefix(l, "<<<<<<< ") {
+				in = true
+				fmt.Fprintf(&b, "\n\t%s:%d\n", name, i+1)
+			}
+			if in && b.Len() < 8000 {
+				fmt.Fprintf(&b, "\t\t%s\n", l)
+			}
+			in = in && !strings.HasPrefix(l, ">>>>>>> ")
+		}
+	}
+	return b.String()
+}
+
+// moving returns the workspace of the line that is being moved, with the line
+// as it will be.
+func (e *Env) moving(name string) (*Workspace, error) {
+	none := fmt.Errorf("line %s is not being moved\n\tbegin with: go run ./build rebase -line %s -to RELEASE", name, name)
+	w, err := e.open((&line.Line{Name: name}))
+	if err != nil {
+		return nil, err
+	}
+	if w == nil || w.state.Rebase == nil {
+		return nil, none
+	}
+	pin, err := line.ParsePin("the new pin of "+name, w.state.Rebase.Pin)
+	if err != nil {
+		return nil, err
+	}
+	from, err := e.Repo.Line(w.state.Rebase.From)
+	if err != nil {
+		return nil, err
+	}
+	w.line = from.For(name, pin)
+	snap, err := e.snapshot(from)
+	if err != nil {
+		return nil, err
+	}
+	if !maps.Equal(snap, w.state.Files) {
+		return nil, fmt.Errorf("the files of line %s in patches/ or src/ have changed since the move to %s began: %s\n\tput them back (git stash, or git checkout), or begin again: go run ./build rebase -abort -line %s", from.Name, w.state.Rebase.To, difference(snap, w.state.Files), name)
+	}
+	return w, nil
+}
+
+// Continue goes on with a move after a person has resolved a conflict or, with
+// skip, leaves the patch out.
+func (e *Env) Continue(ctx context.Context, name string, skip bool) ([]string, error) {
+	unlock, err := e.lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if err := e.recover(); err != nil {
+		return nil, err
+	}
+	w, err := e.moving(name)
+	if err != nil {
+		return nil, err
+	}
+	r := w.state.Rebase
+	if r.Stopped {
+		p := w.state.Patches[r.Next]
+		c := ""
+		if skip {
+			r.Dropped = append(r.Dropped, p.Name)
+		} else if c, err = w.resolved(ctx, p); err != nil {
+			return nil, err
+		}
+		if c != "" {
+			r.Onto = c
+		} else if !skip {
+			e.Say("%s: dropped, nothing of it is left", p.Name)
+			r.Dropped = append(r.Dropped, p.Name)
+		}
+		r.Next++
+		r.Stopped = false
+		// From here on the working tree is not needed: what it had is in Onto.
+		if err := w.writeState(); err != nil {
+			return nil, err
+		}
+	} else if skip {
+		return nil, fmt.Errorf("no patch of line %s is in conflict\n\tgo on with: go run ./build rebase -continue -line %s", name, name)
+	}
+	if err := e.step("resolved"); err != nil {
+		return nil, err
+	}
+	return w.replay(ctx)
+}
+
+// resolved returns the commit of what the person made of the conflict, or "" if
+// nothing is left of the patch.
+func (w *Workspace) resolved(ctx context.Context, p patch) (string, error) {
+	again := fmt.Sprintf("\n\tcorrect it there, git add it, and run: go run ./build rebase -continue -line %s", w.line.Name)
+	unmerged, err := w.git.Unmerged(ctx)
+	if err != nil {
+		return "", err
+	}
+	if len(unmerged) > 0 {
+		return "", fmt.Errorf("%s: the conflict of %s is not resolved in %s%s", w.Dir, p.Name, strings.Join(unmerged, ", "), again)
+	}
+	dirty, err := w.git.Status(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, l := range dirty {
+		if l[1] != ' ' {
+			return "", fmt.Errorf("%s: %s is not added: git status says %q%s", w.Dir, l[3:], l[:2], again)
+		}
+	}
+	onto := w.state.Rebase.Onto
+	head, err := w.git.Head(ctx)
+	if err != nil {
+		return "", err
+	}
+	c := head // if the person made the commit
+	if head == onto {
+		if c, err = w.git.CommitPicked(ctx, onto, p.Commit); c == "" || err != nil {
+			return "", err
+		}
+	} else if parent, err := w.git.Parent(ctx, head); err != nil || parent != onto || len(dirty) > 0 {
+		return "", errors.Join(err, fmt.Errorf("%s: %s is checked out, want one commit on %s, or that commit with the files that you resolved added\n\tgit reset --soft %s makes one of several", w.Dir, head, onto, onto))
+	}
+	changes, err := w.git.Changes(ctx, onto, c)
+	if err != nil {
+		return "", err
+	}
+	for _, ch := range changes {
+		data, err := os.ReadFile(filepath.Join(w.Dir, filepath.FromSlash(ch.Name)))
+		if err != nil {
+			continue // it is removed
+		}
+		for i, l := range strings.Split(string(data), "\n") {
+			if strings.HasPrefix(l, "<<<<<<< ") || strings.HasPrefix(l, ">>>>>>> ") || strings.HasPrefix(l, "||||||| ") {
+				return "", fmt.Errorf("%s/%s:%d still has the mark of a conflict: %s%s", w.Dir, ch.Name, i+1, l, again)
+			}
+		}
+	}
+	return c, nil
+}
+
+// arrive saves the series that has been moved.
+func (w *Workspace) arrive(ctx context.Context) ([]string, error) {
+	r := w.state.Rebase
+	worked := w.Dir == w.env.dir(w.line.Name) // a person has worked there
+	if worked {
+		if err := w.git.Checkout(ctx, r.Onto); err != nil {
+			return nil, err
+		}
+	}
+	from, err := w.env.Repo.Line(r.From)
+	if err != nil {
+		return nil, err
+	}
+	changes, err := w.collect(ctx, r.Onto, SaveOptions{})
+	if err != nil {
+		return nil, err
+	}
+	more := map[string][]byte{"patches/" + w.line.Name + "/pin": r.Pin}
+	if def, err := w.env.Repo.Default(); err != nil {
+		return nil, err
+	} else if def == w.line.Name {
+		more["VERSION"] = []byte(w.line.VERSION())
+	}
+	if from.HasAPI() {
+		if more["patches/"+w.line.Name+"/api.gz"], err = w.env.API(ctx, w.line); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range []string{"patches/" + w.line.Name + "/api.gz", "patches/" + w.line.Name + "/pin", "VERSION"} {
+		data, ok := more[name]
+		old, err := os.ReadFile(filepath.Join(w.env.Repo.Dir, filepath.FromSlash(name)))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		if ok && string(old) != string(data) {
+			changes = append(changes, change{name, old, data})
+		}
+	}
+	if worked {
+		return changed(changes), w.write(ctx, changes)
+	}
+	// A workspace of the old release, in which everything is saved, is of no
+	// more use.
+	if err := write(w.env.Repo.Dir, changes, w.env.step); err != nil {
+		return nil, err
+	}
+	return changed(changes), w.env.remove(w.line.Name)
+}
+
+// Abort forgets a move. What it has written, if it was interrupted in that, is
+// taken back.
+func (e *Env) Abort(ctx context.Context, name string) error {
+	unlock, err := e.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	back, err := rollBack(e.Repo.Dir)
+	if err != nil {
+		return err
+	}
+	if err := e.recover(); err != nil {
+		return err
+	}
+	w, err := e.open(&line.Line{Name: name})
+	if err != nil {
+		return err
+	}
+	if w == nil || w.state.Rebase == nil {
+		if back {
+			return nil
+		}
+		return fmt.Errorf("line %s is not being moved: there is nothing to go back from\n\tgit diff shows what differs in patches/ and src/", name)
+	}
+	return e.remove(name)
+}

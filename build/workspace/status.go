@@ -1,0 +1,184 @@
+package workspace
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"gocoro/build/gitrepo"
+	"gocoro/build/line"
+	"gocoro/build/series"
+)
+
+// A State says what becomes of a patch on a release.
+type State string
+
+const (
+	Applies   State = "applies"          // to the letter, perhaps with an offset
+	Merges    State = "merges"           // not to the letter, but git merges it
+	Conflicts State = "conflict"         // a person must look
+	Contained State = "already upstream" // the release has all of it
+)
+
+// A Row is what becomes of one patch.
+type Row struct {
+	Patch     string   // its base name
+	State     State    //
+	Offset    int      // the largest one of its hunks, if it applies; may be negative
+	Fuzz      bool     // it does not apply, but would if context were ignored
+	At        string   // where it does not apply: "src/runtime/coro.go:12"
+	Conflicts []string // the files that git cannot merge
+	Changed   []string // those of its files that differ between the two releases
+}
+
+// A Table is what becomes of a line's series on a release.
+type Table struct {
+	Line, Upstream, To string
+	Rows               []Row
+	Overlay            []string // files of the overlay that the release has, too
+}
+
+// Status tries the series of line from on the release of line to, which may be
+// from itself. Patches after one that conflicts are tried without it.
+func (e *Env) Status(ctx context.Context, from, to *line.Line) (*Table, error) {
+	if err := gitrepo.Check(ctx); err != nil {
+		return nil, err
+	}
+	w, base, layer, remove, err := e.chain(ctx, from)
+	if err != nil {
+		return nil, err
+	}
+	defer remove()
+	t := &Table{Line: from.Name, Upstream: from.Pin.Upstream, To: to.Pin.Upstream}
+	files, err := from.Patches()
+	if err != nil {
+		return nil, err
+	}
+	moving := to.Pin.Upstream != from.Pin.Upstream
+	onto := layer
+	newBase := base
+	if moving {
+		_, repo, err := e.upstream(ctx, to)
+		if err != nil {
+			return nil, err
+		}
+		if err := w.git.Add(repo); err != nil {
+			return nil, err
+		}
+		if newBase, err = gitrepo.Release(ctx, repo, to.Pin.Upstream); err != nil {
+			return nil, err
+		}
+		onto = newBase
+		have, err := w.git.Has(ctx, newBase, slices.Sorted(maps.Keys(w.state.Overlay)))
+		if err != nil {
+			return nil, err
+		}
+		t.Overlay = slices.Sorted(maps.Keys(have))
+	}
+	parent := layer // the series on its own release
+	for _, file := range files {
+		p, err := series.Read(file)
+		if err != nil {
+			return nil, err
+		}
+		row := Row{Patch: p.Name}
+		c, offsets, err := w.git.Apply(ctx, onto, p)
+		var conflict *series.ConflictError
+		if errors.As(err, &conflict) {
+			row.State, row.At, row.Fuzz = Conflicts, conflict.At, conflict.Fuzz
+		} else if err != nil {
+			return nil, err
+		} else {
+			row.State = Applies
+		}
+		for _, o := range offsets {
+			if max(o.Lines, -o.Lines) > max(row.Offset, -row.Offset) {
+				row.Offset = o.Lines
+			}
+		}
+		if moving {
+			own, _, err := w.git.Apply(ctx, parent, p)
+			if err != nil {
+				return nil, err
+			}
+			parent = own
+			merged, files, err := w.git.Merge(ctx, onto, own)
+			switch {
+			case err != nil:
+				return nil, err
+			case len(files) > 0:
+				row.State, row.Conflicts = Conflicts, files
+			case merged == "":
+				row.State = Contained
+			default:
+				if row.State != Applies {
+					row.State = Merges
+				}
+				c = merged
+			}
+			changes, err := w.git.Changes(ctx, base, newBase, p.Files...)
+			if err != nil {
+				return nil, err
+			}
+			for _, ch := range changes {
+				row.Changed = append(row.Changed, ch.Name)
+			}
+		}
+		if row.State == Applies || row.State == Merges {
+			onto = c
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	return t, nil
+}
+
+// chain makes, in a repository that is removed afterwards, the commits of the
+// line's release and overlay.
+func (e *Env) chain(ctx context.Context, l *line.Line) (w *Workspace, base, layer string, remove func(), err error) {
+	up, repo, err := e.upstream(ctx, l)
+	if err != nil {
+		return nil, "", "", nil, err
+	}
+	dir, err := os.MkdirTemp("", "gocoro")
+	if err != nil {
+		return nil, "", "", nil, err
+	}
+	w, remove = e.workspace(l, dir), func() { os.RemoveAll(dir) }
+	defer func() {
+		if err != nil {
+			remove()
+		}
+	}()
+	if err := w.git.Create(ctx, repo); err != nil {
+		return nil, "", "", nil, err
+	}
+	if base, err = gitrepo.Release(ctx, repo, l.Pin.Upstream); err != nil {
+		return nil, "", "", nil, err
+	}
+	layer, _, err = w.layer(ctx, up, base)
+	return w, base, layer, remove, err
+}
+
+// Canonical returns the text of each patch of the line, by its base name, as
+// save would write it.
+func (e *Env) Canonical(ctx context.Context, l *line.Line) (map[string][]byte, error) {
+	w, _, layer, remove, err := e.chain(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	defer remove()
+	patches, err := w.apply(ctx, layer)
+	if err != nil {
+		return nil, err
+	}
+	texts := map[string][]byte{}
+	for _, p := range patches {
+		if texts[filepath.Base(p.Name)], err = w.git.Export(ctx, p.Commit); err != nil {
+			return nil, err
+		}
+	}
+	return texts, nil
+}

@@ -1,0 +1,866 @@
+// Package workspace is where a person edits a series: a git checkout of the
+// upstream release with one commit a patch, and the way back from it to the
+// files in patches/ and src/. Moving a series to another release is the same
+// way with another release at the bottom.
+//
+// A workspace is the folder .edit/<line> of the checkout of gocoro. Its first
+// commit is the upstream release, its second the overlay with the release's
+// VERSION and go.env, and each further one a patch.
+//
+// Nothing in the checkout changes before all of a command's work is done. Then
+// the changes go to a journal, and from there to their places; a command that
+// was killed in between is finished by the next one.
+package workspace
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"gocoro/build/gitrepo"
+	"gocoro/build/line"
+	"gocoro/build/series"
+	"gocoro/build/store"
+	"gocoro/build/tree"
+)
+
+const editFolder = ".edit"
+
+// An Env is what the commands work with.
+type Env struct {
+	Repo  *line.Repo
+	Store *store.Store
+	Trace func(*exec.Cmd)                  // called before a command runs; may be nil
+	Say   func(format string, args ...any) // tells the person something
+
+	// Fetch returns the folder of the unpacked, verified upstream of a line.
+	Fetch func(ctx context.Context, l *line.Line) (string, error)
+
+	// API makes the API baseline of the line's upstream, as it is kept in a
+	// line's folder. It is asked for only if the line keeps one.
+	API func(ctx context.Context, l *line.Line) ([]byte, error)
+
+	// Step, if not nil, is called before each step of writing, with its name.
+	// An error of it ends the command as if it had been killed there. For tests.
+	Step func(name string) error
+}
+
+func (e *Env) step(name string) error {
+	if e.Step == nil {
+		return nil
+	}
+	return e.Step(name)
+}
+
+// A Workspace is the folder in which one line is edited.
+type Workspace struct {
+	Dir   string // absolute
+	env   *Env
+	line  *line.Line
+	git   *gitrepo.Repo
+	state state
+}
+
+// state is what is recorded beside the repository of a workspace.
+type state struct {
+	Line     string
+	Upstream string            // the release
+	Base     string            // its commit
+	Head     string            // what was checked out when last written or saved
+	Overlay  map[string]string // file, relative to GOROOT -> overlay folder
+	Patches  []patch           // in order, as they are in the checkout of gocoro
+	Files    map[string]string // SHA-256 of the patches and overlay files there
+
+	Rebase *rebase `json:",omitempty"`
+}
+
+// A patch is a patch file and the commit that was made of it, the overlay and
+// the patches before it.
+type patch struct {
+	Name   string // 0001-coro-lock.patch
+	Commit string
+}
+
+func (e *Env) dir(name string) string { return filepath.Join(e.Repo.Dir, editFolder, name) }
+
+// lock makes the commands that write take turns, and finishes what an
+// interrupted one had begun.
+func (e *Env) lock(ctx context.Context) (unlock func(), err error) {
+	if err := gitrepo.Check(ctx); err != nil {
+		return nil, err
+	}
+	var k store.Key
+	k.Add("edit", []byte(e.Repo.Dir))
+	l, err := e.Store.Lock(ctx, "edit-"+k.String())
+	if err != nil {
+		return nil, err
+	}
+	return func() { l.Close() }, nil
+}
+
+// Recover finishes what an interrupted command had begun to write. Until then
+// the checkout may be a mixture of old and new files.
+func (e *Env) Recover(ctx context.Context) error {
+	if changes, err := readJournal(e.Repo.Dir); changes == nil || err != nil {
+		return err
+	}
+	unlock, err := e.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return e.recover()
+}
+
+func (e *Env) recover() error {
+	done, err := recoverJournal(e.Repo.Dir)
+	if err != nil {
+		return err
+	}
+	if done {
+		e.Say("finished what an interrupted command had begun to write to patches/ and src/")
+	}
+	// What was being made when a command was killed.
+	old, err := filepath.Glob(filepath.Join(e.Repo.Dir, editFolder, "tmp-*"))
+	for _, dir := range old {
+		if err := store.RemoveAll(dir); err != nil {
+			return err
+		}
+	}
+	os.Remove(filepath.Join(e.Repo.Dir, editFolder)) // if empty
+	return err
+}
+
+// open returns the workspace of the line, or nil if there is none.
+func (e *Env) open(l *line.Line) (*Workspace, error) {
+	w := e.workspace(l, e.dir(l.Name))
+	data, err := os.ReadFile(w.stateFile())
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Lstat(w.Dir); err == nil {
+			return nil, fmt.Errorf("%s is there and is no workspace: it has no %s\n\tmove it away and run the command again", w.Dir, w.stateFile())
+		}
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(data, &w.state); err != nil {
+		return nil, fmt.Errorf("%s is damaged: %v\n\tkeep what you need of %s, then: go run ./build edit -line %s -discard", w.stateFile(), err, w.Dir, l.Name)
+	}
+	return w, nil
+}
+
+func (e *Env) workspace(l *line.Line, dir string) *Workspace {
+	return &Workspace{Dir: dir, env: e, line: l, git: &gitrepo.Repo{Dir: filepath.Join(dir, ".git"), Work: dir, Trace: e.Trace}}
+}
+
+func (w *Workspace) stateFile() string { return filepath.Join(w.git.Dir, "gocoro", "state.json") }
+
+func (s state) marshal() []byte {
+	data, err := json.MarshalIndent(s, "", "\t")
+	if err != nil {
+		panic(err)
+	}
+	return append(data, '\n')
+}
+
+func (w *Workspace) writeState() error { return store.WriteFile(w.stateFile(), w.state.marshal()) }
+
+// upstream returns the folder of the line's upstream and of a repository that
+// has it.
+func (e *Env) upstream(ctx context.Context, l *line.Line) (up, repo string, err error) {
+	if up, err = e.Fetch(ctx, l); err != nil {
+		return "", "", err
+	}
+	repo, err = e.Store.Item(ctx, "git", filepath.Base(up), func(dir string, _ *os.File) error {
+		e.Say("reading %s into git", l.Pin.Upstream)
+		return gitrepo.Import(ctx, dir, up, l.Pin.Upstream, e.Trace)
+	})
+	return up, repo, err
+}
+
+// layer makes the commit with the line's overlay, VERSION and go.env on base.
+func (w *Workspace) layer(ctx context.Context, up, base string) (commit string, files map[string][]byte, err error) {
+	overlay, err := w.line.Overlay()
+	if err != nil {
+		return "", nil, err
+	}
+	names := []string{}
+	files = map[string][]byte{}
+	w.state.Overlay = map[string]string{}
+	for _, f := range overlay {
+		if files[f.Name], err = os.ReadFile(f.Path); err != nil {
+			return "", nil, err
+		}
+		names = append(names, f.Name)
+		rel, err := filepath.Rel(filepath.Join(w.env.Repo.Dir, "src"), f.Path)
+		if err != nil {
+			return "", nil, err
+		}
+		w.state.Overlay[f.Name], _, _ = strings.Cut(filepath.ToSlash(rel), "/")
+	}
+	have, err := w.git.Has(ctx, base, names)
+	if err != nil {
+		return "", nil, err
+	}
+	if len(have) > 0 {
+		return "", nil, &OverlayError{Release: w.line.Pin.Upstream, Line: w.line.Name, Files: slices.Sorted(maps.Keys(have))}
+	}
+	files["VERSION"] = []byte(w.line.VERSION())
+	if files["go.env"], err = goEnv(up); err != nil {
+		return "", nil, err
+	}
+	commit, err = w.git.Lay(ctx, base, files, "gocoro: overlay, VERSION and go.env\n\nNot a patch. \"save\" takes what you change in the overlay's files from\nany commit.\n")
+	return commit, files, err
+}
+
+// An OverlayError reports files of the overlay that upstream has, too.
+type OverlayError struct {
+	Release, Line string
+	Files         []string // relative to GOROOT
+}
+
+func (e *OverlayError) Error() string {
+	return fmt.Sprintf("upstream's %s has files of the overlay of line %s: %s\n\tremove ours, or give them other names in src/; a line that needs them still keeps them in another overlay folder, which its pin names", e.Release, e.Line, strings.Join(e.Files, ", "))
+}
+
+// goEnv returns the go.env of a patched tree.
+func goEnv(up string) ([]byte, error) {
+	data, err := os.ReadFile(filepath.Join(up, "go.env"))
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "gocoro")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, "go.env")
+	if err := os.WriteFile(file, data, 0o666); err != nil {
+		return nil, err
+	}
+	if err := tree.LocalToolchain(file); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(file)
+}
+
+// apply makes the commits of the line's patches, the first one on parent.
+func (w *Workspace) apply(ctx context.Context, parent string) ([]patch, error) {
+	files, err := w.line.Patches()
+	if err != nil {
+		return nil, err
+	}
+	var patches []patch
+	for _, file := range files {
+		p, err := series.Read(file)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range p.Files {
+			if _, ok := w.state.Overlay[name]; ok || name == "VERSION" || name == "go.env" {
+				return nil, fmt.Errorf("%s changes %s, which is not upstream's: it comes from the overlay or is written by the driver\n\ttake that out of the patch", file, name)
+			}
+		}
+		c, _, err := w.git.Apply(ctx, parent, p)
+		if err != nil {
+			return nil, err
+		}
+		patches = append(patches, patch{p.Name, c})
+		parent = c
+	}
+	return patches, nil
+}
+
+// ours are the settings of a workspace's own repository. The rest is the
+// user's: it is the user who works there.
+var ours = [][2]string{
+	{"core.autocrlf", "false"}, {"core.safecrlf", "false"}, {"core.eol", "lf"}, {"core.fileMode", "true"}, {"core.hooksPath", "/dev/null"},
+	{"core.excludesFile", "/dev/null"}, {"core.attributesFile", "/dev/null"}, {"commit.gpgSign", "false"}, {"am.threeWay", "true"},
+	{"merge.conflictStyle", "diff3"}, {"rerere.enabled", "false"}, {"gc.auto", "0"}, {"commit.cleanup", "strip"}, {"commit.template", ".git/gocoro/template"},
+}
+
+// excluded are the files that a build makes in the tree.
+const excluded = "/bin/\n/pkg/\n/VERSION.cache\n*.test\n"
+
+// Trailers are the lines that the message of each patch ends with.
+var Trailers = []string{"Upstream", "Bug", "Tests"}
+
+// trailerTemplate stands at the end of a new patch's message. lint refuses it.
+const trailerTemplate = "Upstream: TODO: the address of the change, or \"not sent\" and why\nBug: TODO: the issue, or none\nTests: TODO: the names of the tests, or none\n"
+
+const template = "runtime: what the patch does\n\nWhy.\n\n" + trailerTemplate
+
+// prepare makes the repository what a person can work in.
+func (w *Workspace) prepare(ctx context.Context) error {
+	if err := w.git.Configure(ctx, ours); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(w.git.Dir, "info", "exclude"), []byte(excluded), 0o666); err != nil {
+		return err
+	}
+	return store.WriteFile(filepath.Join(w.git.Dir, "gocoro", "template"), []byte(template))
+}
+
+// temp returns a workspace in a folder that is removed unless it is renamed.
+func (e *Env) temp(l *line.Line) (w *Workspace, remove func(), err error) {
+	if err := os.MkdirAll(filepath.Join(e.Repo.Dir, editFolder), 0o777); err != nil {
+		return nil, nil, err
+	}
+	dir, err := os.MkdirTemp(filepath.Join(e.Repo.Dir, editFolder), "tmp-")
+	if err != nil {
+		return nil, nil, err
+	}
+	return e.workspace(l, dir), func() {
+		store.RemoveAll(dir)
+		os.Remove(filepath.Join(e.Repo.Dir, editFolder)) // if empty
+	}, nil
+}
+
+// keep renames the workspace of a temporary folder to its place.
+func (w *Workspace) keep() error {
+	to := w.env.dir(w.line.Name)
+	if err := store.RemoveAll(to); err != nil {
+		return err
+	}
+	if err := os.Rename(w.Dir, to); err != nil {
+		return err
+	}
+	*w = Workspace{Dir: to, env: w.env, line: w.line, state: w.state, git: &gitrepo.Repo{Dir: filepath.Join(to, ".git"), Work: to, Trace: w.env.Trace}}
+	return nil
+}
+
+// Edit returns the workspace of the line, made if need be.
+func (e *Env) Edit(ctx context.Context, l *line.Line) (*Workspace, error) {
+	unlock, err := e.lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if err := e.recover(); err != nil {
+		return nil, err
+	}
+	snap, err := e.snapshot(l)
+	if err != nil {
+		return nil, err
+	}
+	if w, err := e.open(l); err != nil {
+		return nil, err
+	} else if w != nil {
+		if err := w.notMoving(); err != nil {
+			return nil, err
+		}
+		current := maps.Equal(snap, w.state.Files) && w.state.Upstream == l.Pin.Upstream
+		why, err := w.unsaved(ctx)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case current:
+			return w, nil
+		case why != "":
+			return nil, fmt.Errorf("%s has changes that are not saved (%s), and the files of line %s in patches/ or src/ are not those that it was made of\n\tput those files back (git stash, or git checkout) and run: go run ./build save -line %s\n\tor give the changes up: go run ./build edit -line %s -discard", w.Dir, why, l.Name, l.Name, l.Name)
+		}
+	}
+	up, repo, err := e.upstream(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	w, remove, err := e.temp(l)
+	if err != nil {
+		return nil, err
+	}
+	defer remove()
+	if err := w.git.Create(ctx, repo); err != nil {
+		return nil, err
+	}
+	w.state = state{Line: l.Name, Upstream: l.Pin.Upstream, Files: snap}
+	if w.state.Base, err = gitrepo.Release(ctx, repo, l.Pin.Upstream); err != nil {
+		return nil, err
+	}
+	layer, _, err := w.layer(ctx, up, w.state.Base)
+	if err != nil {
+		return nil, err
+	}
+	if w.state.Patches, err = w.apply(ctx, layer); err != nil {
+		return nil, err
+	}
+	w.state.Head = layer
+	if n := len(w.state.Patches); n > 0 {
+		w.state.Head = w.state.Patches[n-1].Commit
+	}
+	if err := w.prepare(ctx); err != nil {
+		return nil, err
+	}
+	if err := w.git.Checkout(ctx, w.state.Head); err != nil {
+		return nil, err
+	}
+	if err := w.writeState(); err != nil {
+		return nil, err
+	}
+	if err := e.step("keep"); err != nil {
+		return nil, err
+	}
+	return w, w.keep()
+}
+
+// Discard removes the workspace of the line with all that is in it.
+func (e *Env) Discard(ctx context.Context, l *line.Line) error {
+	unlock, err := e.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := e.recover(); err != nil {
+		return err
+	}
+	return e.remove(l.Name)
+}
+
+func (e *Env) remove(name string) error {
+	if err := store.RemoveAll(e.dir(name)); err != nil {
+		return err
+	}
+	os.Remove(filepath.Join(e.Repo.Dir, editFolder)) // if empty
+	return nil
+}
+
+// unsaved says what of the workspace is not saved, or "".
+func (w *Workspace) unsaved(ctx context.Context) (string, error) {
+	if s := w.git.InProgress(); s != "" {
+		return "a git " + s + " is under way", nil
+	}
+	head, err := w.git.Head(ctx)
+	if err != nil {
+		return "", err
+	}
+	dirty, err := w.git.Status(ctx)
+	switch {
+	case err != nil:
+		return "", err
+	case len(dirty) > 0:
+		return fmt.Sprintf("%d files are not committed", len(dirty)), nil
+	case head != w.state.Head:
+		return "commits were made", nil
+	}
+	return "", nil
+}
+
+func (w *Workspace) notMoving() error {
+	if r := w.state.Rebase; r != nil {
+		return fmt.Errorf("line %s is being moved to %s, in %s\n\tgo on with: go run ./build rebase -continue -line %s\n\tor go back: go run ./build rebase -abort -line %s", w.line.Name, r.To, w.Dir, w.line.Name, w.line.Name)
+	}
+	return nil
+}
+
+// snapshot returns the SHA-256 of each patch and overlay file of the line, by
+// its name in the checkout.
+func (e *Env) snapshot(l *line.Line) (map[string]string, error) {
+	patches, err := l.Patches()
+	if err != nil {
+		return nil, err
+	}
+	overlay, err := l.Overlay()
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range overlay {
+		patches = append(patches, f.Path)
+	}
+	snap := map[string]string{}
+	for _, file := range patches {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		rel, err := filepath.Rel(e.Repo.Dir, file)
+		if err != nil {
+			return nil, err
+		}
+		snap[filepath.ToSlash(rel)] = sum(data)
+	}
+	return snap, nil
+}
+
+func sum(data []byte) string {
+	h := sha256.Sum256(data)
+	return hex.EncodeToString(h[:])
+}
+
+// SaveOptions are the flags of Save.
+type SaveOptions struct {
+	Overlay string // the overlay folder that new files go to
+	Rewrite bool   // write unchanged patches anew, too
+}
+
+// Save writes what the workspace of the line holds back to patches/ and src/,
+// and returns the names of the files that changed.
+func (e *Env) Save(ctx context.Context, l *line.Line, o SaveOptions) ([]string, error) {
+	unlock, err := e.lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if err := e.recover(); err != nil {
+		return nil, err
+	}
+	w, err := e.open(l)
+	if err != nil {
+		return nil, err
+	}
+	if w == nil {
+		return nil, fmt.Errorf("line %s is not being edited: there is no %s\n\tbegin with: go run ./build edit -line %s", l.Name, e.dir(l.Name), l.Name)
+	}
+	if err := w.notMoving(); err != nil {
+		return nil, err
+	}
+	if s := w.git.InProgress(); s != "" {
+		return nil, fmt.Errorf("a git %s is under way in %s\n\tend it there (git %s --continue or --abort), then save", s, w.Dir, s)
+	}
+	dirty, err := w.git.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(dirty) > 0 {
+		return nil, fmt.Errorf("%s has files that are in no commit, and only commits are saved:\n\t  %s\n\tgit add and git commit them there (git commit --fixup and git rebase -i --autosquash put them into an earlier patch), or git stash -u", w.Dir, strings.Join(dirty, "\n\t  "))
+	}
+	snap, err := e.snapshot(l)
+	if err != nil {
+		return nil, err
+	}
+	if !maps.Equal(snap, w.state.Files) || l.Pin.Upstream != w.state.Upstream {
+		return nil, fmt.Errorf("the files of line %s in patches/ or src/ are not those that %s was made of\n\t%s\n\tput them back (git stash, or git checkout) and save again; or, to give up what is in the workspace: go run ./build edit -line %s -discard", l.Name, w.Dir, difference(snap, w.state.Files), l.Name)
+	}
+	head, err := w.git.Head(ctx)
+	if err != nil {
+		return nil, err
+	}
+	changes, err := w.collect(ctx, head, o)
+	if err != nil {
+		return nil, err
+	}
+	return changed(changes), w.write(ctx, changes)
+}
+
+func difference(a, b map[string]string) string {
+	for _, name := range slices.Sorted(maps.Keys(a)) {
+		if b[name] != a[name] {
+			return name + " differs"
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(b)) {
+		if _, ok := a[name]; !ok {
+			return name + " is gone"
+		}
+	}
+	return "the pin names another upstream"
+}
+
+func changed(changes []change) (names []string) {
+	for _, c := range changes {
+		names = append(names, c.Path)
+	}
+	return names
+}
+
+// write writes the changes to the checkout, with the new state.
+func (w *Workspace) write(ctx context.Context, changes []change) error {
+	old, err := os.ReadFile(w.stateFile())
+	if err != nil {
+		return err
+	}
+	rel, err := filepath.Rel(w.env.Repo.Dir, w.stateFile())
+	if err != nil {
+		return err
+	}
+	changes = append(changes[:len(changes):len(changes)], change{filepath.ToSlash(rel), old, w.state.marshal()})
+	return write(w.env.Repo.Dir, changes, w.env.step)
+}
+
+// collect makes of the commits up to head the files of the line, records them
+// in the state, and returns what differs in the checkout.
+func (w *Workspace) collect(ctx context.Context, head string, o SaveOptions) ([]change, error) {
+	commits, err := w.git.Commits(ctx, w.state.Base, head)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w\n\tput your commits on %s, one a patch: git rebase -i %s", w.Dir, err, w.state.Upstream, w.state.Base)
+	}
+	made := map[string]bool{} // files that the patches make, now or as they were
+	for _, p := range w.state.Patches {
+		cs, err := w.git.Changes(ctx, p.Commit+"^", p.Commit)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range cs {
+			made[c.Name] = made[c.Name] || c.Status == 'A'
+		}
+	}
+	overlay := maps.Clone(w.state.Overlay)
+	for _, commit := range commits {
+		cs, err := w.git.Changes(ctx, commit+"^", commit)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range cs {
+			if _, ok := overlay[c.Name]; ok || made[c.Name] {
+				continue
+			}
+			switch {
+			case c.Status == 'R' && overlay[c.Old] != "":
+				overlay[c.Name] = overlay[c.Old]
+			case c.Status == 'A' && c.Name != "VERSION" && c.Name != "go.env":
+				if overlay[c.Name], err = w.overlayFor(c.Name, o); err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
+	names := slices.Sorted(maps.Keys(overlay))
+	files, err := w.git.Files(ctx, head, names)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		if _, ok := files[name]; !ok {
+			files[name] = nil
+			delete(overlay, name)
+		}
+	}
+	if len(overlay) == 0 && len(w.state.Overlay) > 0 {
+		return nil, fmt.Errorf("%s: no file of the overlay is left: the commit with it is gone\n\tgit reflog shows what was checked out before; the commit has the subject \"gocoro: overlay, VERSION and go.env\"", w.Dir)
+	}
+	driver := []string{"VERSION", "go.env"}
+	ours, err := w.git.Files(ctx, commits0(commits, head), driver)
+	if err != nil {
+		return nil, err
+	}
+	theirs, err := w.git.Files(ctx, head, driver)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range driver {
+		if string(ours[name]) != string(theirs[name]) {
+			return nil, fmt.Errorf("%s: a commit changes %s, which the driver writes (VERSION says what the pin says)\n\ttake that out: git checkout %s -- %s, and amend the commit", w.Dir, name, commits[0], name)
+		}
+		files[name] = theirs[name]
+	}
+
+	layer, err := w.git.Lay(ctx, w.state.Base, files, "overlay\n")
+	if err != nil {
+		return nil, err
+	}
+	cleaned, err := w.git.With(ctx, layer, files, commits)
+	if err != nil {
+		return nil, err
+	}
+	subjects, err := w.git.Subjects(ctx, commits)
+	if err != nil {
+		return nil, err
+	}
+	var oldCommits []string
+	for _, p := range w.state.Patches {
+		oldCommits = append(oldCommits, p.Commit)
+	}
+	oldSubjects, err := w.git.Subjects(ctx, oldCommits)
+	if err != nil {
+		return nil, err
+	}
+	was := map[string]patch{} // by subject
+	var left []patch          // those of the old patches that no commit has the subject of
+	for i, s := range oldSubjects {
+		was[s] = w.state.Patches[i]
+		if !slices.Contains(subjects, s) {
+			left = append(left, w.state.Patches[i])
+		}
+	}
+	next := state{Line: w.state.Line, Upstream: w.state.Upstream, Base: w.state.Base, Head: head, Overlay: overlay, Files: map[string]string{}}
+	want := map[string][]byte{} // files of the checkout
+	for i, c := range cleaned {
+		subject := subjects[i]
+		old, known := was[subject]
+		if c == "" {
+			if known {
+				return nil, fmt.Errorf("%s: nothing is left of %s: its commit %s changes nothing\n\tto drop the patch, drop the commit: git rebase -i %s", w.Dir, old.Name, commits[i], w.state.Base)
+			}
+			continue
+		}
+		text, err := w.git.Export(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		if !known && len(left) == 1 {
+			// The one patch that is missing may have been given another subject:
+			// git keeps the author and the date of a commit that is amended.
+			same, err := w.git.SameAuthor(ctx, left[0].Commit, c)
+			if err != nil {
+				return nil, err
+			}
+			if same {
+				old, left, known = left[0], nil, true
+			}
+		}
+		name := fmt.Sprintf("%04d-%s.patch", len(next.Patches)+1, slug(subject))
+		if known {
+			name = fmt.Sprintf("%04d-%s", len(next.Patches)+1, strings.TrimLeft(old.Name, "0123456789-"))
+			before, err := w.git.Export(ctx, old.Commit)
+			if err != nil {
+				return nil, err
+			}
+			if string(before) == string(text) && !o.Rewrite {
+				if text, err = os.ReadFile(filepath.Join(w.oldDir(), old.Name)); err != nil {
+					return nil, err
+				}
+			}
+		}
+		text = withTrailers(text)
+		if err := w.valid(name, text); err != nil {
+			return nil, err
+		}
+		next.Patches = append(next.Patches, patch{name, c})
+		want["patches/"+w.state.Line+"/"+name] = text
+	}
+	if len(next.Patches) == 0 && len(w.state.Patches) > 0 {
+		return nil, fmt.Errorf("%s has no patch left: that would empty line %s\n\tif you mean it, remove the patches with git rm; else git reset --hard %s brings them back", w.Dir, w.state.Line, w.state.Head)
+	}
+	for name, folder := range overlay {
+		want["src/"+folder+"/"+strings.TrimPrefix(name, "src/")] = files[name]
+	}
+	for name, data := range want {
+		next.Files[name] = sum(data)
+	}
+	changes, err := w.diff(want)
+	if err != nil {
+		return nil, err
+	}
+	w.state = next
+	return changes, nil
+}
+
+// commits0 returns the first commit: the overlay with VERSION and go.env.
+func commits0(commits []string, head string) string {
+	if len(commits) > 0 {
+		return commits[0]
+	}
+	return head
+}
+
+// diff returns how the wanted patches and overlay files of the line differ from
+// those in the checkout.
+func (w *Workspace) diff(want map[string][]byte) ([]change, error) {
+	var changes []change
+	names := map[string]bool{}
+	for name := range want {
+		names[name] = true
+	}
+	if w.sameFolder() {
+		for name := range w.state.Files {
+			names[name] = true
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		old, err := os.ReadFile(filepath.Join(w.env.Repo.Dir, filepath.FromSlash(name)))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		if data, ok := want[name]; !ok && old != nil || ok && (old == nil || string(old) != string(data)) {
+			if ok && data == nil {
+				data = []byte{}
+			}
+			changes = append(changes, change{name, old, data})
+		}
+	}
+	return changes, nil
+}
+
+// sameFolder reports whether the patches go where they came from.
+func (w *Workspace) sameFolder() bool {
+	return w.state.Rebase == nil || w.state.Rebase.From == w.state.Line
+}
+
+// oldDir returns the folder that the patches came from.
+func (w *Workspace) oldDir() string {
+	name := w.state.Line
+	if w.state.Rebase != nil {
+		name = w.state.Rebase.From
+	}
+	return filepath.Join(w.env.Repo.Dir, "patches", name)
+}
+
+// overlayFor returns the overlay folder that a new file goes to.
+func (w *Workspace) overlayFor(name string, o SaveOptions) (string, error) {
+	overlays := w.line.Pin.Overlays
+	switch {
+	case !strings.HasPrefix(name, "src/"):
+		return "", fmt.Errorf("%s: a commit adds %s, which is outside of src/: the overlay has files below src/ only\n\tmove it there, or take it out of the commit", w.Dir, name)
+	case o.Overlay != "" && slices.Contains(overlays, o.Overlay):
+		return o.Overlay, nil
+	case o.Overlay != "":
+		return "", fmt.Errorf("line %s has no overlay %q: its pin has %s\n\tchoose one of these with -overlay, or add a line to the pin first", w.line.Name, o.Overlay, strings.Join(overlays, ", "))
+	case len(overlays) == 1:
+		return overlays[0], nil
+	}
+	return "", fmt.Errorf("a commit adds %s, and line %s has several overlays\n\tsay which one gets it: go run ./build save -line %s -overlay NAME, one of %s", name, w.line.Name, w.line.Name, strings.Join(overlays, ", "))
+}
+
+// valid checks that a patch is one that a build takes.
+func (w *Workspace) valid(name string, text []byte) error {
+	dir, err := os.MkdirTemp("", "gocoro")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, name)
+	if err := os.WriteFile(file, text, 0o666); err != nil {
+		return err
+	}
+	if _, err := series.Read(file); err != nil {
+		return fmt.Errorf("the commit for %s: %s", name, strings.ReplaceAll(err.Error(), dir+string(filepath.Separator), ""))
+	}
+	return nil
+}
+
+var notSlug = regexp.MustCompile(`[^a-z0-9]+`)
+
+// slug makes a file name of a patch's subject: "runtime: check the lock" is
+// check-the-lock.
+func slug(subject string) string {
+	if _, s, ok := strings.Cut(subject, ": "); ok {
+		subject = s
+	}
+	s := strings.Trim(notSlug.ReplaceAllString(strings.ToLower(subject), "-"), "-")
+	if len(s) > 40 {
+		s = s[:40]
+		if i := strings.LastIndex(s, "-"); i > 0 {
+			s = s[:i]
+		}
+	}
+	if s == "" {
+		s = "patch"
+	}
+	return s
+}
+
+// withTrailers adds the lines that a patch's message must end with to one that
+// has none of them, for a person to fill in.
+func withTrailers(text []byte) []byte {
+	message, rest, ok := strings.Cut(string(text), "\n---\n")
+	if !ok {
+		return text
+	}
+	for _, t := range Trailers {
+		if strings.Contains(message, "\n"+t+": ") {
+			return text
+		}
+	}
+	return []byte(strings.TrimRight(message, "\n") + "\n\n" + trailerTemplate + "---\n" + rest)
+}

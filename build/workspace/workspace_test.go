@@ -1,0 +1,287 @@
+package workspace
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/tools/txtar"
+
+	"gocoro/build/line"
+	"gocoro/build/store"
+)
+
+// A toy is the world of the stories of build/maintain, with a second release:
+// the first patch moves there, the second conflicts.
+type toy struct {
+	root string
+	env  *Env
+}
+
+func newToy(t *testing.T) *toy {
+	t.Helper()
+	a, err := txtar.ParseFile("../maintain/testdata/toy.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := t.TempDir()
+	for _, f := range a.Files {
+		if name, ok := strings.CutPrefix(f.Name, "upstream/"); ok {
+			writeFile(t, filepath.Join(root, "go1.22.12", name), string(f.Data))
+			text := string(f.Data)
+			switch name {
+			case "src/runtime/coro.go":
+				text = "// Copyright.\n\n" + text
+			case "src/runtime/proc.go":
+				text = strings.Replace(text, "gp = 1", "gp = 10", 1)
+			}
+			writeFile(t, filepath.Join(root, "go1.22.13", name), text)
+		} else {
+			writeFile(t, filepath.Join(root, f.Name), string(f.Data))
+		}
+	}
+	return openToy(t, root)
+}
+
+func openToy(t *testing.T, root string) *toy {
+	repo, err := line.FindRepo(filepath.Join(root, "repo"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &toy{root, &Env{
+		Repo:  repo,
+		Store: &store.Store{Root: filepath.Join(root, "cache")},
+		Say:   func(string, ...any) {},
+		Fetch: func(_ context.Context, l *line.Line) (string, error) { return filepath.Join(root, l.Pin.Upstream), nil },
+	}}
+}
+
+// again returns a copy of the whole world.
+func (y *toy) again(t *testing.T) *toy {
+	t.Helper()
+	root := t.TempDir()
+	if out, err := exec.Command("cp", "-r", y.root+"/.", root).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return openToy(t, root)
+}
+
+func writeFile(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// files returns the content of every file of the checkout, less the workspace.
+func (y *toy) files(t *testing.T) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	fsys := os.DirFS(y.env.Repo.Dir)
+	err := fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if name == editFolder {
+			return fs.SkipDir
+		}
+		if d.IsDir() {
+			files[name+"/"] = ""
+			return nil
+		}
+		data, err := fs.ReadFile(fsys, name)
+		files[name] = string(data)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+func (y *toy) line(t *testing.T) *line.Line {
+	t.Helper()
+	if err := y.env.Recover(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	l, err := y.env.Repo.Line("go1.22")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+const newPin = "upstream go1.22.13\nrevision 1\ntime 2026-11-24T12:00:00Z\nbootstrap go1.20.6\noverlay go1.22\n"
+
+// move does what a person does who moves the line to the second release: it
+// begins, resolves the conflict and goes on, from wherever it finds the move.
+func (y *toy) move(ctx context.Context, t *testing.T) error {
+	l, err := y.env.Repo.Line("go1.22")
+	if err != nil {
+		return err
+	}
+	if l.Pin.Upstream == "go1.22.13" {
+		return nil
+	}
+	pin, err := line.ParsePin("pin", []byte(newPin))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := y.env.open(l)
+	if err != nil {
+		return err
+	}
+	if w == nil || w.state.Rebase == nil {
+		_, err = y.env.Rebase(ctx, l, l.For("go1.22", pin), []byte(newPin))
+		var stop *StopError
+		if !errors.As(err, &stop) {
+			return errors.Join(err, errors.New("the move did not stop at the conflict"))
+		}
+		if stop.Patch != "0002-proc-ready.patch" || !slices.Equal(stop.Files, []string{"src/runtime/proc.go"}) {
+			t.Fatalf("it stopped at %s in %q", stop.Patch, stop.Files)
+		}
+	}
+	writeFile(t, filepath.Join(y.env.dir("go1.22"), "src/runtime/proc.go"), "package runtime\n\n// ready marks c as ready to run.\nfunc ready(c *coro) {\n\tc.gp = 20\n}\n\nfunc throw(s string) { panic(s) }\n")
+	if out, err := exec.Command("git", "-C", y.env.dir("go1.22"), "add", "-A").CombinedOutput(); err != nil {
+		t.Fatalf("git add: %v: %s", err, out)
+	}
+	_, err = y.env.Continue(ctx, "go1.22", false)
+	return err
+}
+
+var errKilled = errors.New("killed")
+
+// Wherever a move is interrupted, it can be gone on with to the same result, or
+// gone back from to the same bytes.
+func TestInterrupt(t *testing.T) {
+	ctx := context.Background()
+	first := newToy(t)
+	// The releases are in the cache already, so that each run below is short.
+	for _, r := range []string{"go1.22.12", "go1.22.13"} {
+		l := first.line(t).For("go1.22", &line.Pin{Upstream: r})
+		if _, _, err := first.env.upstream(ctx, l); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := first.files(t)
+	whole := first.again(t)
+	commands := 0
+	steps := []string{}
+	whole.env.Trace = func(*exec.Cmd) { commands++ }
+	whole.env.Step = func(name string) error { steps = append(steps, name); return nil }
+	if err := whole.move(ctx, t); err != nil {
+		t.Fatal(err)
+	}
+	after := whole.files(t)
+	if maps.Equal(before, after) || commands < 50 || len(steps) < 10 {
+		t.Fatalf("the move has %d commands and the steps %q; want a move", commands, steps)
+	}
+
+	interrupt := func(t *testing.T, arm func(e *Env, cancel func())) {
+		t.Parallel()
+		y := first.again(t)
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		arm(y.env, cancel)
+		if err := y.move(ctx, t); err == nil {
+			t.Fatal("the move was not interrupted")
+		}
+		y.env.Step, y.env.Trace = nil, nil
+		// What a killed command leaves, which cannot tidy up.
+		if err := os.MkdirAll(filepath.Join(y.env.Repo.Dir, editFolder, "tmp-1", "x"), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		back := y.again(t)
+		if err := back.env.Abort(context.Background(), "go1.22"); err != nil && !strings.Contains(err.Error(), "nothing to go back from") {
+			t.Fatalf("abort: %v", err)
+		}
+		if got := back.files(t); !maps.Equal(got, before) {
+			t.Errorf("after abort the files are not those of before: %s", different(got, before))
+		}
+		if _, err := os.Lstat(filepath.Join(back.env.Repo.Dir, editFolder)); err == nil {
+			t.Errorf("abort leaves %s", editFolder)
+		}
+		y.line(t)
+		if err := y.move(context.Background(), t); err != nil {
+			t.Fatalf("going on: %v", err)
+		}
+		if got := y.files(t); !maps.Equal(got, after) {
+			t.Errorf("gone on with, the files are others than without an interruption: %s", different(got, after))
+		}
+	}
+	for i, name := range steps {
+		t.Run("step "+name, func(t *testing.T) {
+			interrupt(t, func(e *Env, _ func()) {
+				n := 0
+				e.Step = func(string) error {
+					if n++; n > i {
+						return errKilled
+					}
+					return nil
+				}
+			})
+		})
+	}
+	for n := 5; n < commands; n += 61 {
+		t.Run("command", func(t *testing.T) {
+			interrupt(t, func(e *Env, cancel func()) {
+				i := 0
+				e.Trace = func(*exec.Cmd) {
+					if i++; i == n {
+						cancel()
+					}
+				}
+			})
+		})
+	}
+}
+
+func different(a, b map[string]string) string {
+	var names []string
+	for name := range a {
+		if v, ok := b[name]; !ok || v != a[name] {
+			names = append(names, name)
+		}
+	}
+	for name := range b {
+		if _, ok := a[name]; !ok {
+			names = append(names, name+" (missing)")
+		}
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ")
+}
+
+func TestSlug(t *testing.T) {
+	for subject, want := range map[string]string{
+		"runtime: check the lock at exit":                           "check-the-lock-at-exit",
+		"runtime, iter: Keep (the) thread":                          "keep-the-thread",
+		"no package":                                                "no-package",
+		"runtime: a subject that goes on and on for much of a line": "a-subject-that-goes-on-and-on-for-much",
+		"runtime: äöü":                                              "patch",
+	} {
+		if got := slug(subject); got != want {
+			t.Errorf("slug(%q) = %q, want %q", subject, got, want)
+		}
+	}
+}
+
+func TestWithTrailers(t *testing.T) {
+	const head, tail = "Subject: [PATCH] x\n\nWhy.\n", "---\n a | 1 +\n\ndiff --git a/a b/a\n"
+	if got, want := string(withTrailers([]byte(head+tail))), head+"\n"+trailerTemplate+tail; got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if got := string(withTrailers([]byte("Subject: [PATCH] x\n\nBug: none\n" + tail))); strings.Contains(got, "TODO") {
+		t.Errorf("a message with a trailer was given more:\n%s", got)
+	}
+}
