@@ -28,7 +28,8 @@ type Flags struct {
 	Bin    string
 }
 
-func (f *Flags) register(fs *flag.FlagSet) {
+// Register defines the flags of the steps.
+func (f *Flags) Register(fs *flag.FlagSet) {
 	fs.StringVar(&f.Line, "line", "", "the `line` to build, such as go1.22 (default: the line of VERSION)")
 	fs.StringVar(&f.Source, "source", "module", "where upstream comes from: module, tarball=PATH or URL, git=REPO[@COMMIT], or dir=PATH")
 	fs.BoolVar(&f.Trace, "x", false, "print each command before it runs")
@@ -87,8 +88,8 @@ func (f *Flags) target(ctx context.Context, name string, trace func(*exec.Cmd)) 
 	return t, err
 }
 
-// use calls f, which uses what the store holds.
-func (d *Driver) use(ctx context.Context, f func() error) error {
+// Use calls f, which uses what the store holds.
+func (d *Driver) Use(ctx context.Context, f func() error) error {
 	if !d.Dry {
 		lock, err := d.Store.Use(ctx)
 		if err != nil {
@@ -104,7 +105,7 @@ func (d *Driver) use(ctx context.Context, f func() error) error {
 func path(step func(*Driver, context.Context) (string, error)) func(*flag.FlagSet) func(context.Context, []string) error {
 	return func(fs *flag.FlagSet) func(context.Context, []string) error {
 		f := new(Flags)
-		f.register(fs)
+		f.Register(fs)
 		return func(ctx context.Context, args []string) error {
 			if err := command.NoArgs(args); err != nil {
 				return err
@@ -113,7 +114,7 @@ func path(step func(*Driver, context.Context) (string, error)) func(*flag.FlagSe
 			if err != nil {
 				return err
 			}
-			return d.use(ctx, func() error {
+			return d.Use(ctx, func() error {
 				dir, err := step(d, ctx)
 				if err == nil && !d.Dry {
 					fmt.Println(dir)
@@ -134,7 +135,7 @@ var (
 // Install is the command that does all steps.
 func Install(fs *flag.FlagSet) func(context.Context, []string) error {
 	f := new(Flags)
-	f.register(fs)
+	f.Register(fs)
 	f.registerTarget(fs)
 	replace := fs.Bool("replace", false, "replace an installed toolchain of the same name that has other content")
 	return func(ctx context.Context, args []string) error {
@@ -149,7 +150,7 @@ func Install(fs *flag.FlagSet) func(context.Context, []string) error {
 		if err != nil {
 			return err
 		}
-		return d.use(ctx, func() error {
+		return d.Use(ctx, func() error {
 			changed, err := d.Install(ctx, t, *replace)
 			if err != nil {
 				return err
@@ -206,7 +207,7 @@ func next(t *install.Target, flags, path string) string {
 // API is the command that checks or makes a line's API baseline.
 func API(fs *flag.FlagSet) func(context.Context, []string) error {
 	f := new(Flags)
-	f.register(fs)
+	f.Register(fs)
 	write := fs.Bool("w", false, "write the baseline to the line's folder")
 	return func(ctx context.Context, args []string) error {
 		if err := command.NoArgs(args); err != nil {
@@ -216,7 +217,7 @@ func API(fs *flag.FlagSet) func(context.Context, []string) error {
 		if err != nil {
 			return err
 		}
-		return d.use(ctx, func() error {
+		return d.Use(ctx, func() error {
 			if d.Dry {
 				fmt.Printf("would make the API baseline of %s and compare it with %s\n", d.Line.Pin.Upstream, d.Line.API())
 				return nil
