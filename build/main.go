@@ -18,6 +18,10 @@ import (
 
 const steps = "[-line L] [-source S] [-n] [-v] [-x]"
 
+// releases is the program with the commands that only those need who make or
+// check releases.
+const releases = "gocoro/build/release/main"
+
 var program = command.Program{
 	Name:    "go run ./build",
 	Doc:     "Build makes patched Go toolchains: an official release, a patch series, make.bash.",
@@ -75,6 +79,10 @@ installations, the disk. It changes nothing. Each line begins with ok, note,
 trap (a program may run on another toolchain than you think) or stop (a build
 cannot succeed), and has the fix. The exit status is 1 if there is a trap or a
 stop.`},
+		{Name: "dist", Program: releases, Short: "make the packages of a release, for all platforms"},
+		{Name: "verify", Program: releases, Short: "prove that the packages are upstream's and the patches"},
+		{Name: "check", Program: releases, Short: "unpack the packages of a release folder and look at them"},
+		{Name: "key", Program: releases, Short: "make a key for a checksum database"},
 		{Name: "uninstall", Args: "[-line L] [-root DIR] [-bin DIR] [-n] [name ...]", Setup: driver.Uninstall,
 			Short: "remove an installed toolchain",
 			Long: `
