@@ -59,7 +59,7 @@ Go that runs this command is the bootstrap.`},
 Api makes the API baseline of the line's upstream with upstream's own cmd/api,
 which all.bash checks the patched tree against, and compares it with the one
 that the line keeps. With -w it writes it there.`},
-		{Name: "env", Args: "[-line L] [-shell sh|fish|github] [-route path|unpacked] [-dir DIR] [-bin DIR]", Setup: driver.Env,
+		{Name: "env", Args: "[-line L] [-shell sh|fish|github] [-route path|unpacked|module] [-dir DIR] [-bin DIR] [-url URL] [-key KEY]", Setup: driver.Env,
 			Short: "print the settings that select the toolchain",
 			Long: `
 Env prints the environment variables of the chosen route to the toolchain, as
@@ -68,7 +68,8 @@ commands of a shell:
 	eval "$(go run ./build env)"
 
 The route path uses what install has linked, unpacked a toolchain in another
-folder, such as a copy of an installed one. With -shell github it is a step of a
+folder, such as an unpacked release archive, and module the release folder that
+dist has made, at a URL. With -shell github it is a step of a
 workflow that sets the steps after it.`},
 		{Name: "doctor", Args: "[-line L] [-dir DIR] [-root DIR] [-bin DIR]", Setup: driver.Doctor,
 			Short: "look for what stops a build or selects another toolchain",

@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -68,16 +69,19 @@ func TestScript(t *testing.T) {
 	})
 }
 
+// name is the release that the toy's checkout makes.
+const name = "go1.22.12-coro.1"
+
 func setup(env *testscript.Env, toy *txtar.Archive) error {
 	for _, f := range toy.Files {
-		name := filepath.Join(env.WorkDir, f.Name)
-		if _, err := os.Stat(name); err == nil {
+		file := filepath.Join(env.WorkDir, f.Name)
+		if _, err := os.Stat(file); err == nil {
 			continue // the story has a file of its own in this place
 		}
-		if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
+		if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
 			return err
 		}
-		if err := os.WriteFile(name, f.Data, 0o666); err != nil {
+		if err := os.WriteFile(file, f.Data, 0o666); err != nil {
 			return err
 		}
 	}
@@ -88,7 +92,11 @@ func setup(env *testscript.Env, toy *txtar.Archive) error {
 	env.Cd = filepath.Join(env.WorkDir, "repo")
 	env.Setenv("HOME", home)
 	env.Setenv("TMPDIR", os.TempDir())
-	env.Setenv("NAME", "go1.22.12-coro.1")
+	env.Setenv("NAME", name)
+	env.Setenv("PATH", strings.Join(slices.DeleteFunc(filepath.SplitList(env.Getenv("PATH")), func(dir string) bool {
+		_, err := os.Stat(filepath.Join(dir, name)) // a real one, of that name
+		return err == nil
+	}), string(os.PathListSeparator)))
 	env.Setenv("PLATFORM", runtime.GOOS+"/"+runtime.GOARCH)
 	env.Setenv("GOCORO_CACHE", filepath.Join(env.WorkDir, "cache"))
 	env.Setenv("GOPATH", filepath.Join(home, "go"))
