@@ -266,19 +266,21 @@ func (c *Checker) platform(ctx context.Context, f *Folder, platform string, name
 	c.Say("package", platform, v)
 
 	v = new(proof.Verdict)
-	programs := 0
+	programs, good := 0, 0
 	for _, name := range slices.Sorted(maps.Keys(archive)) {
 		if proof.IsBinary(name) {
 			programs++
 			if err := header(filepath.Join(root, filepath.FromSlash(name)), name, c.Release, platform); err != nil {
 				fault(v, "%s: %v", name, err)
+			} else {
+				good++
 			}
 		}
 	}
 	if programs < 3 {
 		fault(v, "there are %d programs, want bin/go, bin/gofmt and tools", programs)
 	}
-	v.Text = fmt.Sprintf("%d programs with the headers and build information of %s", programs, platform)
+	v.Text = fmt.Sprintf("%d of %d programs with the headers and build information of %s", good, programs, platform)
 	c.Say("programs", platform, v)
 
 	wrap, ok := c.Exec[platform]
@@ -490,6 +492,7 @@ func run(ctx context.Context, wrap []string, root, tmp, release, platform string
 	if _, err := os.Stat(filepath.Join(root, "src/internal/goexperiment/exp_rangefunc_on.go")); err == nil {
 		experiment = "rangefunc"
 	}
+	asked, answered := 0, 0
 	ask := func(want string, args ...string) {
 		argv := append(append(slices.Clone(wrap), filepath.Join(root, "bin/go")), args...)
 		cmd := exec.Command(argv[0], argv[1:]...)
@@ -500,13 +503,16 @@ func run(ctx context.Context, wrap []string, root, tmp, release, platform string
 		var out bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &out
 		err := progress.Group(ctx, cmd)
+		asked++
 		if got := strings.TrimSpace(out.String()); err != nil || got != want {
 			fault(v, "%s printed %q (%v), want %q", strings.Join(argv, " "), got, err, want)
+		} else {
+			answered++
 		}
 	}
 	ask("go version "+release+" "+platform, "version")
 	ask("local", "env", "GOTOOLCHAIN")
 	ask(release+" "+platform+" 42", "run", "hello.go")
-	v.Text = "go version, go env, and a program compiled and run"
+	v.Text = fmt.Sprintf("%d of %d as wanted: go version, go env, and a program compiled and run", answered, asked)
 	return v
 }

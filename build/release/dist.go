@@ -180,27 +180,22 @@ func (o *options) publish(ctx context.Context, d *driver.Driver, dirs map[string
 		}
 		toSign = append(toSign, file)
 	}
-	var packed []Download
-	for _, f := range files {
-		if !strings.HasPrefix(f.name, "proxy/") {
-			info, err := os.Stat(f.from)
-			if err != nil {
-				return err
-			}
-			packed = append(packed, download(name, f.name, f.sum, info.Size()))
-		}
-	}
-	index, err := addToIndex(o.folder.path(IndexFile), name, packed)
-	if err := describe(IndexFile, index, err); err != nil {
-		return err
-	}
-
 	next := &Folder{Dir: o.folder.Dir, Sums: map[string]string{}}
 	for n, s := range o.folder.Sums {
 		next.Sums[n] = s
 	}
+	sizes := map[string]int64{}
 	for _, f := range files {
 		next.Sums[f.name] = f.sum
+		info, err := os.Stat(f.from)
+		if err != nil {
+			return err
+		}
+		sizes[f.name] = info.Size()
+	}
+	index, err := next.makeIndex(sizes)
+	if err := describe(IndexFile, index, err); err != nil {
+		return err
 	}
 	sums := map[string]string{}
 	for _, n := range described {

@@ -7,6 +7,7 @@ import (
 	"go/version"
 	"io/fs"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -34,17 +35,8 @@ type Download struct {
 	Kind     string `json:"kind"` // "archive" or "source"
 }
 
-// download returns the entry of a file called
-// <release>.<os>-<arch>.tar.gz or <release>.src.tar.gz.
-func download(release, name, sum string, size int64) Download {
-	d := Download{Filename: name, Version: release, SHA256: sum, Size: size, Kind: "source"}
-	platform := strings.TrimSuffix(strings.TrimPrefix(name, release+"."), ".tar.gz")
-	if platform != "src" {
-		d.Kind = "archive"
-		d.OS, d.Arch, _ = strings.Cut(platform, "-")
-	}
-	return d
-}
+// archive matches the names of archives: the release, and the platform or src.
+var archive = regexp.MustCompile(`^(go.*)\.(src|[a-z0-9]+-[a-z0-9]+)\.tar\.gz$`)
 
 // ReadIndex reads a list of downloads. There is none yet if there is no file.
 func ReadIndex(file string) ([]*Release, error) {
@@ -62,24 +54,50 @@ func ReadIndex(file string) ([]*Release, error) {
 	return list, nil
 }
 
-// addToIndex returns the text of the list in file with the downloads of a
-// release added, the newest release first.
-func addToIndex(file, release string, files []Download) ([]byte, error) {
-	list, err := ReadIndex(file)
+// makeIndex returns the text of the list of all archives that the folder's list
+// of hashes has, the newest release first. Their sizes are those of the files;
+// of an archive that is not there, only served elsewhere, it is what the list
+// said before.
+func (f *Folder) makeIndex(size map[string]int64) ([]byte, error) {
+	old, err := ReadIndex(f.path(IndexFile))
 	if err != nil {
 		return nil, err
 	}
-	i := slices.IndexFunc(list, func(r *Release) bool { return r.Version == release })
-	if i < 0 {
-		i = len(list)
-		list = append(list, &Release{Version: release, Stable: true})
+	before := map[string]Download{}
+	for _, r := range old {
+		for _, d := range r.Files {
+			before[d.Filename] = d
+		}
 	}
-	r := list[i]
-	for _, f := range files {
-		r.Files = slices.DeleteFunc(r.Files, func(g Download) bool { return g.Filename == f.Filename })
-		r.Files = append(r.Files, f)
+	byName := map[string]*Release{}
+	list := []*Release{}
+	for _, name := range f.names() { // sorted, as the files of a release are
+		m := archive.FindStringSubmatch(name)
+		if m == nil {
+			continue
+		}
+		d := Download{Filename: name, Version: m[1], SHA256: f.Sums[name], Size: size[name], Kind: "source"}
+		if m[2] != "src" {
+			d.Kind = "archive"
+			d.OS, d.Arch, _ = strings.Cut(m[2], "-")
+		}
+		if d.Size == 0 {
+			if info, err := os.Stat(f.path(name)); err == nil {
+				d.Size = info.Size()
+			} else if b := before[name]; b.SHA256 == d.SHA256 && b.Size > 0 {
+				d.Size = b.Size
+			} else {
+				return nil, fmt.Errorf("%s lists %s, and neither the folder nor %s says how large it is\n\tbring the file back", f.path(SumsFile), name, IndexFile)
+			}
+		}
+		r := byName[d.Version]
+		if r == nil {
+			r = &Release{Version: d.Version, Stable: true}
+			byName[d.Version] = r
+			list = append(list, r)
+		}
+		r.Files = append(r.Files, d)
 	}
-	slices.SortFunc(r.Files, func(a, b Download) int { return strings.Compare(a.Filename, b.Filename) })
 	slices.SortStableFunc(list, func(a, b *Release) int { return compareReleases(b.Version, a.Version) })
 	return encode(list)
 }
