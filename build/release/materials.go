@@ -5,12 +5,13 @@ import (
 	"context"
 	"crypto/sha1"
 	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"mime"
 	"net/mail"
 	"os"
-	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -274,20 +275,23 @@ func (m *Materials) Provenance(platform, builder string, subjects []Subject) ([]
 }
 
 // upstream describes the upstream's release by what it was identified with: the
-// module's hash (in the form of the dirHash1 of in-toto's digest sets, base64),
-// or the hash of the archive or the commit.
+// module's hash, or the hash of the archive or the commit.
+// Source of the names and forms: spec/v1/digest_set.md of in-toto's
+// attestation framework.
 func (m *Materials) upstream() Subject {
 	s := Subject{Name: m.Line.Pin.Upstream, URI: "pkg:golang/std@" + strings.TrimPrefix(m.Line.Pin.Upstream, "go")}
 	kind, value, _ := strings.Cut(m.Source, ":")
 	switch kind {
 	case "h1":
-		s.Digest = map[string]string{"dirHash1": value}
+		if sum, err := base64.StdEncoding.DecodeString(value); err == nil {
+			s.Digest = map[string]string{"dirHash": hex.EncodeToString(sum)}
+		}
 	case "sha256":
 		s.Digest = map[string]string{"sha256": value}
-	default:
-		s.Digest = map[string]string{"gitCommit": path.Base(value)}
+	case "git":
+		s.Digest = map[string]string{"gitCommit": value}
 	}
-	return s
+	return s // of a folder on somebody's disk nothing is known but its name
 }
 
 // SPDX returns the list of materials as an SPDX 2.3 document in JSON.
