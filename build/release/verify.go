@@ -129,12 +129,22 @@ func (v *verification) upstream(ctx context.Context) error {
 		return err
 	}
 	for _, p := range v.platforms {
+		zip := filepath.Join(dirs[p], dist.FilesOf(d.Release(), p).Zip())
 		o, err := v.official(ctx, p, d.Rep)
 		if err != nil {
-			return err
+			if ctx.Err() != nil {
+				return err
+			}
+			verdict, err := byPin(zip, v.line.Pin.Modules[p], err)
+			if err != nil {
+				return err
+			}
+			verdict.Text = v.line.Pin.Upstream + ": " + verdict.Text
+			v.say("upstream", p, verdict)
+			continue
 		}
 		goos, _, _ := strings.Cut(p, "/")
-		verdict, err := compare(filepath.Join(dirs[p], dist.FilesOf(d.Release(), p).Zip()), o.Zip, func(ours, official *proof.Package) (*proof.Verdict, error) {
+		verdict, err := compare(zip, o.Zip, func(ours, official *proof.Package) (*proof.Verdict, error) {
 			verdict, err := proof.Upstream(ours, official, goos)
 			if err != nil {
 				return nil, err
@@ -149,6 +159,26 @@ func (v *verification) upstream(ctx context.Context) error {
 		v.say("upstream", p, verdict)
 	}
 	return nil
+}
+
+// byPin judges a package by the hash in the pin alone, where the official module
+// cannot be had for the reason why.
+func byPin(zip, pinned string, why error) (*proof.Verdict, error) {
+	p, err := proof.Open(zip)
+	if err != nil {
+		return nil, err
+	}
+	defer p.Close()
+	v := &proof.Verdict{Text: fmt.Sprintf("%d files, %s", len(p.Files), p.H1)}
+	switch pinned {
+	case p.H1:
+		v.Text += ", as the pin has it; upstream's module cannot be had here"
+	case "":
+		v.Faults = append(v.Faults, fmt.Sprintf("the pin has no hash to compare with, and upstream's module cannot be had: %v", why))
+	default:
+		v.Faults = append(v.Faults, fmt.Sprintf("the pin says %s; which files differ cannot be told, for upstream's module cannot be had: %v", pinned, why))
+	}
+	return v, nil
 }
 
 // authorities checks the hash of the official module against those who vouch
