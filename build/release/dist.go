@@ -115,6 +115,9 @@ func (o *options) publish(ctx context.Context, d *driver.Driver, dirs map[string
 	if o.folder, err = OpenFolder(o.folder.Dir); err != nil { // as it is now that nobody else writes
 		return err
 	}
+	if err := o.folder.sweep(); err != nil {
+		return err
+	}
 
 	// Everything is checked before anything is written.
 	name := d.Release()
@@ -150,7 +153,7 @@ func (o *options) publish(ctx context.Context, d *driver.Driver, dirs map[string
 	if err != nil {
 		return err
 	}
-	tmp, err := os.MkdirTemp(o.folder.Dir, ".gocoro-new-*")
+	tmp, err := os.MkdirTemp(o.folder.Dir, unfinished+"*")
 	if err != nil {
 		return err
 	}

@@ -143,6 +143,29 @@ func (f *Folder) writable() error {
 	return nil
 }
 
+// unfinished begins the name of the folder in which descriptions are made.
+const unfinished = ".gocoro-new-"
+
+// sweep removes what a killed run has left: its folder, and the files that
+// store.Create had not finished.
+func (f *Folder) sweep() error {
+	return filepath.WalkDir(f.Dir, func(file string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		switch name := d.Name(); {
+		case d.IsDir() && strings.HasPrefix(name, unfinished):
+			if err := os.RemoveAll(file); err != nil {
+				return err
+			}
+			return fs.SkipDir
+		case !d.IsDir() && strings.HasPrefix(name, ".") && strings.Contains(name, ".tmp"):
+			return os.Remove(file)
+		}
+		return nil
+	})
+}
+
 // sign runs the command of -sign-cmd with the file as its last argument, in the
 // file's folder, and returns the names of the files that it made there.
 func sign(ctx context.Context, command, file string) ([]string, error) {

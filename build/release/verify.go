@@ -251,7 +251,26 @@ func (v *verification) twice(ctx context.Context) error {
 	if err := os.MkdirAll(parent, 0o777); err != nil {
 		return err
 	}
-	other, err := os.MkdirTemp(parent, "somebody else's folder ")
+	// One at a time, so that what a killed run has left can be told.
+	lock, err := d.Store.Lock(ctx, "verify-twice")
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	const folder = "somebody else's folder "
+	left, err := os.ReadDir(parent)
+	if err != nil {
+		return err
+	}
+	for _, l := range left {
+		if !strings.HasPrefix(l.Name(), folder) {
+			continue
+		}
+		if err := store.RemoveAll(filepath.Join(parent, l.Name())); err != nil {
+			return err
+		}
+	}
+	other, err := os.MkdirTemp(parent, folder)
 	if err != nil {
 		return err
 	}
