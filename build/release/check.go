@@ -457,6 +457,7 @@ import (
 	"fmt"
 	"iter"
 	"runtime"
+	"strings"
 )
 
 func main() {
@@ -470,7 +471,8 @@ func main() {
 	next()
 	next()
 	v, _ := next()
-	fmt.Println(runtime.Version(), runtime.GOOS+"/"+runtime.GOARCH, v)
+	version, _, _ := strings.Cut(runtime.Version(), " ") // " X:rangefunc"
+	fmt.Println(version, runtime.GOOS+"/"+runtime.GOARCH, v)
 }
 `
 
