@@ -21,6 +21,10 @@ const maintain = "gocoro/build/maintain"
 
 const steps = "[-line L] [-source S] [-n] [-v] [-x]"
 
+// releases is the program with the commands that only those need who make or
+// check releases.
+const releases = "gocoro/build/release/main"
+
 var program = command.Program{
 	Name:    "go run ./build",
 	Doc:     "Build makes patched Go toolchains: an official release, a patch series, make.bash.",
@@ -58,7 +62,7 @@ Go that runs this command is the bootstrap.`},
 Api makes the API baseline of the line's upstream with upstream's own cmd/api,
 which all.bash checks the patched tree against, and compares it with the one
 that the line keeps. With -w it writes it there.`},
-		{Name: "env", Args: "[-line L] [-shell sh|fish|github] [-route path|unpacked] [-dir DIR] [-bin DIR]", Setup: driver.Env,
+		{Name: "env", Args: "[-line L] [-shell sh|fish|github] [-route path|unpacked|module] [-dir DIR] [-bin DIR] [-url URL] [-key KEY]", Setup: driver.Env,
 			Short: "print the settings that select the toolchain",
 			Long: `
 Env prints the environment variables of the chosen route to the toolchain, as
@@ -67,7 +71,8 @@ commands of a shell:
 	eval "$(go run ./build env)"
 
 The route path uses what install has linked, unpacked a toolchain in another
-folder, such as a copy of an installed one. With -shell github it is a step of a
+folder, such as an unpacked release archive, and module the release folder that
+dist has made, at a URL. With -shell github it is a step of a
 workflow that sets the steps after it.`},
 		{Name: "doctor", Args: "[-line L] [-dir DIR] [-root DIR] [-bin DIR]", Setup: driver.Doctor,
 			Short: "look for what stops a build or selects another toolchain",
@@ -78,6 +83,10 @@ installations, the disk. It changes nothing. Each line begins with ok, note,
 trap (a program may run on another toolchain than you think) or stop (a build
 cannot succeed), and has the fix. The exit status is 1 if there is a trap or a
 stop.`},
+		{Name: "dist", Program: releases, Short: "make the packages of a release, for all platforms"},
+		{Name: "verify", Program: releases, Short: "prove that the packages are upstream's and the patches"},
+		{Name: "check", Program: releases, Short: "unpack the packages of a release folder and look at them"},
+		{Name: "key", Program: releases, Short: "make a key for a checksum database"},
 		{Name: "uninstall", Args: "[-line L] [-root DIR] [-bin DIR] [-n] [name ...]", Setup: driver.Uninstall,
 			Short: "remove an installed toolchain",
 			Long: `

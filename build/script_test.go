@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -23,11 +24,15 @@ import (
 	"golang.org/x/mod/sumdb/dirhash"
 	"golang.org/x/tools/txtar"
 
+	"gocoro/build/release"
 	"gocoro/build/store"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"build": main})
+	testscript.Main(m, map[string]func(){
+		"build":   main,
+		"release": func() { os.Exit(release.Program.Main(os.Args[1:])) },
+	})
 }
 
 // TestScript runs the stories in testdata/script. Each finds in its working
@@ -38,6 +43,11 @@ func TestScript(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		for _, dir := range cleanup {
+			os.RemoveAll(dir)
+		}
+	})
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
@@ -45,28 +55,33 @@ func TestScript(t *testing.T) {
 		Setup:               func(env *testscript.Env) error { return setup(env, toy) },
 		Condition:           condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"archive": archive,
-			"capture": capture,
-			"gone":    gone,
-			"pin":     pin,
-			"publish": publish,
-			"replace": replace,
-			"serve":   serve,
-			"waitfor": waitfor,
+			"archive":  archive,
+			"capture":  capture,
+			"distpack": distpack,
+			"flip":     flip,
+			"gone":     gone,
+			"pin":      pin,
+			"publish":  publish,
+			"replace":  replace,
+			"serve":    serve,
+			"waitfor":  waitfor,
 		},
 	})
 }
 
+// name is the release that the toy's checkout makes.
+const name = "go1.22.12-coro.1"
+
 func setup(env *testscript.Env, toy *txtar.Archive) error {
 	for _, f := range toy.Files {
-		name := filepath.Join(env.WorkDir, f.Name)
-		if _, err := os.Stat(name); err == nil {
+		file := filepath.Join(env.WorkDir, f.Name)
+		if _, err := os.Stat(file); err == nil {
 			continue // the story has a file of its own in this place
 		}
-		if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
+		if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
 			return err
 		}
-		if err := os.WriteFile(name, f.Data, 0o666); err != nil {
+		if err := os.WriteFile(file, f.Data, 0o666); err != nil {
 			return err
 		}
 	}
@@ -77,7 +92,11 @@ func setup(env *testscript.Env, toy *txtar.Archive) error {
 	env.Cd = filepath.Join(env.WorkDir, "repo")
 	env.Setenv("HOME", home)
 	env.Setenv("TMPDIR", os.TempDir())
-	env.Setenv("NAME", "go1.22.12-coro.1")
+	env.Setenv("NAME", name)
+	env.Setenv("PATH", strings.Join(slices.DeleteFunc(filepath.SplitList(env.Getenv("PATH")), func(dir string) bool {
+		_, err := os.Stat(filepath.Join(dir, name)) // a real one, of that name
+		return err == nil
+	}), string(os.PathListSeparator)))
 	env.Setenv("PLATFORM", runtime.GOOS+"/"+runtime.GOARCH)
 	env.Setenv("GOCORO_CACHE", filepath.Join(env.WorkDir, "cache"))
 	env.Setenv("GOPATH", filepath.Join(home, "go"))
@@ -118,13 +137,62 @@ var (
 	moduleFile    = "golang.org/toolchain/@v/" + moduleVersion // in a proxy and in the module cache
 )
 
+// distpack: puts upstream's own cmd/distpack, compiled from the sources of the
+// Go that runs this test, on PATH as toy-distpack, for the toy's go command.
+func distpack(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: distpack")
+	}
+	dir, err := compiled()
+	ts.Check(err)
+	ts.Setenv("PATH", dir+string(os.PathListSeparator)+ts.Getenv("PATH"))
+}
+
+var compiled = sync.OnceValues(func() (dir string, err error) {
+	if dir, err = os.MkdirTemp("", "gocoro-test"); err != nil {
+		return "", err
+	}
+	cleanup = append(cleanup, dir)
+	out, err := exec.Command("go", "build", "-o", filepath.Join(dir, "toy-distpack"), "cmd/distpack").CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("go build cmd/distpack: %v: %s", err, out)
+	}
+	return dir, err
+})
+
+// cleanup holds folders to be removed when the stories are told.
+var cleanup []string
+
+// flip file text: flips a bit of the first byte of the text in the file.
+func flip(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: flip file text")
+	}
+	data := []byte(ts.ReadFile(args[0]))
+	i := bytes.Index(data, []byte(args[1]))
+	if i < 0 {
+		ts.Fatalf("%s does not contain %q", args[0], args[1])
+	}
+	data[i] ^= 1
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), data, 0o666))
+}
+
 // publish: puts upstream into the module proxy as the toolchain module of this
-// platform and writes its hash into the pin. -nopin leaves the pin. The module
-// cache, which may have an earlier one, is emptied.
+// platform and writes its hash into the pin. -nopin leaves the pin, -zip takes
+// the module that is there. The module cache, which may have an earlier one, is
+// emptied.
 func publish(ts *testscript.TestScript, neg bool, args []string) {
 	nopin := len(args) == 1 && args[0] == "-nopin"
-	if neg || len(args) > 0 && !nopin {
-		ts.Fatalf("usage: publish [-nopin]")
+	asIs := len(args) == 1 && args[0] == "-zip"
+	if neg || len(args) > 0 && !nopin && !asIs {
+		ts.Fatalf("usage: publish [-nopin|-zip]")
+	}
+	if asIs {
+		removeModCache(ts.Getenv("WORK"))
+		h1, err := dirhash.HashZip(ts.Getenv("ZIP"), dirhash.Hash1)
+		ts.Check(err)
+		setPin(ts, "module", ts.Getenv("PLATFORM"), h1)
+		return
 	}
 	var buf bytes.Buffer
 	zw := zip.NewWriter(&buf)

@@ -12,6 +12,8 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path"
+	"path/filepath"
 	"strings"
 	"syscall"
 )
@@ -23,15 +25,14 @@ type Command struct {
 	Short string // one line, no full stop
 	Long  string // paragraphs
 
+	// Program, if set, is the import path of another program that has this
+	// command, flags and help included. It is compiled when it is needed, so
+	// that what only a few commands import is not waited for by all.
+	Program string
+
 	// Setup defines the command's flags and returns the function that runs
 	// it with what is left of the arguments.
-	// It is nil if Program is given.
 	Setup func(fs *flag.FlagSet) func(ctx context.Context, args []string) error
-
-	// Program, if not empty, is the import path of another program of this
-	// module that has a command of this name, with its flags and its help. It is
-	// compiled and run only when asked for: what it imports costs nobody else.
-	Program string
 }
 
 // A Program is a table of commands under a name.
@@ -61,7 +62,7 @@ func (p *Program) run(ctx context.Context, args []string, stdout, stderr io.Writ
 	if len(args) > 0 {
 		switch a := args[0]; {
 		case a == "help" || a == "-h" || a == "-help" || a == "--help":
-			return p.help(args[1:], stdout, stderr)
+			return p.help(ctx, args[1:], stdout, stderr)
 		case !strings.HasPrefix(a, "-"):
 			name, args = a, args[1:]
 		}
@@ -72,7 +73,7 @@ func (p *Program) run(ctx context.Context, args []string, stdout, stderr io.Writ
 		return 2
 	}
 	if c.Program != "" {
-		return p.exec(c, append([]string{c.Name}, args...), stderr)
+		return p.other(ctx, c, append([]string{c.Name}, args...), stdout, stderr)
 	}
 	fs, run := p.setup(c, stderr)
 	if err := fs.Parse(args); err != nil {
@@ -117,7 +118,37 @@ func (p *Program) setup(c *Command, stderr io.Writer) (*flag.FlagSet, func(conte
 	return fs, c.Setup(fs)
 }
 
-func (p *Program) help(args []string, stdout, stderr io.Writer) int {
+// other runs the command in the program that has it.
+func (p *Program) other(ctx context.Context, c *Command, args []string, stdout, stderr io.Writer) int {
+	dir, err := os.MkdirTemp("", "gocoro")
+	if err != nil {
+		fmt.Fprintf(stderr, "%s %s: %v\n", p.Name, c.Name, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	program := filepath.Join(dir, path.Base(path.Dir(c.Program)))
+	build := exec.CommandContext(ctx, "go", "build", "-o", program, c.Program)
+	build.Stdout, build.Stderr = stderr, stderr
+	if err := build.Run(); err != nil {
+		fmt.Fprintf(stderr, "%s %s: go build %s: %v\n\trun it from inside the checkout of gocoro\n", p.Name, c.Name, c.Program, err)
+		return 1
+	}
+	run := exec.CommandContext(ctx, program, args...)
+	run.Cancel = func() error { return run.Process.Signal(syscall.SIGTERM) }
+	run.Stdin, run.Stdout, run.Stderr = os.Stdin, stdout, stderr
+	err = run.Run()
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit) && exit.ExitCode() >= 0:
+		return exit.ExitCode()
+	case err != nil:
+		fmt.Fprintf(stderr, "%s %s: %v\n", p.Name, c.Name, err)
+		return 1
+	}
+	return 0
+}
+
+func (p *Program) help(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if len(args) == 0 {
 		fmt.Fprintf(stdout, "%s\n\nUsage:\n\n\t%s [command] [flags]\n\nThe commands are:\n\n", p.Doc, p.Name)
 		for _, c := range p.Commands {
@@ -136,21 +167,10 @@ func (p *Program) help(args []string, stdout, stderr io.Writer) int {
 		return 2
 	}
 	if c.Program != "" {
-		return p.exec(c, []string{"help", c.Name}, stderr)
+		return p.other(ctx, c, []string{"help", c.Name}, stdout, stderr)
 	}
 	p.helpOn(c, stdout)
 	return 0
-}
-
-// exec becomes the program that has the command, so that signals and the
-// terminal are that one's alone. It returns only if it cannot.
-func (p *Program) exec(c *Command, args []string, stderr io.Writer) int {
-	path, err := exec.LookPath("go")
-	if err == nil {
-		err = syscall.Exec(path, append([]string{"go", "run", c.Program}, args...), os.Environ())
-	}
-	fmt.Fprintf(stderr, "%s %s: cannot run the go command: %v\n\tput the bin folder of a Go installation on PATH\n", p.Name, c.Name, err)
-	return 1
 }
 
 func (p *Program) helpOn(c *Command, stdout io.Writer) {

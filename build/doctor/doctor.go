@@ -204,6 +204,13 @@ func (m *Machine) chosen() []Finding {
 	if m.Set["GOSUMDB"] == "off" {
 		add(Trap, "unset GOSUMDB, or go env -u GOSUMDB", "GOSUMDB=off: modules are taken from a proxy unchecked, and no toolchain can be downloaded")
 	}
+	// What the module route sets, and what it is in the way of.
+	if db, _, key := strings.Cut(m.Set["GOSUMDB"], "+"); key {
+		add(Note, "link the downloaded toolchain (ln -s \"$(go env GOROOT)/bin/go\" "+filepath.Join(m.Bin, m.Release)+"), then unset GOSUMDB, or go env -u GOSUMDB", "GOSUMDB=%s+...: a checksum database of toolchains knows no other module; those that go.sum lacks cannot be downloaded", db)
+	}
+	if p := m.Set["GOPROXY"]; strings.HasPrefix(p, "file://") && !strings.ContainsAny(p, ",|") {
+		add(Note, "link the downloaded toolchain (ln -s \"$(go env GOROOT)/bin/go\" "+filepath.Join(m.Bin, m.Release)+"), then unset GOPROXY, or go env -u GOPROXY", "GOPROXY=%s: no other modules can be downloaded than those in that folder", p)
+	}
 	if m.GoMod == "" {
 		return fs
 	}

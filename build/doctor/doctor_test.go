@@ -69,6 +69,8 @@ func TestExamine(t *testing.T) {
 		{func(m *Machine) { m.File["GOROOT"] = "/old" }, "trap  /home/u/.config/go/env sets GOROOT=/old", "go env -u GOROOT"},
 		{func(m *Machine) { m.Set["GOFLAGS"] = "-mod=mod -toolexec=/x" }, "trap  GOFLAGS has -toolexec=/x", "unset GOFLAGS"},
 		{func(m *Machine) { m.Set["GOSUMDB"] = "off" }, "trap  GOSUMDB=off", "unset GOSUMDB"},
+		{func(m *Machine) { m.Set["GOSUMDB"] = "dl.example.org/gocoro+1234+abcd" }, "note  GOSUMDB=dl.example.org/gocoro+...: a checksum database of toolchains knows no other module", "ln -s"},
+		{func(m *Machine) { m.Set["GOPROXY"] = "file:///srv/dist/proxy" }, "note  GOPROXY=file:///srv/dist/proxy: no other modules", "unset GOPROXY"},
 		{func(m *Machine) { m.GoLine = "1.27.0" }, "trap  /home/u/m/go.mod asks for go 1.27.0, which is newer than " + release, "go mod edit -go=1.22"},
 		{func(m *Machine) { m.Toolchain = release; m.Set["GOTOOLCHAIN"] = "auto" }, "trap  /home/u/m/go.mod: its line \"toolchain " + release + "\" is ignored", "GOTOOLCHAIN=" + release},
 		{func(m *Machine) { m.Toolchain = release; m.Go.Version = "go1.21.0" }, "note  /home/u/m/go.mod: its line \"toolchain " + release + "\" is honoured by go1.21.0", ""},

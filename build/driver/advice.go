@@ -22,9 +22,11 @@ func Env(fs *flag.FlagSet) func(context.Context, []string) error {
 	f := new(Flags)
 	fs.StringVar(&f.Line, "line", "", "the `line` whose release to use (default: the line of VERSION)")
 	f.registerTarget(fs)
-	route := fs.String("route", "path", "the `way` to the toolchain: path (installed) or unpacked (a copy elsewhere)")
+	route := fs.String("route", "path", "the `way` to the toolchain: path (installed), unpacked (an archive or a copy elsewhere) or module (a release folder)")
 	shell := fs.String("shell", "sh", "the `language` to print: "+strings.Join(env.Shells, ", "))
 	dir := fs.String("dir", "", "for -route unpacked: the `folder` of the toolchain")
+	url := fs.String("url", "", "for -route module: the `URL` of the release folder")
+	key := fs.String("key", "", "for -route module: the public `key` of its checksum database")
 	return func(ctx context.Context, args []string) error {
 		if err := command.NoArgs(args); err != nil {
 			return err
@@ -61,8 +63,15 @@ func Env(fs *flag.FlagSet) func(context.Context, []string) error {
 				return fmt.Errorf("-dir %s does not hold %s (its VERSION says %q)\n\tgive the folder that holds its bin, src and VERSION", abs, l.Release(), got)
 			}
 			settings = env.Unpacked(abs)
+		case "module":
+			if *url == "" {
+				return errors.New("-route module needs the URL of the release folder: -url URL")
+			}
+			if settings, err = env.Module(l.Release(), *url, *key); err != nil {
+				return err
+			}
 		default:
-			return fmt.Errorf("unknown -route %q: want path or unpacked", *route)
+			return fmt.Errorf("unknown -route %q: want path, unpacked or module", *route)
 		}
 		return env.Print(os.Stdout, *shell, settings)
 	}

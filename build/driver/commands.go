@@ -28,7 +28,8 @@ type Flags struct {
 	Bin    string
 }
 
-func (f *Flags) register(fs *flag.FlagSet) {
+// Register defines the flags of the steps.
+func (f *Flags) Register(fs *flag.FlagSet) {
 	fs.StringVar(&f.Line, "line", "", "the `line` to build, such as go1.22 (default: the line of VERSION)")
 	fs.StringVar(&f.Source, "source", "module", "where upstream comes from: module, tarball=PATH or URL, git=REPO[@COMMIT], or dir=PATH")
 	fs.BoolVar(&f.Trace, "x", false, "print each command before it runs")
@@ -93,8 +94,8 @@ func (f *Flags) target(ctx context.Context, name string, trace func(*exec.Cmd)) 
 	return t, err
 }
 
-// use calls f, which uses what the store holds.
-func (d *Driver) use(ctx context.Context, f func() error) error {
+// Use calls f, which uses what the store holds.
+func (d *Driver) Use(ctx context.Context, f func() error) error {
 	if !d.Dry {
 		lock, err := d.Store.Use(ctx)
 		if err != nil {
@@ -117,7 +118,7 @@ func (f *Flags) Command(do func(context.Context, *Driver) error) func(context.Co
 		if err != nil {
 			return err
 		}
-		return d.use(ctx, func() error { return do(ctx, d) })
+		return d.Use(ctx, func() error { return do(ctx, d) })
 	}
 }
 
@@ -126,7 +127,7 @@ func (f *Flags) Command(do func(context.Context, *Driver) error) func(context.Co
 func path(step func(*Driver, context.Context) (string, error)) func(*flag.FlagSet) func(context.Context, []string) error {
 	return func(fs *flag.FlagSet) func(context.Context, []string) error {
 		f := new(Flags)
-		f.register(fs)
+		f.Register(fs)
 		return f.Command(func(ctx context.Context, d *Driver) error {
 			dir, err := step(d, ctx)
 			if err == nil && !d.Dry {
@@ -147,7 +148,7 @@ var (
 // Install is the command that does all steps.
 func Install(fs *flag.FlagSet) func(context.Context, []string) error {
 	f := new(Flags)
-	f.register(fs)
+	f.Register(fs)
 	f.registerTarget(fs)
 	replace := fs.Bool("replace", false, "replace an installed toolchain of the same name that has other content")
 	return f.Command(func(ctx context.Context, d *Driver) error {
@@ -210,7 +211,7 @@ func next(t *install.Target, flags, path string) string {
 // API is the command that checks or makes a line's API baseline.
 func API(fs *flag.FlagSet) func(context.Context, []string) error {
 	f := new(Flags)
-	f.register(fs)
+	f.Register(fs)
 	write := fs.Bool("w", false, "write the baseline to the line's folder")
 	return f.Command(func(ctx context.Context, d *Driver) error {
 		if d.Dry {

@@ -37,6 +37,15 @@ type Driver struct {
 	// Dry makes the driver say what it would do instead of doing it (-n).
 	Dry bool
 
+	// Unpatched makes the driver build the upstream as it is, under its own
+	// name: without the series, the overlay, and the changes of VERSION and
+	// go.env.
+	Unpatched bool
+
+	// Leak is added to the environment of make.bash, against the rule that
+	// nothing of the user's gets there: to show that verify finds it out.
+	Leak []string
+
 	src      upstream.Source
 	env      *upstream.Env
 	sourceID string // from src.ID, once asked
@@ -91,6 +100,11 @@ func (d *Driver) treeKey(ctx context.Context) (string, error) {
 	var k store.Key
 	k.Add("upstream", []byte(up))
 	k.Add("platform", []byte(d.env.Platform))
+	if d.Unpatched {
+		k.Add("unpatched", nil)
+		d.treeKey_ = k.String()
+		return d.treeKey_, nil
+	}
 	k.Add("VERSION", []byte(d.Line.VERSION()))
 	patches, err := d.Line.Patches()
 	if err != nil {
@@ -117,6 +131,29 @@ func (d *Driver) treeKey(ctx context.Context) (string, error) {
 	}
 	d.treeKey_ = k.String()
 	return d.treeKey_, nil
+}
+
+// makeKey returns the key of what make.bash makes of the tree.
+func (d *Driver) makeKey(ctx context.Context) (string, error) {
+	key, err := d.treeKey(ctx)
+	if err != nil || len(d.Leak) == 0 {
+		return key, err
+	}
+	var k store.Key
+	k.Add("tree", []byte(key))
+	for _, l := range d.Leak {
+		k.Add("leak", []byte(l))
+	}
+	return k.String(), nil
+}
+
+// Release returns the name of what is built: the line's release, or, with
+// Unpatched, its upstream.
+func (d *Driver) Release() string {
+	if d.Unpatched {
+		return d.Line.Pin.Upstream
+	}
+	return d.Line.Release()
 }
 
 // step runs one item's build as a step with progress, under the name of the
@@ -169,6 +206,12 @@ func (d *Driver) Tree(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("tree: %w", err)
 	}
+	if d.Unpatched {
+		what := "the sources of " + d.Line.Pin.Upstream + ", unchanged"
+		return d.step(ctx, "tree", "tree", key, what, func(dir string, _ *os.File, _ *progress.Step) (string, error) {
+			return what, tree.Link(ctx, dir, up, tree.IsSource)
+		})
+	}
 	patches, err := d.Line.Patches()
 	if err != nil {
 		return "", err
@@ -197,7 +240,7 @@ func offsetNote(offsets []series.Offset) string {
 
 // Make returns the path of the built GOROOT.
 func (d *Driver) Make(ctx context.Context) (string, error) {
-	key, err := d.treeKey(ctx)
+	key, err := d.makeKey(ctx)
 	if err != nil {
 		return "", fmt.Errorf("make: %w", err)
 	}
@@ -208,7 +251,7 @@ func (d *Driver) Make(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return d.step(ctx, "make", "goroot", key, "make.bash of "+d.Line.Release(), func(dir string, lock *os.File, s *progress.Step) (string, error) {
+	return d.step(ctx, "make", "goroot", key, "make.bash of "+d.Release(), func(dir string, lock *os.File, s *progress.Step) (string, error) {
 		boot, err := goroot.FindBootstrap(ctx, d.Line.Pin, d.Rep)
 		if err != nil {
 			return "", err
@@ -221,7 +264,7 @@ func (d *Driver) Make(ctx context.Context) (string, error) {
 		g, gctx := errgroup.WithContext(ctx)
 		api := ""
 		switch {
-		case goroot.HasAPI(dir):
+		case d.Unpatched, goroot.HasAPI(dir):
 		case d.Line.HasAPI():
 			if err := goroot.UnpackAPI(dir, d.Line.API()); err != nil {
 				return "", err
@@ -233,7 +276,7 @@ func (d *Driver) Make(ctx context.Context) (string, error) {
 			})
 		}
 		g.Go(func() error {
-			return goroot.Make(gctx, dir, boot, d.Rep, d.Store.Log("goroot", key), lock, s.Detail)
+			return goroot.Make(gctx, dir, boot, d.Leak, d.Rep, d.Store.Log("goroot", key), lock, s.Detail)
 		})
 		if err := g.Wait(); err != nil {
 			return "", err
@@ -243,7 +286,7 @@ func (d *Driver) Make(ctx context.Context) (string, error) {
 				return "", err
 			}
 		}
-		return d.Line.Release() + ", built with " + boot.Version, nil
+		return d.Release() + ", built with " + boot.Version, nil
 	})
 }
 
@@ -385,6 +428,15 @@ func (d *Driver) check(t *install.Target, key string, replace bool) (install.Sta
 		err = fmt.Errorf("files in %s have changed since it was installed\n\tkeep them by moving the folder away, or lose them: go run ./build install -replace", t.GOROOT())
 	}
 	return state, err
+}
+
+// Record says what the line's toolchain is made of.
+func (d *Driver) Record(ctx context.Context) (*install.Record, error) {
+	key, err := d.treeKey(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return d.record(key)
 }
 
 // record says what the line's toolchain is made of.

@@ -37,6 +37,37 @@ func Unpacked(goroot string) []Setting {
 	}
 }
 
+// Module returns the settings for the release folder at url, whose proxy the go
+// command downloads the toolchain called name from. key is the public key of
+// the folder's checksum database; a folder at a file:// URL can do without.
+//
+// The go command checks toolchains against a checksum database whatever
+// GONOSUMDB says, unless GOPROXY is one file:// URL: see useSumDB in its
+// internal/modfetch.
+func Module(name, url, key string) ([]Setting, error) {
+	proxy := strings.TrimSuffix(url, "/") + "/proxy"
+	use := Setting{Name: "GOTOOLCHAIN", Value: name, Why: "the go command downloads and becomes " + name}
+	switch {
+	case !strings.Contains(url, "://") || strings.ContainsAny(url, ",| "):
+		return nil, fmt.Errorf("-url %q is not a URL such as https://dl.example.org/gocoro or file:///srv/gocoro", url)
+	case key != "" && (strings.Count(key, "+") < 2 || strings.ContainsAny(key, " ,")):
+		return nil, fmt.Errorf("-key %q is not the public key of a checksum database, NAME+HASH+KEY\n\tgo run ./build key printed it, and dist does", key)
+	case key != "":
+		return []Setting{
+			{Name: "GOPROXY", Value: proxy + ",https://proxy.golang.org,direct", Why: "where the toolchain's module is, then all others"},
+			{Name: "GOSUMDB", Value: key, Why: "who vouches for the toolchain; it knows no other module, whose hashes must be in go.sum"},
+			use,
+		}, nil
+	case !strings.HasPrefix(url, "file://"):
+		return nil, fmt.Errorf("the go command asks a checksum database for every toolchain that comes from %s, and the public one does not know this one\n\tgive the public key of the release folder's own: -key NAME+HASH+KEY", url)
+	}
+	return []Setting{
+		{Name: "GOPROXY", Value: proxy, Why: "where the toolchain's module is; it must be the only proxy"},
+		{Name: "GONOSUMDB", Value: "golang.org/toolchain", Why: "nobody vouches for what is in that folder"},
+		use,
+	}, nil
+}
+
 // Shells lists the languages that Print knows.
 var Shells = []string{"sh", "fish", "github"}
 

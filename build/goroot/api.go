@@ -102,8 +102,8 @@ func MakeAPI(ctx context.Context, dst, stock string, rep *progress.Reporter, log
 	run := func(name string, out *[]string, arg0 string, args ...string) error {
 		cmd := exec.Command(arg0, args...)
 		cmd.Dir = filepath.Join(root, "src/cmd/api")
-		cmd.Env = Environ(append(collector, "GOROOT="+root, "GOFLAGS=", "GOCACHE="+filepath.Join(work, "gocache"), "PWD="+cmd.Dir,
-			"PATH="+filepath.Join(root, "bin")+string(os.PathListSeparator)+os.Getenv("PATH"))...)
+		cmd.Env = BuildEnviron("GOROOT="+root, "GOFLAGS=", "GOCACHE="+filepath.Join(work, "gocache"), "PWD="+cmd.Dir,
+			"PATH="+filepath.Join(root, "bin")+string(os.PathListSeparator)+os.Getenv("PATH"))
 		// This runs beside make.bash and must not slow it: it takes only
 		// processor time that nobody else wants.
 		idle(cmd)

@@ -41,7 +41,10 @@ func Environ(extra ...string) []string {
 // collector makes the compilers of a build collect garbage less often: a
 // quarter less processor time for cmd/compile, and up to a gigabyte of memory
 // for each process. It changes nothing of what they write.
-var collector = []string{"GOGC=400", "GOMEMLIMIT=1GiB"}
+var collector = []string{"GOGC=400", "GOMEMLIMIT=1GiB"}[:2:2]
+
+// BuildEnviron returns the environment of a build in which compilers run.
+func BuildEnviron(extra ...string) []string { return Environ(append(collector, extra...)...) }
 
 // A Bootstrap is the Go that builds a toolchain.
 type Bootstrap struct {
@@ -92,10 +95,12 @@ func goEnv(ctx context.Context, rep *progress.Reporter, toolchain string) (*Boot
 
 // Make runs make.bash in the tree at dir. lock is inherited by the whole
 // build, so that it stays taken for as long as any part of the build runs.
-func Make(ctx context.Context, dir string, boot *Bootstrap, rep *progress.Reporter, log string, lock *os.File, detail func(string)) error {
+// leak is added to the environment as it is; it is for showing that a variable
+// which gets through is found out.
+func Make(ctx context.Context, dir string, boot *Bootstrap, leak []string, rep *progress.Reporter, log string, lock *os.File, detail func(string)) error {
 	cmd := exec.Command("bash", "make.bash", "--no-banner")
 	cmd.Dir = filepath.Join(dir, "src")
-	cmd.Env = Environ(append(collector, "GOROOT_BOOTSTRAP="+boot.GOROOT, "PWD="+cmd.Dir)...)
+	cmd.Env = append(BuildEnviron("GOROOT_BOOTSTRAP="+boot.GOROOT, "PWD="+cmd.Dir), leak...)
 	if lock != nil {
 		cmd.ExtraFiles = []*os.File{lock}
 	}

@@ -236,6 +236,20 @@ func Seal(dir string, except ...string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
+// Sum returns the SHA-256 of a file's content as 64 hexadecimal digits.
+func Sum(file string) (string, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
 // WriteFile writes a file so that a reader sees the old content or the new,
 // never a part, and a full disk leaves the old one in place.
 func WriteFile(name string, data []byte) error {

@@ -42,7 +42,7 @@ func Make(ctx context.Context, dst, up string, l *line.Line, trace func(*exec.Cm
 func Lay(ctx context.Context, dst, up string, l *line.Line) error {
 	// Links, not copies: upstream's item is sealed, and nothing later writes to
 	// a file that is there already (git apply makes each that it changes anew).
-	if err := each(ctx, dst, up, IsSource, os.Link); err != nil {
+	if err := Link(ctx, dst, up, IsSource); err != nil {
 		return err
 	}
 	overlay, err := l.Overlay()
@@ -140,6 +140,12 @@ func Copy(ctx context.Context, dst, src string, keep func(name string) bool) err
 		}
 		return copyFile(to, from, info.Mode().Perm())
 	})
+}
+
+// Link is Copy with hard links for the files. Neither tree may be changed in
+// place afterwards.
+func Link(ctx context.Context, dst, src string, keep func(name string) bool) error {
+	return each(ctx, dst, src, keep, os.Link)
 }
 
 // each makes in dst the folders and symbolic links of the tree src for which

@@ -315,7 +315,7 @@ func (g *goroot) Unpack(ctx context.Context, dir string) error {
 			return err
 		}
 		mode := fs.FileMode(0o644)
-		if isExec(to) {
+		if IsExec(to) {
 			mode = 0o755
 		}
 		if err := os.WriteFile(dst, data, mode); err != nil {

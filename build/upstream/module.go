@@ -96,6 +96,31 @@ func (m *moduleSource) download(ctx context.Context) error {
 	return err
 }
 
+// An Official is the module that upstream published of its release for a
+// platform, as the go command has downloaded it.
+type Official struct {
+	Zip string // path of the zip file, in the module cache
+	H1  string // what the go command says is its hash
+
+	// Database names the checksum database that the go command has asked. It
+	// is empty if the user's settings leave it out.
+	Database string
+}
+
+// Module downloads the release's module for the platform of env.
+func Module(ctx context.Context, env *Env) (*Official, error) {
+	m := &moduleSource{env: env}
+	if err := m.download(ctx); err != nil {
+		return nil, err
+	}
+	o := &Official{Zip: m.zip, H1: m.sum}
+	db, asked, err := m.checksumDatabase(ctx, os.TempDir())
+	if asked {
+		o.Database, _, _ = strings.Cut(db, "+") // a key's name, if it is one
+	}
+	return o, err
+}
+
 // zipCache makes in tmp a module cache of whose modules the go command takes
 // only the zip: it shares its downloads with the user's, but has a folder, an
 // empty one, where the unpacked module would be. The go command takes that for
@@ -120,15 +145,28 @@ func (m *moduleSource) zipCache(ctx context.Context, tmp string) (string, error)
 // the user's settings keep the checksum database out: nothing would be left
 // to check the module against.
 func (m *moduleSource) needChecksumDatabase(ctx context.Context, dir string) error {
-	out, _, err := m.goCommand(ctx, dir, "", "env", "GOSUMDB", "GONOSUMDB", "GOFLAGS")
+	db, asked, err := m.checksumDatabase(ctx, dir)
+	if err == nil && !asked {
+		err = fmt.Errorf("the pin of line %s has no h1 for %s, and %s leave the checksum database out\n\tunset these, or use -source tarball= or git=", m.env.Line, m.env.Platform, db)
+	}
+	return err
+}
+
+// checksumDatabase returns the user's GOSUMDB and whether the go command asks it
+// about the toolchain module. If not, the text is the settings that say so.
+func (m *moduleSource) checksumDatabase(ctx context.Context, dir string) (db string, asked bool, err error) {
+	out, _, err := m.goCommand(ctx, dir, "", "env", "GOSUMDB", "GONOSUMDB", "GOPROXY")
 	if err != nil {
-		return fmt.Errorf("go env: %v", err)
+		return "", false, fmt.Errorf("go env: %v", err)
 	}
 	f := strings.Split(string(out), "\n")
-	if f[0] == "off" || module.MatchPrefixPatterns(f[1], modulePath) {
-		return fmt.Errorf("the pin of line %s has no h1 for %s, and GOSUMDB=%s GONOSUMDB=%s leave the checksum database out\n\tunset these, or use -source tarball= or git=", m.env.Line, m.env.Platform, f[0], f[1])
+	// The go command asks about toolchains, whatever GONOSUMDB says, unless
+	// GOPROXY is one file:// URL. (Source: useSumDB of cmd/go/internal/modfetch.)
+	file := strings.HasPrefix(f[2], "file://") && !strings.ContainsAny(f[2], ",|")
+	if f[0] == "off" || file && module.MatchPrefixPatterns(f[1], modulePath) {
+		return fmt.Sprintf("GOSUMDB=%s GONOSUMDB=%s", f[0], f[1]), false, nil
 	}
-	return nil
+	return f[0], true, nil
 }
 
 // goCommand runs the go command in dir, with env, if not empty, added to what
@@ -246,7 +284,7 @@ func writeFile(dir, prefix, name string, data []byte) error {
 		return fmt.Errorf("it holds a file %q, want names of the form %sFILE", name, prefix)
 	}
 	mode := fs.FileMode(0o644)
-	if isExec(rel) {
+	if IsExec(rel) {
 		mode = 0o755
 	}
 	if path.Base(rel) == "_go.mod" {

@@ -101,10 +101,10 @@ func checkVersion(dir string, pin *line.Pin) error {
 	return nil
 }
 
-// isExec reports whether a file of a Go release is executable. The rule is
+// IsExec reports whether a file of a Go release is executable. The rule is
 // cmd/distpack's own (its func mode): the module form of a release does not
 // record it.
-func isExec(name string) bool {
+func IsExec(name string) bool {
 	if strings.HasPrefix(name, "bin/") || strings.HasPrefix(name, "pkg/tool/") {
 		return true
 	}

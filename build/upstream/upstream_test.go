@@ -20,8 +20,8 @@ func TestIsExec(t *testing.T) {
 		"lib/time/update.bash": true, "misc/ios/go_darwin_arm64_exec": true, "src/crypto/x/gen.pl": true,
 		"src/go.mod": false, "src/cmd/go_test.go": false, "src/bin/x": false, "go_exec": false,
 	} {
-		if got := isExec(name); got != want {
-			t.Errorf("isExec(%q) = %v", name, got)
+		if got := IsExec(name); got != want {
+			t.Errorf("IsExec(%q) = %v", name, got)
 		}
 	}
 }

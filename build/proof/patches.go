@@ -1,0 +1,158 @@
+package proof
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Changes is what a line says that it changes.
+type Changes struct {
+	Release  string // "go1.22.12-coro.1"
+	Upstream string // "go1.22.12"
+
+	// Tree is the folder of the patched source tree, made anew from the
+	// verified upstream.
+	Tree string
+
+	// Named says of each file that may differ, by name relative to GOROOT,
+	// what names it: patches, an overlay, or the driver itself.
+	Named map[string]string
+
+	// Stamped are generated files that hold the release's name.
+	Stamped []string
+
+	// Linked returns the source files, relative to GOROOT, that are linked
+	// into a program of the package, such as bin/go.
+	Linked func(program string) ([]string, error)
+}
+
+// Patches judges whether the changes explain all that differs between the
+// patched package and the upstream's. A source file may differ only if it is
+// named, and must then be the patched tree's; a generated file may differ only
+// in the release's name; a program may differ only if a file that differs is
+// linked into it.
+func Patches(patched, official *Package, c *Changes) (*Verdict, error) {
+	v := new(Verdict)
+	d := Compare(patched, official)
+	changed := map[string]bool{}
+	var programs []string
+	stamped, sources := 0, 0
+	for _, name := range slices.Concat(d.Differ, d.OnlyA, d.OnlyB) {
+		switch {
+		case IsBinary(name):
+			programs = append(programs, name)
+		case c.Named[name] != "":
+			sources++
+			changed[name] = true
+			if err := c.source(v, patched, name); err != nil {
+				return nil, err
+			}
+		case slices.Contains(c.Stamped, name):
+			stamped++
+			changed[name] = true
+			if err := c.stamp(v, patched, official, name); err != nil {
+				return nil, err
+			}
+		default:
+			where := "differs"
+			if slices.Contains(d.OnlyA, name) {
+				where = "is not upstream's"
+			} else if slices.Contains(d.OnlyB, name) {
+				where = "is missing"
+			}
+			v.fault("%s %s, and no patch, overlay file or rule of the driver names it", name, where)
+		}
+	}
+	for _, name := range sorted(c.Named) {
+		if !changed[name] {
+			v.fault("%s is named by %s, but the package has what upstream has: the same file, or none", name, c.Named[name])
+		}
+	}
+	explained := 0
+	for _, name := range programs {
+		if _, ok := official.Files[name]; !ok {
+			v.fault("%s is not among upstream's programs", name)
+			continue
+		}
+		if _, ok := patched.Files[name]; !ok {
+			v.fault("%s, one of upstream's programs, is missing", name)
+			continue
+		}
+		linked, err := c.Linked(name)
+		if err != nil {
+			return nil, err
+		}
+		var why []string
+		for _, f := range linked {
+			if changed[f] {
+				why = append(why, f)
+			}
+		}
+		slices.Sort(why)
+		why = slices.Compact(why)
+		if len(why) == 0 {
+			v.fault("%s differs, and no file that differs is linked into it", name)
+			continue
+		}
+		explained++
+		v.Details = append(v.Details, fmt.Sprintf("%s holds %s", name, strings.Join(why, ", ")))
+	}
+	v.Text = fmt.Sprintf("%d of %d files are upstream's; %d differ as patches, overlay and driver say, %d in the release's name, %d programs by what they hold",
+		d.Same, len(patched.Files), sources, stamped, explained)
+	return v, nil
+}
+
+// source checks that a changed source file of the package is the tree's.
+func (c *Changes) source(v *Verdict, p *Package, name string) error {
+	want, err := os.ReadFile(filepath.Join(c.Tree, filepath.FromSlash(name)))
+	_, packed := p.Files[name]
+	switch {
+	case os.IsNotExist(err) && !packed:
+		return nil // a patch removes it
+	case os.IsNotExist(err):
+		v.fault("%s, named by %s, is in the package and not in the patched tree", name, c.Named[name])
+		return nil
+	case err != nil:
+		return err
+	case !packed:
+		v.fault("%s, named by %s, is in the patched tree and not in the package", name, c.Named[name])
+		return nil
+	}
+	got, err := p.Read(name)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(got, want) {
+		v.fault("%s is named by %s, but is not what the patched tree has", name, c.Named[name])
+	}
+	return nil
+}
+
+// stamp checks that a generated file differs in the release's name only.
+func (c *Changes) stamp(v *Verdict, patched, official *Package, name string) error {
+	got, err := patched.Read(name)
+	if err != nil {
+		return err
+	}
+	want, err := official.Read(name)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(bytes.ReplaceAll(got, []byte(c.Release), []byte(c.Upstream)), want) {
+		v.fault("%s, which make.bash generates, differs in more than the release's name", name)
+	}
+	return nil
+}
+
+func sorted(m map[string]string) []string {
+	var names []string
+	for n := range m {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	return names
+}

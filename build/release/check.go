@@ -1,0 +1,520 @@
+package release
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/sha256"
+	"debug/buildinfo"
+	"debug/elf"
+	"debug/macho"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"gocoro/build/command"
+	"gocoro/build/dist"
+	"gocoro/build/goroot"
+	"gocoro/build/line"
+	"gocoro/build/progress"
+	"gocoro/build/proof"
+	"gocoro/build/store"
+	"gocoro/build/sumdb"
+	"gocoro/build/upstream"
+)
+
+// Check is the command that looks at what is in a release folder.
+func Check(fs *flag.FlagSet) func(context.Context, []string) error {
+	lineName := fs.String("line", "", "the `line` whose release to look at (default: the line of VERSION)")
+	name := fs.String("release", "", "the `name` of the release (default: that of the line)")
+	wrap := map[string][]string{}
+	fs.Func("exec", "`os/arch=CMD`: run the programs of a platform with this command before them (repeatable)", func(s string) error {
+		p, cmd, _ := strings.Cut(s, "=")
+		if !slices.Contains(dist.Platforms, p) || strings.TrimSpace(cmd) == "" {
+			return fmt.Errorf("want os/arch=CMD with one of %s", strings.Join(dist.Platforms, ", "))
+		}
+		wrap[p] = strings.Fields(cmd)
+		return nil
+	})
+	return func(ctx context.Context, args []string) error {
+		if len(args) != 1 {
+			return errors.New("want one release folder: go run ./build check DIR")
+		}
+		if *name == "" {
+			repo, err := line.FindRepo(".")
+			if err != nil {
+				return err
+			}
+			l, err := repo.Line(*lineName)
+			if err != nil {
+				return err
+			}
+			*name = l.Release()
+		}
+		if _, ok := wrap[upstream.Host()]; !ok {
+			wrap[upstream.Host()] = nil
+		}
+		c := &Checker{Dir: args[0], Release: *name, Exec: wrap}
+		faults := 0
+		c.Say = func(what, platform string, v *proof.Verdict) {
+			word := "ok"
+			if !v.Holds() {
+				word = "BAD"
+				faults += len(v.Faults)
+			}
+			fmt.Printf("%-9s %-12s  %-4s  %s\n", what, platform, word, v.Text)
+			for _, f := range v.Faults {
+				fmt.Printf("\tfault: %s\n", f)
+			}
+		}
+		if err := c.Run(ctx); err != nil {
+			return fmt.Errorf("check: %w", progress.Explain(err, os.TempDir()))
+		}
+		if faults > 0 {
+			fmt.Printf("%d faults in %s\n", faults, args[0])
+			return command.ExitError(1)
+		}
+		fmt.Printf("%s of %s: nothing is wrong with it\n", args[0], *name)
+		return nil
+	}
+}
+
+// A Checker looks at a release folder.
+type Checker struct {
+	Dir     string
+	Release string // "go1.22.12-coro.1"
+
+	// Exec has the platforms whose programs can be run here. The value is put
+	// before a program's name and arguments; it must let the children of the
+	// program run, too, for a go command starts compilers.
+	Exec map[string][]string
+
+	// Say is called with the outcome of each look: what was looked at
+	// ("folder", "package", "programs", "run"), and of which platform.
+	Say func(what, platform string, v *proof.Verdict)
+}
+
+// Run looks at everything. The error is of what could not be looked at.
+func (c *Checker) Run(ctx context.Context) error {
+	f, err := OpenFolder(c.Dir)
+	if err != nil {
+		return err
+	}
+	if len(f.Sums) == 0 {
+		return fmt.Errorf("%s has no %s\n\tgive a folder that go run ./build dist has made", c.Dir, SumsFile)
+	}
+	if err := c.folder(f); err != nil {
+		return err
+	}
+	any := false
+	for _, p := range dist.Platforms {
+		names := dist.FilesOf(c.Release, p)
+		if f.Sums[names.Archive] == "" {
+			continue
+		}
+		any = true
+		if err := c.platform(ctx, f, p, names); err != nil {
+			return err
+		}
+	}
+	if !any {
+		return fmt.Errorf("%s lists no archive of %s\n\tname another release with -release", filepath.Join(c.Dir, SumsFile), c.Release)
+	}
+	return nil
+}
+
+func fault(v *proof.Verdict, format string, args ...any) {
+	v.Faults = append(v.Faults, fmt.Sprintf(format, args...))
+}
+
+// folder compares the files with SHA256SUMS and releases.json.
+func (c *Checker) folder(f *Folder) error {
+	v := new(proof.Verdict)
+	for _, name := range f.names() {
+		switch got, err := store.Sum(f.path(name)); {
+		case errors.Is(err, fs.ErrNotExist):
+			fault(v, "%s is missing", name)
+		case err != nil:
+			return err
+		case got != f.Sums[name]:
+			fault(v, "%s is %s, %s says %s", name, got, SumsFile, f.Sums[name])
+		}
+	}
+	// What else is there? Signatures have the name of a file and more.
+	err := filepath.WalkDir(c.Dir, func(file string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		rel, err := filepath.Rel(c.Dir, file)
+		if err != nil {
+			return err
+		}
+		name := filepath.ToSlash(rel)
+		ok := f.Sums[name] != "" || name == SumsFile || strings.HasPrefix(name, SumsFile+".") || strings.HasPrefix(name, "proxy/sumdb/")
+		for n := range f.Sums {
+			ok = ok || strings.HasSuffix(n, ".provenance.json") && strings.HasPrefix(name, n+".")
+		}
+		if !ok {
+			fault(v, "%s is a stray file: %s does not list it", name, SumsFile)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	list, err := ReadIndex(f.path(IndexFile))
+	if err != nil {
+		return err
+	}
+	listed := map[string]bool{}
+	for _, r := range list {
+		for _, d := range r.Files {
+			listed[d.Filename] = true
+			if info, err := os.Stat(f.path(d.Filename)); err != nil || info.Size() != d.Size || f.Sums[d.Filename] != d.SHA256 {
+				fault(v, "%s says of %s: %d bytes, %s; that is not the file (%v)", IndexFile, d.Filename, d.Size, d.SHA256, err)
+			}
+		}
+	}
+	for name := range f.Sums {
+		if strings.HasSuffix(name, ".tar.gz") && !listed[name] {
+			fault(v, "%s does not list %s", IndexFile, name)
+		}
+	}
+	slices.Sort(v.Faults)
+	v.Text = fmt.Sprintf("%d files, %d releases", len(f.Sums), len(list))
+	c.Say("folder", "", v)
+	return nil
+}
+
+// platform looks at the packages of one platform.
+func (c *Checker) platform(ctx context.Context, f *Folder, platform string, names dist.Files) error {
+	tmp, err := os.MkdirTemp("", "gocoro")
+	if err != nil {
+		return err
+	}
+	defer store.RemoveAll(tmp)
+
+	v := new(proof.Verdict)
+	archive, err := untar(v, f.path(names.Archive), tmp)
+	if err != nil {
+		return err
+	}
+	module, err := proof.Open(f.path(path.Join(proxyDir, names.Zip())))
+	if err != nil {
+		return err
+	}
+	defer module.Close()
+	extra := 0
+	for name, sum := range archive {
+		if m, ok := module.Files[name]; ok && m.Sum != sum {
+			fault(v, "%s differs between archive and module", name)
+		} else if !ok {
+			// What cmd/distpack leaves out of modules.
+			switch top, _, _ := strings.Cut(name, "/"); top {
+			case "api", "doc", "misc", "test":
+				extra++
+			default:
+				fault(v, "%s is in the archive and not in the module", name)
+			}
+		}
+	}
+	for name := range module.Files {
+		if _, ok := archive[name]; !ok {
+			fault(v, "%s is in the module and not in the archive", name)
+		}
+	}
+	source, err := untar(v, f.path(names.Source), "")
+	if err != nil {
+		return err
+	}
+	for name, sum := range source {
+		if got, ok := archive[name]; !ok || got != sum {
+			fault(v, "%s of the source archive is not that of %s", name, names.Archive)
+		}
+		if proof.IsBinary(name) || strings.HasPrefix(name, "pkg/") {
+			fault(v, "%s is in the source archive", name)
+		}
+	}
+	root := filepath.Join(tmp, "go")
+	version, err := os.ReadFile(filepath.Join(root, "VERSION"))
+	if err != nil {
+		return err
+	}
+	if got, _, _ := strings.Cut(string(version), "\n"); got != c.Release {
+		fault(v, "VERSION says %q, want %q", got, c.Release)
+	}
+	databases, err := c.databases(v, f, names, module)
+	if err != nil {
+		return err
+	}
+	v.Text = fmt.Sprintf("%d files in the archive, %d in the module, %d in the source archive; %s", len(archive), len(module.Files), len(source), module.H1)
+	if databases > 0 {
+		v.Text += ", as the checksum database has it"
+	}
+	slices.Sort(v.Faults)
+	c.Say("package", platform, v)
+
+	v = new(proof.Verdict)
+	programs, good := 0, 0
+	for _, name := range slices.Sorted(maps.Keys(archive)) {
+		if proof.IsBinary(name) {
+			programs++
+			if err := header(filepath.Join(root, filepath.FromSlash(name)), name, c.Release, platform); err != nil {
+				fault(v, "%s: %v", name, err)
+			} else {
+				good++
+			}
+		}
+	}
+	if programs < 3 {
+		fault(v, "there are %d programs, want bin/go, bin/gofmt and tools", programs)
+	}
+	v.Text = fmt.Sprintf("%d of %d programs with the headers and build information of %s", good, programs, platform)
+	c.Say("programs", platform, v)
+
+	wrap, ok := c.Exec[platform]
+	if !ok {
+		return nil
+	}
+	v = run(ctx, wrap, root, tmp, c.Release, platform)
+	c.Say("run", platform, v)
+	return nil
+}
+
+// untar reads an archive and returns the hashes of its files by name, without
+// the first element, go. It checks the header of each: a release holds plain
+// files, all of one time, nobody's, and executable where upstream says so. If
+// dir is not empty, the files are unpacked there.
+func untar(v *proof.Verdict, file, dir string) (map[string][sha256.Size]byte, error) {
+	in, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	zr, err := gzip.NewReader(in)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	sums := map[string][sha256.Size]byte{}
+	var when time.Time
+	tr := tar.NewReader(zr)
+	for {
+		h, err := tr.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		name, ok := strings.CutPrefix(h.Name, "go/")
+		if when.IsZero() {
+			when = h.ModTime
+		}
+		if h.Uid != 0 || h.Gid != 0 || h.Uname != "" || h.Gname != "" || !h.ModTime.Equal(when) {
+			fault(v, "%s: %s belongs to %d:%d (%s:%s) and is of %v, want 0:0, no names, and %v", filepath.Base(file), h.Name, h.Uid, h.Gid, h.Uname, h.Gname, h.ModTime, when)
+		}
+		switch {
+		case h.Typeflag == tar.TypeDir && (ok || h.Name == "go/"):
+			continue
+		case !ok || h.Typeflag != tar.TypeReg || !fs.ValidPath(name):
+			return nil, fmt.Errorf("%s holds %q of type %q, want files and folders below go/", file, h.Name, h.Typeflag)
+		}
+		mode := fs.FileMode(0o644)
+		if upstream.IsExec(name) {
+			mode = 0o755
+		}
+		if h.FileInfo().Mode() != mode {
+			fault(v, "%s: %s has the mode %v, want %v", filepath.Base(file), h.Name, h.FileInfo().Mode(), mode)
+		}
+		if _, dup := sums[name]; dup {
+			fault(v, "%s holds %s twice", filepath.Base(file), h.Name)
+		}
+		sum := sha256.New()
+		if dir == "" {
+			_, err = io.Copy(sum, tr)
+		} else {
+			to := filepath.Join(dir, filepath.FromSlash(h.Name))
+			if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
+				return nil, err
+			}
+			out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
+			if err != nil {
+				return nil, err
+			}
+			if _, err := io.Copy(io.MultiWriter(sum, out), tr); err != nil {
+				out.Close()
+				return nil, fmt.Errorf("unpacking %s: %w", file, err)
+			}
+			if err := out.Close(); err != nil {
+				return nil, err
+			}
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %s: %w", file, h.Name, err)
+		}
+		sums[name] = [sha256.Size]byte(sum.Sum(nil))
+	}
+	return sums, nil
+}
+
+// databases asks the checksum databases of the folder for the module and
+// returns how many there are.
+func (c *Checker) databases(v *proof.Verdict, f *Folder, names dist.Files, module *proof.Package) (n int, err error) {
+	root := f.path("proxy/sumdb")
+	err = filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
+		if err != nil || d.Name() != sumdb.KeyFile || d.IsDir() {
+			return err
+		}
+		key, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		n++
+		lines, err := sumdb.Lookup(filepath.Dir(file), strings.TrimSpace(string(key)), modulePath, names.Version)
+		if want := modulePath + " " + names.Version + " " + module.H1; err != nil || !slices.Contains(lines, want) {
+			fault(v, "the checksum database in %s says %q of %s (%v), want %q", filepath.Dir(file), lines, names.Version, err, want)
+		}
+		return nil
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return n, err
+}
+
+// header checks that a program is of the platform, and that its build
+// information says what it is and how it was built.
+func header(file, name, release, platform string) error {
+	goos, goarch, _ := strings.Cut(platform, "/")
+	switch goos {
+	case "linux":
+		e, err := elf.Open(file)
+		if err != nil {
+			return err
+		}
+		defer e.Close()
+		want := map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}[goarch]
+		if e.Machine != want || e.Type != elf.ET_EXEC {
+			return fmt.Errorf("is %v for %v, want %v for %v", e.Type, e.Machine, elf.ET_EXEC, want)
+		}
+		for _, p := range e.Progs {
+			if p.Type == elf.PT_INTERP {
+				return errors.New("needs a dynamic linker: it was built with cgo")
+			}
+		}
+	case "darwin":
+		m, err := macho.Open(file)
+		if err != nil {
+			return err
+		}
+		defer m.Close()
+		want := map[string]macho.Cpu{"amd64": macho.CpuAmd64, "arm64": macho.CpuArm64}[goarch]
+		if m.Cpu != want || m.Type != macho.TypeExec {
+			return fmt.Errorf("is %v for %v, want %v for %v", m.Type, m.Cpu, macho.TypeExec, want)
+		}
+		signed := slices.ContainsFunc(m.Loads, func(l macho.Load) bool {
+			const codeSignature = 0x1d // LC_CODE_SIGNATURE
+			return m.ByteOrder.Uint32(l.Raw()) == codeSignature
+		})
+		if goarch == "arm64" && !signed {
+			return errors.New("has no signature: macOS on arm64 runs no program without one")
+		}
+	}
+	info, err := buildinfo.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	if want := "cmd/" + path.Base(name); info.Path != want || info.GoVersion != release {
+		return fmt.Errorf("is %s of %s by its build information, want %s of %s", info.Path, info.GoVersion, want, release)
+	}
+	settings := map[string]string{}
+	for _, s := range info.Settings {
+		settings[s.Key] = s.Value
+	}
+	for k, want := range map[string]string{"GOOS": goos, "GOARCH": goarch, "CGO_ENABLED": "0", "-trimpath": "true", "-tags": "", "-race": "", "GOEXPERIMENT": ""} {
+		if settings[k] != want {
+			return fmt.Errorf("was built with %s=%q, want %q", k, settings[k], want)
+		}
+	}
+	return nil
+}
+
+// hello is a program whose coroutine runs under a thread lock.
+const hello = `package main
+
+import (
+	"fmt"
+	"iter"
+	"runtime"
+	"strings"
+)
+
+func main() {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	next, stop := iter.Pull(func(yield func(int) bool) {
+		for i := 40; yield(i); i++ {
+		}
+	})
+	defer stop()
+	next()
+	next()
+	v, _ := next()
+	version, _, _ := strings.Cut(runtime.Version(), " ") // " X:rangefunc"
+	fmt.Println(version, runtime.GOOS+"/"+runtime.GOARCH, v)
+}
+`
+
+// run runs the unpacked toolchain: the go command alone, and to compile and
+// run a program.
+func run(ctx context.Context, wrap []string, root, tmp, release, platform string) *proof.Verdict {
+	v := new(proof.Verdict)
+	dir := filepath.Join(tmp, "hello")
+	if err := os.Mkdir(dir, 0o777); err != nil {
+		fault(v, "%v", err)
+		return v
+	}
+	if err := os.WriteFile(filepath.Join(dir, "hello.go"), []byte(hello), 0o666); err != nil {
+		fault(v, "%v", err)
+		return v
+	}
+	// Go 1.22 has package iter behind an experiment.
+	experiment := ""
+	if _, err := os.Stat(filepath.Join(root, "src/internal/goexperiment/exp_rangefunc_on.go")); err == nil {
+		experiment = "rangefunc"
+	}
+	asked, answered := 0, 0
+	ask := func(want string, args ...string) {
+		argv := append(append(slices.Clone(wrap), filepath.Join(root, "bin/go")), args...)
+		cmd := exec.Command(argv[0], argv[1:]...)
+		cmd.Dir = dir
+		// The user's settings are those of the machine that checks.
+		cmd.Env = slices.DeleteFunc(goroot.Environ("GOROOT=", "GO111MODULE=off", "CGO_ENABLED=0", "GOEXPERIMENT="+experiment, "PWD="+dir,
+			"GOCACHE="+filepath.Join(tmp, "gocache"), "GOPATH="+filepath.Join(tmp, "gopath")), func(kv string) bool { return strings.HasPrefix(kv, "GOTOOLCHAIN=") })
+		var out bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &out
+		err := progress.Group(ctx, cmd)
+		asked++
+		if got := strings.TrimSpace(out.String()); err != nil || got != want {
+			fault(v, "%s printed %q (%v), want %q", strings.Join(argv, " "), got, err, want)
+		} else {
+			answered++
+		}
+	}
+	ask("go version "+release+" "+platform, "version")
+	ask("local", "env", "GOTOOLCHAIN")
+	ask(release+" "+platform+" 42", "run", "hello.go")
+	v.Text = fmt.Sprintf("%d of %d as wanted: go version, go env, and a program compiled and run", answered, asked)
+	return v
+}

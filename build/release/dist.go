@@ -1,0 +1,301 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/mod/sumdb/dirhash"
+
+	"gocoro/build/command"
+	"gocoro/build/dist"
+	"gocoro/build/driver"
+	"gocoro/build/line"
+	"gocoro/build/progress"
+	"gocoro/build/store"
+	"gocoro/build/sumdb"
+)
+
+// modulePath is the path of the toolchain module.
+const modulePath = "golang.org/toolchain"
+
+// options are what dist was asked for.
+type options struct {
+	platforms []string
+	folder    *Folder
+	key       *sumdb.Key // nil: no checksum database
+	signCmd   string
+	builder   string
+}
+
+// Dist is the command that makes the packages of a release.
+func Dist(fs *flag.FlagSet) func(context.Context, []string) error {
+	f := new(driver.Flags)
+	f.Register(fs)
+	platform := fs.String("platform", "all", "the `platforms`: all, or some of "+strings.Join(dist.Platforms, ", ")+" with commas between")
+	out := fs.String("o", "", "the release `folder` (default: dist at the top of the checkout)")
+	keyFile := fs.String("sumdb-key", "", "the `file` with the key that signs the checksum database (go run ./build key makes one)")
+	signCmd := fs.String("sign-cmd", "", "a `command` that makes a signature beside the file that is its last argument; it is run for SHA256SUMS and each provenance statement")
+	builder := fs.String("builder", "urn:gocoro:local", "the `URI` of who builds, for the provenance statement")
+	return func(ctx context.Context, args []string) error {
+		if err := command.NoArgs(args); err != nil {
+			return err
+		}
+		o := &options{signCmd: *signCmd, builder: *builder}
+		var err error
+		if o.platforms, err = dist.ParsePlatforms(*platform); err != nil {
+			return err
+		}
+		if *keyFile != "" {
+			if o.key, err = sumdb.ReadKey(*keyFile); err != nil {
+				return err
+			}
+		}
+		if *out == "" {
+			repo, err := line.FindRepo(".")
+			if err != nil {
+				return err
+			}
+			*out = filepath.Join(repo.Dir, "dist")
+		}
+		abs, err := filepath.Abs(*out)
+		if err != nil {
+			return err
+		}
+		if o.folder, err = OpenFolder(abs); err != nil {
+			return err
+		}
+		d, err := f.Open()
+		if err != nil {
+			return err
+		}
+		if !d.Dry {
+			if err := o.folder.writable(); err != nil {
+				return err
+			}
+		}
+		for _, name := range strings.Split(os.Getenv(leakVar), ",") {
+			if name != "" {
+				d.Leak = append(d.Leak, name+"="+os.Getenv(name))
+			}
+		}
+		return d.Use(ctx, func() error {
+			dirs, err := d.Dist(ctx, o.platforms)
+			if err != nil || d.Dry {
+				return err
+			}
+			if err := o.publish(ctx, d, dirs); err != nil {
+				if text := err.Error(); strings.Contains(text, "no space left") {
+					err = fmt.Errorf("%w\n\t%s is full: choose another release folder with -o", err, o.folder.Dir)
+				}
+				return fmt.Errorf("dist: %w", err)
+			}
+			return nil
+		})
+	}
+}
+
+// publish puts the packages, which lie in the folders dirs by platform, into the
+// release folder, with all that describes them. Packages come first, the list
+// of hashes last: what it names is there.
+func (o *options) publish(ctx context.Context, d *driver.Driver, dirs map[string]string) error {
+	var k store.Key
+	k.Add("release folder", []byte(o.folder.Dir))
+	lock, err := d.Store.Lock(ctx, "release-"+k.String())
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	if o.folder, err = OpenFolder(o.folder.Dir); err != nil { // as it is now that nobody else writes
+		return err
+	}
+	if err := o.folder.sweep(); err != nil {
+		return err
+	}
+
+	// Everything is checked before anything is written.
+	name := d.Release()
+	type file struct{ name, from, sum string }
+	var files []file
+	subjects := map[string][]Subject{}
+	var records []sumdb.Record
+	for _, p := range o.platforms {
+		packages := Packages(name, p)
+		for _, to := range sortedKeys(packages) {
+			from := filepath.Join(dirs[p], packages[to])
+			sum, err := store.Sum(from)
+			if err != nil {
+				return err
+			}
+			if err := o.folder.Accept(to, sum); err != nil {
+				return err
+			}
+			subjects[p] = append(subjects[p], Subject{Name: to, Digest: map[string]string{"sha256": sum}})
+			// The sources are the same for all platforms, which Dist has checked.
+			if !slices.ContainsFunc(files, func(f file) bool { return f.name == to }) {
+				files = append(files, file{to, from, sum})
+			}
+		}
+		r, err := record(dirs[p], dist.FilesOf(name, p))
+		if err != nil {
+			return err
+		}
+		records = append(records, *r)
+	}
+
+	m, err := gather(ctx, d)
+	if err != nil {
+		return err
+	}
+	tmp, err := os.MkdirTemp(o.folder.Dir, unfinished+"*")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+	var described []string
+	describe := func(name string, data []byte, err error) error {
+		if err != nil {
+			return err
+		}
+		described = append(described, name)
+		return os.WriteFile(filepath.Join(tmp, name), data, 0o644)
+	}
+	notes, err := m.Notes()
+	if err := describe(name+".notes.md", notes, err); err != nil {
+		return err
+	}
+	spdx, err := m.SPDX()
+	if err := describe(name+".spdx.json", spdx, err); err != nil {
+		return err
+	}
+	toSign := []string{SumsFile}
+	for _, p := range o.platforms {
+		statement, err := m.Provenance(p, o.builder, subjects[p])
+		file := name + "." + strings.ReplaceAll(p, "/", "-") + ".provenance.json"
+		if err := describe(file, statement, err); err != nil {
+			return err
+		}
+		toSign = append(toSign, file)
+	}
+	next := &Folder{Dir: o.folder.Dir, Sums: map[string]string{}}
+	for n, s := range o.folder.Sums {
+		next.Sums[n] = s
+	}
+	sizes := map[string]int64{}
+	for _, f := range files {
+		next.Sums[f.name] = f.sum
+		info, err := os.Stat(f.from)
+		if err != nil {
+			return err
+		}
+		sizes[f.name] = info.Size()
+	}
+	index, err := next.makeIndex(sizes)
+	if err := describe(IndexFile, index, err); err != nil {
+		return err
+	}
+	sums := map[string]string{}
+	for _, n := range described {
+		if sums[n], err = store.Sum(filepath.Join(tmp, n)); err != nil {
+			return err
+		}
+		next.Sums[n] = sums[n]
+	}
+	if err := os.WriteFile(filepath.Join(tmp, SumsFile), next.text(), 0o644); err != nil {
+		return err
+	}
+	var signatures []string
+	if o.signCmd != "" {
+		for _, f := range toSign {
+			made, err := sign(ctx, o.signCmd, filepath.Join(tmp, f))
+			if err != nil {
+				return err
+			}
+			signatures = append(signatures, made...)
+		}
+	}
+
+	for _, f := range files {
+		if err := o.folder.Add(f.name, f.from, f.sum); err != nil {
+			return err
+		}
+	}
+	if o.key != nil {
+		if err := sumdb.Add(o.folder.path("proxy"), o.key, records); err != nil {
+			return err
+		}
+	}
+	for _, n := range described {
+		if err := o.folder.Add(n, filepath.Join(tmp, n), sums[n]); err != nil {
+			return err
+		}
+	}
+	// The list and its signature belong together and come last.
+	for _, n := range append(signatures, SumsFile) {
+		data, err := os.ReadFile(filepath.Join(tmp, n))
+		if err != nil {
+			return err
+		}
+		if err := store.WriteFile(o.folder.path(n), data); err != nil {
+			return err
+		}
+	}
+	o.report(name)
+	return nil
+}
+
+// report says where the release is and what to do with it.
+func (o *options) report(name string) {
+	dir := progress.ShellQuote(o.folder.Dir)
+	fmt.Printf("%s is in %s\n\n\t(cd %[2]s && sha256sum -c %s)\n\tgo run ./build check %[2]s\n", name, dir, SumsFile)
+	if o.key != nil {
+		fmt.Printf("\nThe checksum database %s has its modules. Its users set\n\n\tGOPROXY=URL/proxy  GOSUMDB=%s\n", o.key.Name(), o.key.Public)
+	}
+}
+
+// record returns the checksum database's record of the module in dir.
+func record(dir string, f dist.Files) (*sumdb.Record, error) {
+	zip, err := dirhash.HashZip(filepath.Join(dir, f.Zip()), dirhash.Hash1)
+	if err != nil {
+		return nil, err
+	}
+	// The hash of a module's go.mod is that of a module with this one file.
+	mod, err := dirhash.Hash1([]string{"go.mod"}, func(string) (io.ReadCloser, error) {
+		return os.Open(filepath.Join(dir, f.Version+".mod"))
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &sumdb.Record{Path: modulePath, Version: f.Version, Zip: zip, Mod: mod}, nil
+}
+
+// MakeKey is the command that makes a key for a checksum database.
+func MakeKey(fs *flag.FlagSet) func(context.Context, []string) error {
+	file := fs.String("o", "", "the `file` to write the key to, which must not exist")
+	return func(ctx context.Context, args []string) error {
+		if *file == "" || len(args) != 1 {
+			return errors.New("want a file and a name: go run ./build key -o FILE NAME")
+		}
+		public, err := sumdb.NewKey(*file, args[0])
+		if err != nil {
+			return err
+		}
+		fmt.Println(public)
+		return nil
+	}
+}
+
+func sortedKeys(m map[string]string) []string {
+	var keys []string
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

@@ -1,0 +1,197 @@
+package release
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"gocoro/build/dist"
+	"gocoro/build/store"
+)
+
+// SumsFile is the name of the list of hashes in a release folder.
+const SumsFile = "SHA256SUMS"
+
+// proxyDir is where a release folder has the files of modules.
+// Source: https://go.dev/ref/mod#goproxy-protocol
+const proxyDir = "proxy/golang.org/toolchain/@v"
+
+// Packages returns the files that a release has for a platform, by their name
+// in the release folder, with their name among the files of dist.
+func Packages(release, platform string) map[string]string {
+	f := dist.FilesOf(release, platform)
+	m := map[string]string{f.Archive: f.Archive, f.Source: f.Source}
+	for _, name := range f.Module() {
+		m[path.Join(proxyDir, name)] = name
+	}
+	return m
+}
+
+// A Folder is a release folder.
+type Folder struct {
+	Dir  string
+	Sums map[string]string // SHA-256 by name, as SHA256SUMS has them
+}
+
+// OpenFolder reads the list of hashes of the folder at dir, which need not
+// exist.
+func OpenFolder(dir string) (*Folder, error) {
+	f := &Folder{Dir: dir, Sums: map[string]string{}}
+	data, err := os.ReadFile(filepath.Join(dir, SumsFile))
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return f, nil // what writable says of the second
+	}
+	if err != nil {
+		return nil, err
+	}
+	sc := bufio.NewScanner(bytes.NewReader(data))
+	for n := 1; sc.Scan(); n++ {
+		sum, name, ok := strings.Cut(sc.Text(), "  ")
+		if !ok || len(sum) != 64 || strings.Trim(sum, "0123456789abcdef") != "" || !fs.ValidPath(name) {
+			return nil, fmt.Errorf("%s:%d: %q is not a line of sha256sum", filepath.Join(dir, SumsFile), n, sc.Text())
+		}
+		f.Sums[name] = sum
+	}
+	return f, sc.Err()
+}
+
+// text returns the list of hashes.
+func (f *Folder) text() []byte {
+	var b bytes.Buffer
+	for _, name := range f.names() {
+		fmt.Fprintf(&b, "%s  %s\n", f.Sums[name], name)
+	}
+	return b.Bytes()
+}
+
+// names returns the names in the list of hashes, sorted.
+func (f *Folder) names() []string {
+	var names []string
+	for n := range f.Sums {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func (f *Folder) path(name string) string { return filepath.Join(f.Dir, filepath.FromSlash(name)) }
+
+// Accept checks that a package may be published under the name with the hash:
+// that neither the folder nor its list of hashes has other bytes for it.
+func (f *Folder) Accept(name, sum string) error {
+	has := f.Sums[name]
+	got, err := store.Sum(f.path(name))
+	switch {
+	case err == nil && got != sum:
+		has = got
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	if has != "" && has != sum {
+		return fmt.Errorf("%s is published with other bytes\n\tpublished  %s\n\tbuilt now  %s\n\ta published name never changes: raise the revision in the line's pin and in VERSION, or give another folder with -o", f.path(name), has, sum)
+	}
+	return nil
+}
+
+// Add copies a file into the folder, unless it is there with these bytes.
+func (f *Folder) Add(name, from, sum string) error {
+	if got, err := store.Sum(f.path(name)); err != nil || got != sum {
+		in, err := os.Open(from)
+		if err != nil {
+			return err
+		}
+		defer in.Close()
+		if err := store.Create(f.path(name), func(w io.Writer) error {
+			_, err := io.Copy(w, in)
+			return err
+		}); err != nil {
+			return err
+		}
+		if got, err = store.Sum(f.path(name)); err != nil || got != sum {
+			return fmt.Errorf("%s: wrote %s, read %s back: %v", f.path(name), sum, got, err)
+		}
+	}
+	f.Sums[name] = sum
+	return nil
+}
+
+// writable makes the folder and checks that files can be made in it, before a
+// build of minutes and not after.
+func (f *Folder) writable() error {
+	err := os.MkdirAll(f.Dir, 0o777)
+	if err == nil {
+		var t *os.File
+		if t, err = os.CreateTemp(f.Dir, ".gocoro-*"); err == nil {
+			t.Close()
+			err = os.Remove(t.Name())
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("cannot write into the release folder %s: %w\n\tchoose another one with -o", f.Dir, err)
+	}
+	return nil
+}
+
+// unfinished begins the name of the folder in which descriptions are made.
+const unfinished = ".gocoro-new-"
+
+// sweep removes what a killed run has left: its folder, and the files that
+// store.Create had not finished.
+func (f *Folder) sweep() error {
+	return filepath.WalkDir(f.Dir, func(file string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		switch name := d.Name(); {
+		case d.IsDir() && strings.HasPrefix(name, unfinished):
+			if err := os.RemoveAll(file); err != nil {
+				return err
+			}
+			return fs.SkipDir
+		case !d.IsDir() && strings.HasPrefix(name, ".") && strings.Contains(name, ".tmp"):
+			return os.Remove(file)
+		}
+		return nil
+	})
+}
+
+// sign runs the command of -sign-cmd with the file as its last argument, in the
+// file's folder, and returns the names of the files that it made there.
+func sign(ctx context.Context, command, file string) ([]string, error) {
+	dir := filepath.Dir(file)
+	before, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, "sh", "-c", command+` "$1"`, "sh", filepath.Base(file))
+	cmd.Dir = dir
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stderr, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("-sign-cmd: %s %s: %w\n\tnothing was published; see to what it says, and run the command again", command, filepath.Base(file), err)
+	}
+	after, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var made []string
+	for _, e := range after {
+		if !slices.ContainsFunc(before, func(b fs.DirEntry) bool { return b.Name() == e.Name() }) {
+			made = append(made, e.Name())
+		}
+	}
+	if len(made) == 0 {
+		return nil, fmt.Errorf("-sign-cmd: %s %s made no file beside it, want a signature\n\tnothing was published; gpg --batch --armor --detach-sign is a command that makes one", command, filepath.Base(file))
+	}
+	return made, nil
+}

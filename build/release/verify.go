@@ -1,0 +1,492 @@
+package release
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"gocoro/build/command"
+	"gocoro/build/dist"
+	"gocoro/build/driver"
+	"gocoro/build/goroot"
+	"gocoro/build/line"
+	"gocoro/build/progress"
+	"gocoro/build/proof"
+	"gocoro/build/series"
+	"gocoro/build/store"
+	"gocoro/build/upstream"
+)
+
+// proofs are the names of what Verify can show.
+var proofs = []string{"upstream", "twice", "patches"}
+
+// A verification is a run of Verify.
+type verification struct {
+	flags     *driver.Flags
+	line      *line.Line
+	platforms []string
+	leak      []string
+	passed    int
+	failed    int
+}
+
+// Verify is the command that proves what the packages are.
+func Verify(fs *flag.FlagSet) func(context.Context, []string) error {
+	f := new(driver.Flags)
+	f.Register(fs)
+	which := fs.String("proof", strings.Join(proofs, ","), "the `proofs`, with commas between")
+	platform := fs.String("platform", upstream.Host(), "the `platforms`: all, or some of "+strings.Join(dist.Platforms, ", ")+" with commas between")
+	leak := fs.String("leak", "", "the `name` of a variable to let through into the second build of the proof twice, to see the proof fail")
+	return func(ctx context.Context, args []string) error {
+		if err := command.NoArgs(args); err != nil {
+			return err
+		}
+		v := &verification{flags: f}
+		var err error
+		if v.platforms, err = dist.ParsePlatforms(*platform); err != nil {
+			return err
+		}
+		if *leak != "" {
+			v.leak = []string{*leak}
+		}
+		want := strings.Split(*which, ",")
+		for _, w := range want {
+			if !slices.Contains(proofs, w) {
+				return fmt.Errorf("unknown -proof %q: want some of %s, with commas between", w, strings.Join(proofs, ", "))
+			}
+		}
+		d, err := f.Open()
+		if err != nil {
+			return err
+		}
+		v.line = d.Line
+		if d.Dry {
+			d.Rep.Printf("verify   would prove %s of %s for %s", strings.Join(want, ", "), d.Release(), strings.Join(v.platforms, ", "))
+			return nil
+		}
+		return d.Use(ctx, func() error {
+			for _, p := range []struct {
+				name string
+				run  func(context.Context) error
+			}{{"upstream", v.upstream}, {"twice", v.twice}, {"patches", v.patches}} {
+				if slices.Contains(want, p.name) {
+					if err := p.run(ctx); err != nil {
+						return fmt.Errorf("verify: %s: %w", p.name, err)
+					}
+				}
+			}
+			fmt.Printf("%d proofs hold, %d do not\n", v.passed, v.failed)
+			if v.failed > 0 {
+				return command.ExitError(1)
+			}
+			return nil
+		})
+	}
+}
+
+// say prints the outcome of a proof and counts it.
+func (v *verification) say(name, platform string, p *proof.Verdict) {
+	word := "holds"
+	if p.Holds() {
+		v.passed++
+	} else {
+		word = "FAILS"
+		v.failed++
+	}
+	fmt.Printf("%-8s  %-12s  %s  %s\n", name, platform, word, p.Text)
+	for _, l := range p.Details {
+		fmt.Printf("\t%s\n", l)
+	}
+	for _, l := range p.Faults {
+		fmt.Printf("\tfault: %s\n", l)
+	}
+}
+
+// open returns a new driver of the line.
+func (v *verification) open() (*driver.Driver, error) { return v.flags.Open() }
+
+// official returns the module that upstream published for the platform.
+func (v *verification) official(ctx context.Context, platform string, rep *progress.Reporter) (*upstream.Official, error) {
+	return upstream.Module(ctx, &upstream.Env{Pin: v.line.Pin, Line: v.line.Name, Platform: platform, Trace: rep.TraceCmd})
+}
+
+// upstream builds the unpatched release and compares it with what upstream
+// published.
+func (v *verification) upstream(ctx context.Context) error {
+	d, err := v.open()
+	if err != nil {
+		return err
+	}
+	d.Unpatched = true
+	dirs, err := d.Dist(ctx, v.platforms)
+	if err != nil {
+		return err
+	}
+	for _, p := range v.platforms {
+		zip := filepath.Join(dirs[p], dist.FilesOf(d.Release(), p).Zip())
+		o, err := v.official(ctx, p, d.Rep)
+		if err != nil {
+			if ctx.Err() != nil {
+				return err
+			}
+			verdict, err := byPin(zip, v.line.Pin.Modules[p], err)
+			if err != nil {
+				return err
+			}
+			verdict.Text = v.line.Pin.Upstream + ": " + verdict.Text
+			v.say("upstream", p, verdict)
+			continue
+		}
+		goos, _, _ := strings.Cut(p, "/")
+		verdict, err := compare(zip, o.Zip, func(ours, official *proof.Package) (*proof.Verdict, error) {
+			verdict, err := proof.Upstream(ours, official, goos)
+			if err != nil {
+				return nil, err
+			}
+			authorities(verdict, official.H1, o, v.line.Pin, p)
+			return verdict, nil
+		})
+		if err != nil {
+			return err
+		}
+		verdict.Text = v.line.Pin.Upstream + ": " + verdict.Text
+		v.say("upstream", p, verdict)
+	}
+	return nil
+}
+
+// byPin judges a package by the hash in the pin alone, where the official module
+// cannot be had for the reason why.
+func byPin(zip, pinned string, why error) (*proof.Verdict, error) {
+	p, err := proof.Open(zip)
+	if err != nil {
+		return nil, err
+	}
+	defer p.Close()
+	v := &proof.Verdict{Text: fmt.Sprintf("%d files, %s", len(p.Files), p.H1)}
+	switch pinned {
+	case p.H1:
+		v.Text += ", as the pin has it; upstream's module cannot be had here"
+	case "":
+		v.Faults = append(v.Faults, fmt.Sprintf("the pin has no hash to compare with, and upstream's module cannot be had: %v", why))
+	default:
+		v.Faults = append(v.Faults, fmt.Sprintf("the pin says %s; which files differ cannot be told, for upstream's module cannot be had: %v", pinned, why))
+	}
+	return v, nil
+}
+
+// authorities checks the hash of the official module against those who vouch
+// for it.
+func authorities(v *proof.Verdict, h1 string, o *upstream.Official, pin *line.Pin, platform string) {
+	var vouch []string
+	if o.H1 != h1 {
+		v.Faults = append(v.Faults, fmt.Sprintf("the go command says that the official module is %s, its file is %s: remove %s", o.H1, h1, o.Zip))
+	}
+	if o.Database != "" {
+		vouch = append(vouch, "the checksum database "+o.Database)
+	}
+	switch want := pin.Modules[platform]; want {
+	case "":
+	case h1:
+		vouch = append(vouch, "the pin")
+	default:
+		v.Faults = append(v.Faults, fmt.Sprintf("the official module is %s, the pin says %s", h1, want))
+	}
+	if len(vouch) == 0 {
+		v.Faults = append(v.Faults, "nobody vouches for the official module: the pin has no hash of it, and the checksum database was not asked")
+		return
+	}
+	verb := "has"
+	if len(vouch) > 1 {
+		verb = "have"
+	}
+	v.Text += ", as " + strings.Join(vouch, " and ") + " " + verb + " it"
+}
+
+// compare opens two module zips and has them judged.
+func compare(a, b string, judge func(a, b *proof.Package) (*proof.Verdict, error)) (*proof.Verdict, error) {
+	pa, err := proof.Open(a)
+	if err != nil {
+		return nil, err
+	}
+	defer pa.Close()
+	pb, err := proof.Open(b)
+	if err != nil {
+		return nil, err
+	}
+	defer pb.Close()
+	return judge(pa, pb)
+}
+
+// junk is what the second build of twice finds in its environment. Every one
+// changes the bytes of a toolchain, or breaks its build, if it gets through.
+func junk() []string {
+	return []string{
+		"CC=/nowhere/cc", "CXX=/nowhere/c++", "CGO_ENABLED=0", "CGO_CFLAGS=-junk", "GOAMD64=v3", "GOARM64=v9.0", "GO386=softfloat",
+		"GOFLAGS=-tags=junk", "GOEXPERIMENT=fieldtrack", "GO_GCFLAGS=-N", "GO_LDFLAGS=-s", "GOROOT_FINAL=/nowhere",
+		"GO_EXTLINK_ENABLED=1", "PKG_CONFIG=junk", "GOBIN=/nowhere/bin",
+		"LANG=tr_TR.UTF-8", "LC_ALL=tr_TR.UTF-8", "TZ=Pacific/Kiritimati", "USER=somebody", "LOGNAME=somebody", "TERM=dumb", "SOURCE_DATE_EPOCH=1",
+	}
+}
+
+// twice builds the release a second time, as another user in another folder
+// would, and compares all files.
+func (v *verification) twice(ctx context.Context) error {
+	d, err := v.open()
+	if err != nil {
+		return err
+	}
+	first, err := d.Dist(ctx, v.platforms)
+	if err != nil {
+		return err
+	}
+	// In the same cache folder, for the same disk, but deeper.
+	parent := filepath.Join(d.Store.Root, "tmp")
+	if err := os.MkdirAll(parent, 0o777); err != nil {
+		return err
+	}
+	// One at a time, so that what a killed run has left can be told.
+	lock, err := d.Store.Lock(ctx, "verify-twice")
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	const folder = "somebody else's folder "
+	left, err := os.ReadDir(parent)
+	if err != nil {
+		return err
+	}
+	for _, l := range left {
+		if !strings.HasPrefix(l.Name(), folder) {
+			continue
+		}
+		if err := store.RemoveAll(filepath.Join(parent, l.Name())); err != nil {
+			return err
+		}
+	}
+	other, err := os.MkdirTemp(parent, folder)
+	if err != nil {
+		return err
+	}
+	defer store.RemoveAll(other)
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	args := []string{"-c", `umask 077; exec "$@"`, "sh", self, "dist", "-line", v.line.Name, "-source", v.flags.Source,
+		"-platform", strings.Join(v.platforms, ","), "-o", filepath.Join(other, "release")}
+	home := filepath.Join(other, "home")
+	if err := os.Mkdir(home, 0o777); err != nil {
+		return err
+	}
+	modcache, err := goEnv(ctx, "GOMODCACHE")
+	if err != nil {
+		return err
+	}
+	env := append(junk(), "HOME="+home, "GOCACHE="+filepath.Join(home, "go-build"), "GOPATH="+filepath.Join(home, "go"), "XDG_CACHE_HOME="+filepath.Join(home, ".cache"),
+		"GOCORO_CACHE="+filepath.Join(other, "cache"), "GOMODCACHE="+modcache, leakVar+"="+strings.Join(v.leak, ","))
+	cmd := exec.Command("sh", args...)
+	cmd.Env = append(os.Environ(), env...)
+	s := d.Rep.Start("twice", "a second build, in another folder and environment")
+	err = d.Rep.Run(ctx, "the second build", cmd, filepath.Join(d.Store.Root, "log", "verify-twice.log"), func(l string) {
+		if strings.HasPrefix(l, "make ") || strings.HasPrefix(l, "dist ") {
+			s.Detail(l)
+		}
+	})
+	if err != nil {
+		s.Fail()
+		return err
+	}
+	s.Done(d.Release())
+	for _, p := range v.platforms {
+		verdict, err := same(d.Release(), p, first[p], filepath.Join(other, "release"))
+		if err != nil {
+			return err
+		}
+		v.say("twice", p, verdict)
+	}
+	return nil
+}
+
+// leakVar is how verify tells its second build what to let through. It is not
+// for anybody else.
+const leakVar = "GOCORO_VERIFY_LEAK"
+
+// same compares the files of a platform, in the folder dir of the store, with
+// those in a release folder.
+func same(release, platform, dir, folder string) (*proof.Verdict, error) {
+	v := new(proof.Verdict)
+	packages := Packages(release, platform)
+	var size int64
+	for _, to := range sortedKeys(packages) {
+		a, b := filepath.Join(dir, packages[to]), filepath.Join(folder, filepath.FromSlash(to))
+		sumA, err := store.Sum(a)
+		if err != nil {
+			return nil, err
+		}
+		sumB, err := store.Sum(b)
+		if err != nil {
+			return nil, err
+		}
+		info, err := os.Stat(a)
+		if err != nil {
+			return nil, err
+		}
+		size += info.Size()
+		if sumA != sumB {
+			v.Faults = append(v.Faults, fmt.Sprintf("%s differs: %s, then %s", packages[to], sumA, sumB))
+		}
+	}
+	v.Text = fmt.Sprintf("%s: %d of %d files equal in all bytes (%.1f MB)", release, len(packages)-len(v.Faults), len(packages), float64(size)/1e6)
+	if v.Holds() {
+		return v, nil
+	}
+	// Which files of the package?
+	zip := dist.FilesOf(release, platform).Zip()
+	_, err := compare(filepath.Join(dir, zip), filepath.Join(folder, filepath.FromSlash(proxyDir), zip), func(a, b *proof.Package) (*proof.Verdict, error) {
+		d := proof.Compare(a, b)
+		for _, l := range []struct {
+			what  string
+			names []string
+		}{{"differs", d.Differ}, {"is only in the first build", d.OnlyA}, {"is only in the second build", d.OnlyB}} {
+			for i, n := range l.names {
+				if i == 20 {
+					v.Faults = append(v.Faults, fmt.Sprintf("and %d more", len(l.names)-i))
+					break
+				}
+				v.Faults = append(v.Faults, fmt.Sprintf("in the module, %s %s", n, l.what))
+			}
+		}
+		return nil, nil
+	})
+	return v, err
+}
+
+// stamped are the generated files that hold the name of a release.
+// Source: mkbuildcfg and mkobjabi of cmd/dist.
+var stamped = []string{"src/internal/buildcfg/zbootstrap.go"}
+
+// patches compares the release with upstream's official module.
+func (v *verification) patches(ctx context.Context) error {
+	d, err := v.open()
+	if err != nil {
+		return err
+	}
+	dirs, err := d.Dist(ctx, v.platforms)
+	if err != nil {
+		return err
+	}
+	built, err := d.Make(ctx)
+	if err != nil {
+		return err
+	}
+	tree, err := d.Tree(ctx)
+	if err != nil {
+		return err
+	}
+	named, err := Named(v.line)
+	if err != nil {
+		return err
+	}
+	for _, p := range v.platforms {
+		o, err := v.official(ctx, p, d.Rep)
+		if err != nil {
+			return err
+		}
+		verdict, err := compare(filepath.Join(dirs[p], dist.FilesOf(d.Release(), p).Zip()), o.Zip, func(patched, official *proof.Package) (*proof.Verdict, error) {
+			verdict, err := proof.Patches(patched, official, &proof.Changes{
+				Release: d.Release(), Upstream: v.line.Pin.Upstream,
+				Tree: tree, Named: named, Stamped: stamped,
+				Linked: func(program string) ([]string, error) { return linked(ctx, built, p, program) },
+			})
+			if err != nil {
+				return nil, err
+			}
+			authorities(verdict, official.H1, o, v.line.Pin, p)
+			return verdict, nil
+		})
+		if err != nil {
+			return err
+		}
+		verdict.Text = d.Release() + ": " + verdict.Text
+		v.say("patches", p, verdict)
+	}
+	return nil
+}
+
+// Named returns what names each file that the line changes, by name relative to
+// GOROOT.
+func Named(l *line.Line) (map[string]string, error) {
+	named := map[string]string{
+		"VERSION": "the driver (the release's name)",
+		"go.env":  "the driver (GOTOOLCHAIN=local)",
+	}
+	files, err := l.Patches()
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range files {
+		p, err := series.Read(file)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range p.Files {
+			if named[f] != "" {
+				named[f] += ", "
+			}
+			named[f] += p.Name
+		}
+	}
+	overlay, err := l.Overlay()
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range overlay {
+		named[f.Name] = "the overlay"
+	}
+	return named, nil
+}
+
+// linked returns the source files, relative to GOROOT, that are linked into a
+// program of a toolchain, as the go command of the built GOROOT lists them.
+func linked(ctx context.Context, root, platform, program string) ([]string, error) {
+	goos, goarch, _ := strings.Cut(platform, "/")
+	cache, err := os.MkdirTemp("", "gocoro")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(cache)
+	const format = `{{$d := .Dir}}{{range .GoFiles}}{{$d}}/{{.}}{{"\n"}}{{end}}{{range .SFiles}}{{$d}}/{{.}}{{"\n"}}{{end}}{{range .HFiles}}{{$d}}/{{.}}{{"\n"}}{{end}}{{range .EmbedFiles}}{{$d}}/{{.}}{{"\n"}}{{end}}`
+	cmd := exec.CommandContext(ctx, filepath.Join(root, "bin/go"), "list", "-deps", "-f", format, "cmd/"+path.Base(program))
+	cmd.Dir = filepath.Join(root, "src")
+	cmd.Env = goroot.Environ("GOROOT="+root, "GOOS="+goos, "GOARCH="+goarch, "CGO_ENABLED=0", "GOFLAGS=", "GOPROXY=off", "GOWORK=off",
+		"GOCACHE="+filepath.Join(cache, "gocache"), "GOPATH="+filepath.Join(cache, "gopath"), "PWD="+cmd.Dir)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("what is linked into %s: go list: %v: %s", program, err, strings.TrimSpace(stderr.String()))
+	}
+	var files []string
+	for _, l := range strings.Split(string(out), "\n") {
+		if rel, ok := strings.CutPrefix(strings.TrimSpace(l), root+"/"); ok {
+			files = append(files, rel)
+		}
+	}
+	return files, nil
+}
+
+// goEnv asks the user's go command for a setting.
+func goEnv(ctx context.Context, name string) (string, error) {
+	cmd := exec.CommandContext(ctx, "go", "env", name)
+	cmd.Dir = os.TempDir()
+	cmd.Env = append(os.Environ(), "GOTOOLCHAIN=local", "GOROOT=", "GOWORK=off", "GOFLAGS=", "PWD="+cmd.Dir)
+	out, err := cmd.Output()
+	return strings.TrimSpace(string(out)), err
+}

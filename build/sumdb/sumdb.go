@@ -1,0 +1,346 @@
+// Package sumdb keeps a signed checksum database for toolchain modules as
+// plain files, which any static host can serve.
+//
+// The go command asks the checksum database about golang.org/toolchain at
+// every run, whatever GONOSUMDB says, unless GOPROXY is a single file:// URL.
+// The public database does not know a fork's modules. With one of our own,
+// GOSUMDB names the key, and a module that was tampered with is refused by the
+// go command itself.
+//
+// The files of a database called NAME lie in sumdb/NAME of a module proxy, the
+// place where the go command looks for one behind a proxy. Their format is
+// that of https://go.dev/design/25530-sumdb; golang.org/x/mod/sumdb reads it.
+package sumdb
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"golang.org/x/mod/module"
+	"golang.org/x/mod/sumdb"
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"gocoro/build/store"
+)
+
+// tileHeight is the height of the tiles that the go command asks for.
+// Source: golang.org/x/mod/sumdb.Client, whose default it is.
+const tileHeight = 8
+
+// A Key signs a database. Its text is that of golang.org/x/mod/sumdb/note.
+type Key struct {
+	signer   note.Signer
+	verifier note.Verifier
+	Public   string // for GOSUMDB: NAME+HASH+KEY
+}
+
+// Name returns the name of the key's database, a host or the beginning of a URL
+// without its scheme.
+func (k *Key) Name() string { return k.verifier.Name() }
+
+// ReadKey reads a key from a file that NewKey has written.
+func ReadKey(file string) (*Key, error) {
+	const how = "\n\tmake one, once, and keep it from others: go run ./build key -o FILE NAME"
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("the key of the checksum database: %w%s", err, how)
+	}
+	text := strings.TrimSpace(string(data))
+	signer, err := note.NewSigner(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s is not a key of a checksum database (PRIVATE+KEY+NAME+HASH+DATA): %v%s", file, err, how)
+	}
+	// note has no way from a signer to its verifier. The last field of the text is
+	// a byte for the algorithm and the seed of an Ed25519 key.
+	f := strings.SplitN(text, "+", 5) // base64 may itself hold a plus sign
+	seed, err := base64.StdEncoding.DecodeString(f[len(f)-1])
+	if err != nil || len(seed) != 1+ed25519.SeedSize {
+		return nil, fmt.Errorf("%s: the key is not an Ed25519 key%s", file, how)
+	}
+	public := ed25519.NewKeyFromSeed(seed[1:]).Public().(ed25519.PublicKey)
+	vkey, err := note.NewEd25519VerifierKey(signer.Name(), public)
+	if err != nil {
+		return nil, err
+	}
+	verifier, err := note.NewVerifier(vkey)
+	if err != nil {
+		return nil, err
+	}
+	return &Key{signer, verifier, vkey}, nil
+}
+
+// NewKey writes a new key for the database called name into a file that must
+// not exist, readable by nobody else, and returns its public part.
+func NewKey(file, name string) (public string, err error) {
+	if strings.Contains(name, "://") || strings.ContainsAny(name, "+ \t\n") || strings.Trim(name, "/") != name || name == "" {
+		return "", fmt.Errorf("%q cannot be the name of a checksum database: want a host, with a path if you like, such as dl.example.org/gocoro", name)
+	}
+	skey, vkey, err := note.GenerateKey(rand.Reader, name)
+	if err != nil {
+		return "", err
+	}
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return "", fmt.Errorf("%s exists: a key is never replaced, for whoever trusts it would be locked out\n\tgive another file", file)
+	}
+	if err != nil {
+		return "", err
+	}
+	if _, err = fmt.Fprintln(f, skey); err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		os.Remove(file)
+		return "", err
+	}
+	return vkey, nil
+}
+
+// A Record is what the database says of one module version.
+type Record struct {
+	Path, Version string
+	Zip, Mod      string // h1 hashes of the module and of its go.mod
+}
+
+func (r Record) text() string {
+	return fmt.Sprintf("%s %s %s\n%[1]s %[2]s/go.mod %[4]s\n", r.Path, r.Version, r.Zip, r.Mod)
+}
+
+func (r Record) lookup() (string, error) {
+	p, err := module.EscapePath(r.Path)
+	if err != nil {
+		return "", err
+	}
+	v, err := module.EscapeVersion(r.Version)
+	return path.Join("lookup", p+"@"+v), err
+}
+
+// KeyFile is the file in which a database states the key that signs it. Who
+// wants to trust the database must have the key from somewhere else.
+const KeyFile = "key"
+
+// Dir returns where the database of the name lies in the folder of a proxy.
+func Dir(proxy, name string) string {
+	return filepath.Join(proxy, "sumdb", filepath.FromSlash(name))
+}
+
+// Add adds the records that are new to the database of the key in the proxy's
+// folder, making it if there is none. A version that has other hashes there is
+// an error, and so is a database that does not agree with its own signature:
+// what was promised once is never taken back.
+func Add(proxy string, k *Key, records []Record) error {
+	dir := Dir(proxy, k.Name())
+	write := func(name string, data []byte) error {
+		return store.WriteFile(filepath.Join(dir, filepath.FromSlash(name)), data)
+	}
+	texts, err := read(dir, k)
+	if err != nil {
+		return err
+	}
+	old := int64(len(texts))
+	have := map[string]string{}
+	for _, t := range texts {
+		have[id(t)] = t
+	}
+	var added []Record
+	for _, r := range records {
+		switch t := have[id(r.text())]; t {
+		case r.text():
+		case "":
+			added = append(added, r)
+			texts = append(texts, r.text())
+		default:
+			return fmt.Errorf("the checksum database in %s has other hashes for %s@%s:\n\thas   %s\twants %s\ta published name never changes: raise the revision in the line's pin", dir, r.Path, r.Version, strings.ReplaceAll(t, "\n", "\n\t      "), strings.ReplaceAll(r.text(), "\n", "\n\t      "))
+		}
+	}
+	if len(added) == 0 {
+		return nil
+	}
+	hashes, err := hash(texts)
+	if err != nil {
+		return err
+	}
+	n := int64(len(texts))
+	// The order is that of trust: what the signed head speaks of is in place
+	// before the head.
+	for _, t := range tlog.NewTiles(tileHeight, old, n) {
+		data, err := tlog.ReadTileData(t, hashes)
+		if err != nil {
+			return err
+		}
+		if err := write(t.Path(), data); err != nil {
+			return err
+		}
+	}
+	for i := old >> tileHeight; i<<tileHeight < n; i++ {
+		t, part := dataTile(i, n)
+		if err := write(t.Path(), []byte(strings.Join(texts[part[0]:part[1]], "\n"))); err != nil {
+			return err
+		}
+	}
+	tree, err := tlog.TreeHash(n, hashes)
+	if err != nil {
+		return err
+	}
+	head, err := note.Sign(&note.Note{Text: string(tlog.FormatTree(tlog.Tree{N: n, Hash: tree}))}, k.signer)
+	if err != nil {
+		return err
+	}
+	for i, r := range added {
+		msg, err := tlog.FormatRecord(old+int64(i), []byte(r.text()))
+		if err != nil {
+			return err
+		}
+		name, err := r.lookup()
+		if err != nil {
+			return err
+		}
+		if err := write(name, append(msg, head...)); err != nil {
+			return err
+		}
+	}
+	if err := write("supported", nil); err != nil {
+		return err
+	}
+	if err := write(KeyFile, []byte(k.Public+"\n")); err != nil {
+		return err
+	}
+	return write("latest", head)
+}
+
+// id returns what a record's text is about: path and version.
+func id(text string) string {
+	f := strings.SplitN(text, " ", 3)
+	return strings.Join(f[:min(2, len(f))], "@")
+}
+
+// dataTile returns the i-th tile of record texts of a database with n records,
+// and which records it holds.
+func dataTile(i, n int64) (tlog.Tile, [2]int64) {
+	lo, hi := i<<tileHeight, min((i+1)<<tileHeight, n)
+	return tlog.Tile{H: tileHeight, L: -1, N: i, W: int(hi - lo)}, [2]int64{lo, hi}
+}
+
+// read returns the texts of the records that the signed head of the database
+// in dir speaks of. There are none if there is no database.
+func read(dir string, k *Key) ([]string, error) {
+	file := filepath.Join(dir, "latest")
+	signed, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	head, err := note.Open(signed, note.VerifierList(k.verifier))
+	if err != nil {
+		return nil, fmt.Errorf("%s is not signed by the key %s: %v\n\tuse the key that the database was begun with", file, k.Public, err)
+	}
+	tree, err := tlog.ParseTree([]byte(head.Text))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %v", file, err)
+	}
+	var texts []string
+	for i := int64(0); i<<tileHeight < tree.N; i++ {
+		t, part := dataTile(i, tree.N)
+		data, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(t.Path())))
+		if err != nil {
+			return nil, fmt.Errorf("the checksum database is not whole: %w\n\trestore it from where it is served", err)
+		}
+		// A blank line stands between records, each of whose lines ends in \n.
+		for _, r := range strings.Split(strings.TrimSuffix(string(data), "\n"), "\n\n") {
+			texts = append(texts, r+"\n")
+		}
+		if int64(len(texts)) != part[1] {
+			return nil, fmt.Errorf("%s holds %d records up to its end, the signed head %s wants %d\n\trestore it from where it is served", filepath.Join(dir, t.Path()), len(texts), file, part[1])
+		}
+	}
+	hashes, err := hash(texts)
+	if err != nil {
+		return nil, err
+	}
+	got, err := tlog.TreeHash(tree.N, hashes)
+	if err != nil {
+		return nil, err
+	}
+	if got != tree.Hash {
+		return nil, fmt.Errorf("the records of the checksum database in %s are not those that its head was signed for: hash %v, want %v\n\trestore it from where it is served", dir, got, tree.Hash)
+	}
+	return texts, nil
+}
+
+// hash returns the stored hashes of the records, in the order of
+// tlog.StoredHashIndex.
+func hash(texts []string) (tlog.HashReader, error) {
+	var stored []tlog.Hash
+	reader := tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
+		var out []tlog.Hash
+		for _, i := range indexes {
+			if i >= int64(len(stored)) {
+				return nil, fmt.Errorf("hash %d of %d", i, len(stored))
+			}
+			out = append(out, stored[i])
+		}
+		return out, nil
+	})
+	for n, t := range texts {
+		h, err := tlog.StoredHashes(int64(n), []byte(t), reader)
+		if err != nil {
+			return nil, err
+		}
+		stored = append(stored, h...)
+	}
+	return reader, nil
+}
+
+// Lookup returns what the database in dir says of a module version: the lines
+// for it that go.sum would have. It does what the go command does, checks the
+// signature with the public key and the record with the tree's hashes.
+func Lookup(dir, key, path, version string) ([]string, error) {
+	return sumdb.NewClient(&files{dir: dir, key: key, config: map[string][]byte{}}).Lookup(path, version)
+}
+
+// files lets the client of the go command read a database from its folder.
+type files struct {
+	dir, key string
+	mu       sync.Mutex
+	config   map[string][]byte
+}
+
+func (f *files) ReadRemote(path string) ([]byte, error) {
+	return os.ReadFile(filepath.Join(f.dir, filepath.FromSlash(path)))
+}
+
+func (f *files) ReadConfig(file string) ([]byte, error) {
+	if file == "key" {
+		return []byte(f.key), nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.config[file], nil
+}
+
+func (f *files) WriteConfig(file string, _, data []byte) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.config[file] = data
+	return nil
+}
+
+func (f *files) ReadCache(string) ([]byte, error) { return nil, fs.ErrNotExist }
+func (f *files) WriteCache(string, []byte)        {}
+func (f *files) Log(string)                       {}
+func (f *files) SecurityError(string)             {} // Lookup returns it, too
