@@ -14,20 +14,27 @@ import (
 	"gocoro/build/goroot"
 	"gocoro/build/progress"
 	"gocoro/ci/platform"
+	"gocoro/ci/suite"
 )
 
-// benchmarks are the overlay's. The locked ones run a fixed, small number of
+type benchmark struct {
+	pattern, rounds string
+	limit           time.Duration
+}
+
+// benchmarks are the overlays'. Those of the matched-lock rules that are locked run a fixed, small number of
 // rounds, each in a process of its own, and have little time: stock upstream
 // loses locked goroutines, which is what the series is for, and hangs or dies
 // in most of these runs.
-var benchmarks = []struct {
-	pattern, rounds string
-	limit           time.Duration
-}{
+var benchmarks = []benchmark{
 	{"^BenchmarkCoro.*/^unlocked$", "200ms", time.Minute},
 	{"^BenchmarkCoroNext$/^locked$", "15000x", 5 * time.Second},
 	{"^BenchmarkCoroPull$/^locked$", "2000x", 5 * time.Second},
 }
+
+// sharedBenchmarks is the pattern of those of the shared-lock rules. A
+// benchmark of what a side does not allow skips itself there.
+const sharedBenchmarks = "^BenchmarkCoroLockNext$"
 
 // Bench measures what the series costs: the benchmarks of the overlay, on
 // stock upstream and on the patched runtime, in turn, compared by benchstat.
@@ -53,8 +60,19 @@ func Bench(fs *flag.FlagSet) func(context.Context, []string) error {
 			return err
 		}
 		defer os.RemoveAll(tmp)
-		sides := []struct{ name, goroot, key string }{{"stock", stock, stockKey}, {"patched", patched, patchedKey}}
+		type side struct{ name, goroot, key, env string }
+		sides := []side{{"stock", stock, stockKey, ""}, {"patched", patched, patchedKey, ""}}
+		benchmarks := benchmarks
+		if suite.RulesOf(d.Line) == suite.Shared {
+			benchmarks = []benchmark{{sharedBenchmarks, "200ms", time.Minute}}
+			sides = append(sides,
+				side{"corolock=1", patched, patchedKey, suite.SharedLocks},
+				side{"channels", patched, patchedKey, "CORO_PULL=chan"})
+		}
 		for _, s := range sides {
+			if s.env != "" {
+				continue // the binary of the patched side
+			}
 			step := d.Rep.Start("bench", "building the runtime's test on "+s.name)
 			cmd := exec.Command(filepath.Join(s.goroot, "bin/go"), "test", "-c", "-o", filepath.Join(tmp, s.name+".test"), "runtime")
 			cmd.Env = goroot.Environ("GOROOT="+s.goroot, "GOCACHE="+filepath.Join(d.Store.Root, "gocache", s.key),
@@ -67,15 +85,22 @@ func Bench(fs *flag.FlagSet) func(context.Context, []string) error {
 			step.Done("")
 		}
 		// In turn, so that a change of the machine's pace meets both sides.
-		out := map[string]*bytes.Buffer{"stock": {}, "patched": {}}
+		out := map[string]*bytes.Buffer{}
+		for _, s := range sides {
+			out[s.name] = new(bytes.Buffer)
+		}
 		for i := range *count {
 			for _, p := range benchmarks {
 				for _, s := range sides {
 					d.Rep.Printf("bench    %d of %d, %s, %s", i+1, *count, p.pattern, s.name)
 					limited, cancel := context.WithTimeout(ctx, p.limit)
-					cmd := exec.Command(filepath.Join(tmp, s.name+".test"), "-test.run=^$", "-test.bench="+p.pattern, "-test.benchtime="+p.rounds)
+					binary := "patched.test"
+					if s.name == "stock" {
+						binary = "stock.test"
+					}
+					cmd := exec.Command(filepath.Join(tmp, binary), "-test.run=^$", "-test.bench="+p.pattern, "-test.benchtime="+p.rounds)
 					cmd.Dir = filepath.Join(s.goroot, "src/runtime")
-					cmd.Env = goroot.Environ("GOROOT=" + s.goroot)
+					cmd.Env = goroot.Environ("GOROOT="+s.goroot, s.env)
 					var buf bytes.Buffer
 					cmd.Stdout, cmd.Stderr = &buf, &buf
 					err := progress.Group(limited, cmd)
