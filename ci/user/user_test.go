@@ -29,6 +29,10 @@ func play(t *testing.T, dir string) {
 		// A toolchain takes minutes to build: plain "go test ./..." has none.
 		t.Skip("no installed toolchain given; go run ./ci test -suite user builds one and runs this test")
 	}
+	examples, err := filepath.Abs("../../docs/examples")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: dir,
 		Setup: func(env *testscript.Env) error {
@@ -39,6 +43,7 @@ func play(t *testing.T, dir string) {
 			// What package iter is behind, in go1.22; else empty.
 			env.Setenv("EXPERIMENT", os.Getenv("GOCORO_USER_EXPERIMENT"))
 			env.Setenv("TOOLCHAIN_BIN", bin)
+			env.Setenv("EXAMPLES", examples)
 			env.Setenv("PATH", env.Getenv("PATH")+string(os.PathListSeparator)+bin)
 			env.Setenv("GOPROXY", "off")
 			// The toolchains' packages; one version, so one cache for all
