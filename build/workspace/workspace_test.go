@@ -47,6 +47,7 @@ func newToy(t *testing.T) *toy {
 			writeFile(t, filepath.Join(root, f.Name), string(f.Data))
 		}
 	}
+	writeFile(t, filepath.Join(root, "repo/patches/go1.22/api.gz"), "the API of go1.22.12")
 	return openToy(t, root)
 }
 
@@ -59,6 +60,9 @@ func openToy(t *testing.T, root string) *toy {
 		Repo:  repo,
 		Store: &store.Store{Root: filepath.Join(root, "cache")},
 		Say:   func(string, ...any) {},
+		API: func(_ context.Context, l *line.Line) ([]byte, error) {
+			return []byte("the API of " + l.Pin.Upstream), nil
+		},
 		Fetch: func(_ context.Context, l *line.Line) (string, error) { return filepath.Join(root, l.Pin.Upstream), nil },
 	}}
 }
@@ -183,6 +187,12 @@ func TestInterrupt(t *testing.T) {
 		t.Fatal(err)
 	}
 	after := whole.files(t)
+	if got, want := after["patches/go1.22/api.gz"], "the API of go1.22.13"; got != want {
+		t.Errorf("the API baseline is %q, want %q", got, want)
+	}
+	if got, want := after["patches/go1.22/pin"], newPin; got != want {
+		t.Errorf("the pin is %q, want %q", got, want)
+	}
 	if maps.Equal(before, after) || commands < 50 || len(steps) < 10 {
 		t.Fatalf("the move has %d commands and the steps %q; want a move", commands, steps)
 	}
