@@ -19,7 +19,7 @@ func healthy() *Machine {
 		Go:        Go{Path: "/usr/bin/go", Version: "go1.26.8"},
 		Seen:      Go{Path: "/usr/bin/go", Version: release},
 		Env:       map[string]string{},
-		Set:       map[string]string{"GOTOOLCHAIN": release, "GOPROXY": "https://proxy.golang.org,direct", "GOSUMDB": "sum.golang.org"},
+		Set:       map[string]string{"GOTOOLCHAIN": release, "GOPROXY": "https://proxy.example.org,direct", "GOSUMDB": "sum.golang.org"},
 		File:      map[string]string{"GOTOOLCHAIN": release},
 		EnvFile:   "/home/u/.config/go/env",
 		Path:      []string{"/usr/bin", "/home/u/go/bin"},

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -67,7 +68,14 @@ func Env(fs *flag.FlagSet) func(context.Context, []string) error {
 			if *url == "" {
 				return errors.New("-route module needs the URL of the release folder: -url URL")
 			}
-			if settings, err = env.Module(l.Release(), *url, *key); err != nil {
+			// The user's setting, or the go command's default.
+			cmd := exec.CommandContext(ctx, "go", "env", "GOPROXY")
+			cmd.Env = append(os.Environ(), "GOTOOLCHAIN=local") // whichever it is
+			others, err := cmd.Output()
+			if err != nil {
+				return fmt.Errorf("go env GOPROXY: %v\n\tput the bin folder of a Go installation on PATH", err)
+			}
+			if settings, err = env.Module(l.Release(), *url, *key, strings.TrimSpace(string(others))); err != nil {
 				return err
 			}
 		default:

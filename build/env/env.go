@@ -40,11 +40,12 @@ func Unpacked(goroot string) []Setting {
 // Module returns the settings for the release folder at url, whose proxy the go
 // command downloads the toolchain called name from. key is the public key of
 // the folder's checksum database; a folder at a file:// URL can do without.
+// others is the GOPROXY for all other modules.
 //
 // The go command checks toolchains against a checksum database whatever
 // GONOSUMDB says, unless GOPROXY is one file:// URL: see useSumDB in its
 // internal/modfetch.
-func Module(name, url, key string) ([]Setting, error) {
+func Module(name, url, key, others string) ([]Setting, error) {
 	proxy := strings.TrimSuffix(url, "/") + "/proxy"
 	use := Setting{Name: "GOTOOLCHAIN", Value: name, Why: "the go command downloads and becomes " + name}
 	switch {
@@ -54,7 +55,7 @@ func Module(name, url, key string) ([]Setting, error) {
 		return nil, fmt.Errorf("-key %q is not the public key of a checksum database, NAME+HASH+KEY\n\tgo run ./build key printed it, and dist does", key)
 	case key != "":
 		return []Setting{
-			{Name: "GOPROXY", Value: proxy + ",https://proxy.golang.org,direct", Why: "where the toolchain's module is, then all others"},
+			{Name: "GOPROXY", Value: proxy + "," + others, Why: "where the toolchain's module is, then all others"},
 			{Name: "GOSUMDB", Value: key, Why: "who vouches for the toolchain; it knows no other module, whose hashes must be in go.sum"},
 			use,
 		}, nil
