@@ -68,6 +68,7 @@ var Configs = []Config{
 	{Name: "asyncpreemptoff", Doc: "no preemption by signal", BuildFlags: debug("asyncpreemptoff=1")},
 	{Name: "lockrank", Doc: "the runtime's static lock ranking is checked", Env: []string{"GOEXPERIMENT=staticlockranking"}, Scale: 3},
 	{Name: "checkptr", Doc: "unsafe.Pointer conversions are checked", BuildFlags: []string{"-gcflags=all=-d=checkptr"}, Scale: 2},
+	{Name: "assert", Doc: "the assertions of the shared locks are on", BuildFlags: []string{"-tags=corolockdebug"}},
 	{Name: "repeat", Doc: "every test 20 times in one process", TestFlags: []string{"-count=20"}, Scale: 5},
 }
 
@@ -217,6 +218,7 @@ var rows = []struct {
 	{"coro", platform.Cross, "plain", verdict.Patched, "", Default, Default},
 
 	{"coro", platform.Native, "noopt procs1 morestack-preempt lockrank", verdict.Patched, "", Default, Nightly},
+	{"coro", platform.Native, "assert", verdict.Patched, suite.Shared, Default, Nightly},
 	// The tests of shared locks have forms of their own for these.
 	{"coro", platform.Native, "race", verdict.Patched, suite.Matched, Default, Nightly},
 	{"coro", platform.Native, "procs2 procs4 morestack-move gccheckmark asyncpreemptoff checkptr", verdict.Patched, "", Nightly, Nightly},
