@@ -501,16 +501,33 @@ func (mc *mCoro) next() *g {
 	return gp
 }
 
+// coroUnwanted reports whether nothing but the caller wants pp, the current P.
+// Who passes a P on without a look at findRunnable must ask first, or a pair of
+// goroutines could keep it from all others. So these are the conditions under
+// which findRunnable, or handoffp, would do something else.
+//
+//go:nowritebarrierrec
+func coroUnwanted(pp *p) bool {
+	if sched.gcwaiting.Load() || pp.runSafePointFn != 0 || sched.disable.user || gcBlackenEnabled != 0 ||
+		!runqempty(pp) || !sched.runq.empty() ||
+		(traceEnabled() || traceShuttingDown()) && traceReaderAvailable() != nil {
+		return false
+	}
+	when := pp.timers.wakeTime()
+	return when == 0 || when > nanotime()
+}
+
 // coroStopLocked is stoplockedm: the current M, which is bound to a goroutine,
 // stops until one that is bound to it can run. That is lockedg when it
-// returns. If one waits already, the M keeps its P for it.
+// returns. If one waits already, and nobody else wants it, the M keeps its P.
 //
 //go:nowritebarrierrec
 func coroStopLocked() (inheritTime bool) {
 	mp := getg().m
 	mc := mp.coro
+	keep := mp.p != 0 && coroUnwanted(mp.p.ptr())
 	lock(&mc.lock)
-	if mp.p != 0 && !mc.queue.empty() && !sched.gcwaiting.Load() && !sched.disable.user {
+	if keep && !mc.queue.empty() {
 		evicted := mc.bind(mp, mc.next())
 		unlock(&mc.lock)
 		coroReady(evicted)
@@ -824,7 +841,7 @@ func coroswitchShared(gp *g, c *coro, exit bool) {
 	}
 	mp.lockedg = mc.claimant()
 	ends := mc.doomed && mp.lockedg == 0 // in schedule, which needs the P
-	if target != nil && !ends && mc.queue.empty() && !sched.gcwaiting.Load() && !sched.disable.user {
+	if target != nil && !ends && mc.queue.empty() && coroUnwanted(mp.p.ptr()) {
 		// The P goes straight to the other M, as in startlockedm, and so does
 		// the time slice: sysmon sees one that lasts, and preempts a pair that
 		// does nothing else.
