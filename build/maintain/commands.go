@@ -362,9 +362,18 @@ func (s *session) newPin(ctx context.Context, l *line.Line, name, release string
 		if err != nil {
 			return nil, nil, err
 		}
-		if hashes[p], err = src.ID(ctx); err != nil {
+		id, err := src.ID(ctx)
+		if err == nil {
+			hashes[p] = id
+			continue
+		}
+		// The host's module is what the release was checked by. Another one may
+		// not be out yet, or not be had from here; what was had and is not what
+		// the checksum database says is refused.
+		if p == upstream.Host() || ctx.Err() != nil || strings.Contains(err.Error(), "SECURITY ERROR") {
 			return nil, nil, err
 		}
+		s.rep.Printf("%s is left out of the pin: %v\n\twhen it can be had, add a line \"module %s h1:...\" to patches/%s/pin", p, err, p, name)
 	}
 	to.Pin.Modules = hashes
 	old, err := os.ReadFile(filepath.Join(l.Dir, "pin"))
