@@ -66,7 +66,7 @@ func Bench(fs *flag.FlagSet) func(context.Context, []string) error {
 		if suite.RulesOf(d.Line) == suite.Shared {
 			benchmarks = []benchmark{{sharedBenchmarks, "200ms", time.Minute}}
 			sides = append(sides,
-				side{"corolock=1", patched, patchedKey, suite.SharedLocks},
+				side{"corolock", patched, patchedKey, suite.SharedLocks},
 				side{"channels", patched, patchedKey, "CORO_PULL=chan"})
 		}
 		for _, s := range sides {
