@@ -139,6 +139,7 @@ func (c *Cell) Limit() time.Duration {
 		"self":     10 * time.Minute,
 		"user":     10 * time.Minute,
 		"faults":   5 * time.Minute,
+		"packages": 30 * time.Minute,
 		"coro":     10 * time.Minute,
 		"testprog": 20 * time.Minute,
 		"std":      25 * time.Minute,
@@ -229,6 +230,7 @@ var rows = []struct {
 	{"testprog", platform.Cross, "plain", verdict.Patched, "", Default, Default}, // the same steps as coro's
 	{"std", platform.Cross, "plain", verdict.Patched, "", Default, Nightly},
 	{"faults", platform.Native, "plain", verdict.Patched, "", Default, Nightly},
+	{"packages", platform.Native, "plain", verdict.Patched, "", Default, Nightly},
 
 	{"coro", platform.Native, "repeat", verdict.Patched, "", Nightly, Nightly},
 	{"std", platform.Native, "plain", verdict.Stock, "", Nightly, Nightly},

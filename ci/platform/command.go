@@ -39,13 +39,20 @@ var emulators = []string{"qemu-aarch64-static", "qemu-aarch64"}
 // needed. Inside, the caller is root, and process 1 is a shell that waits
 // for the command.
 func (m Method) Command(ctx context.Context, env []string, name string, args ...string) *exec.Cmd {
-	if m.Kind == QemuUser {
-		name, args = "unshare", m.unshare(append([]string{name}, args...))
-	}
-	cmd := exec.CommandContext(ctx, name, args...)
+	argv := append(append(m.Wrapper(), name), args...)
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Env = m.Env(env)
 	group.Set(cmd)
 	return cmd
+}
+
+// Wrapper returns what Command puts before a program's name and arguments: for
+// qemu-user, a command that runs the program in the private namespaces.
+func (m Method) Wrapper() []string {
+	if m.Kind != QemuUser {
+		return nil
+	}
+	return append([]string{"unshare"}, m.unshare()...)
 }
 
 // Go returns the command "go args…" of the toolchain in goroot, building for
@@ -156,15 +163,14 @@ shift
 "$@"
 exit $?`
 
-// unshare returns the arguments of unshare(1) that run command so that arm64
-// programs can be executed in it. The namespace of processes is there for its
-// end: when its first process is killed, which --kill-child does, the kernel
-// kills all others, whatever group or session they moved to.
-func (m Method) unshare(command []string) []string {
-	args := []string{"--user", "--map-root-user", "--mount",
+// unshare returns the arguments of unshare(1) before those of a command, so
+// that arm64 programs can be executed in it. The namespace of processes is
+// there for its end: when its first process is killed, which --kill-child does,
+// the kernel kills all others, whatever group or session they moved to.
+func (m Method) unshare() []string {
+	return []string{"--user", "--map-root-user", "--mount",
 		"--pid", "--fork", "--kill-child", "--mount-proc",
 		"sh", "-c", private, "sh", binfmt(emulator(exec.LookPath))}
-	return append(args, command...)
 }
 
 // emulator returns the absolute path of the user-mode emulator, or, if there is

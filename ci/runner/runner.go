@@ -146,6 +146,8 @@ func (r *Runner) want(ctx context.Context, c plan.Cell, t *suite.Tree) (verdict.
 		return verdict.Want{stressPackage: {"TestStress/count", "TestStress/time"}}, nil
 	case c.Suite == "all":
 		return verdict.Want{allPackage: {"TestAllBash"}}, nil
+	case c.Suite == "packages":
+		return packagesWant(c)
 	case c.Suite == "fuzz":
 		return verdict.Want{fuzzPackage: {"TestFuzz"}}, nil
 	case c.Method.Kind == platform.QemuSystem:
@@ -185,6 +187,8 @@ func (r *Runner) fill(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *s
 		return r.user(ctx, c, cell)
 	case c.Suite == "faults":
 		return r.runFaults(ctx, c, cell, t, env)
+	case c.Suite == "packages":
+		return r.packages(ctx, c, cell)
 	case c.Suite == "fuzz":
 		return r.fuzz(ctx, c, cell, t)
 	case c.Suite == "stress":

@@ -26,6 +26,13 @@ func (r *Runner) hostGo(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// buildCommand returns a command of the build driver, which shares the CI's cache.
+func (r *Runner) buildCommand(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := r.hostGo(ctx, append([]string{"run", "./build"}, args...)...)
+	cmd.Env = append(cmd.Env, "GOCORO_CACHE="+r.Store.Root)
+	return cmd
+}
+
 // actionlint checks the workflows. It is no part of what gocoro is made of, so
 // it is not in go.mod, and its version is here.
 const actionlint = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
@@ -50,6 +57,10 @@ func (r *Runner) selfWant(ctx context.Context) (verdict.Want, error) {
 
 // self checks the form of gocoro's own sources and runs its own tests.
 func (r *Runner) self(ctx context.Context, c plan.Cell, cell *verdict.Cell) error {
+	lint := []string{"lint", "-line", "all"}
+	if c.Depth != plan.Nightly {
+		lint = append(lint, "-fast") // what a patch compiles to is seen in the line's cells
+	}
 	for _, check := range []struct {
 		name  string
 		cmd   *exec.Cmd
@@ -58,6 +69,7 @@ func (r *Runner) self(ctx context.Context, c plan.Cell, cell *verdict.Cell) erro
 		{"gofmt", gofmt(ctx, r.Repo.Dir), true},
 		{"go vet", r.hostGo(ctx, "vet", "./..."), false},
 		{"actionlint", r.hostGo(ctx, "run", actionlint), false},
+		{"lint of the series", r.buildCommand(ctx, lint...), false},
 	} {
 		start := time.Now()
 		out, err := check.cmd.CombinedOutput()

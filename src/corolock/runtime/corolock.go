@@ -633,6 +633,29 @@ func coroPreempt(mp *m) {
 	}
 }
 
+// coroYield makes gp, which was running on the current M and is bound to it,
+// wait for it behind all others. In the scheduler's queues it would be before
+// them when coroStopLocked comes, each time.
+//
+//go:nowritebarrierrec
+func coroYield(gp *g) {
+	mc := getg().m.coro
+	lock(&mc.lock)
+	mc.queue.pushBack(gp)
+	unlock(&mc.lock)
+}
+
+// coroAfterSyscall is called in exitsyscall when gp has lost its P and got one
+// again. That may happen all the time, and then no time slice ever ends. So
+// those who wait for the M go first.
+//
+//go:nosplit
+func coroAfterSyscall(gp *g) {
+	if gp.m.coro.queue.head != 0 {
+		gp.preempt = true
+	}
+}
+
 // coroExit is called by gdestroy for gp, which runs on mp. It reports whether
 // the thread has to end now.
 //

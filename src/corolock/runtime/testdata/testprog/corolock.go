@@ -84,6 +84,7 @@ func init() {
 	shared("CoroSharedLoanUnlockLock", CoroSharedLoanUnlockLock)
 	sharedAlone("CoroSharedSpinningBorrower", CoroSharedSpinningBorrower)
 	sharedAlone("CoroSharedTimeShare", CoroSharedTimeShare)
+	sharedAlone("CoroSharedTimeShareSyscall", CoroSharedTimeShareSyscall)
 	shared("CoroSharedBorrowerInSyscall", CoroSharedBorrowerInSyscall)
 	for depth := 1; depth <= 5; depth++ {
 		shared(fmt.Sprintf("CoroSharedChain%d", depth), func() { CoroSharedChain(depth) })
@@ -875,6 +876,68 @@ func CoroSharedTimeShare() {
 		}
 		sharedDone(next)
 		pin.Unlock()
+	}
+}
+
+// CoroSharedTimeShareSyscall: of two that have locked one thread, one that can
+// run goes on when the other one comes back from a long system call, whether a
+// P is idle then or not.
+func CoroSharedTimeShareSyscall() {
+	const rounds = 50
+	for _, procs := range []int{1, 2} {
+		runtime.GOMAXPROCS(procs)
+		var end atomic.Bool
+		for range procs - 1 {
+			go func() {
+				for !end.Load() {
+				}
+			}()
+		}
+		pin := corotest.Lock("caller")
+		var turns atomic.Int32
+		wake := make(chan bool, 1)
+		next, _ := corotest.Pull(func(yield func(int) bool) {
+			own := corotest.Lock("iterator")
+			done := make(chan bool, 1)
+			go func() {
+				yield(5)
+				done <- true
+			}()
+			for range rounds {
+				<-wake
+				turns.Add(1)
+				own.Check("while sharing")
+			}
+			<-done
+			own.Unlock()
+		})
+		sharedNext(next)
+		early := 0
+		for i := range rounds {
+			gate := corotest.NewGate()
+			go func() {
+				wake <- true
+				runtime.Gosched()
+				gate.Open()
+				for start := time.Now(); procs == 1 && time.Since(start) < time.Millisecond; {
+				}
+			}()
+			gate.Wait()
+			pin.Check("while sharing")
+			if int(turns.Load()) <= i {
+				early++
+			}
+			for int(turns.Load()) <= i {
+				runtime.Gosched()
+			}
+		}
+		end.Store(true)
+		sharedDone(next)
+		pin.Unlock()
+		// Somebody may hold the opener's thread up.
+		if early > rounds/5 {
+			corotest.Fatal("with", procs, "Ps, the call's goroutine went on first", early, "times of", rounds)
+		}
 	}
 }
 

@@ -1,0 +1,128 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"gocoro/build/dist"
+	"gocoro/build/proof"
+	"gocoro/build/release"
+	"gocoro/ci/plan"
+	"gocoro/ci/platform"
+	"gocoro/ci/verdict"
+)
+
+// packagesPackage stands for a package in the record of the release packages.
+const packagesPackage = "gocoro/ci/packages"
+
+// The tests of the release packages.
+const (
+	makePackages  = "TestDist"
+	provePackages = "TestVerify/patches"
+)
+
+// lookedAt names what check says of a platform, or of the folder, as a test.
+func lookedAt(what, platform string) string {
+	if platform == "" {
+		return "TestCheck/" + what
+	}
+	return "TestCheck/" + strings.ReplaceAll(platform, "/", "-") + "/" + what
+}
+
+// executors returns the platforms whose programs can be run on the cell's
+// host, each with what is put before a program to run it.
+func executors(c plan.Cell) (map[string][]string, error) {
+	exec := map[string][]string{}
+	for _, p := range dist.Platforms {
+		target, err := platform.Parse(p)
+		if err != nil {
+			return nil, err
+		}
+		methods, err := platform.Methods(c.Method.Host, target)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range methods {
+			if m.GoTest() {
+				exec[p] = m.Wrapper()
+				break
+			}
+		}
+	}
+	return exec, nil
+}
+
+// packagesWant names what is looked at: that every package is made, that the
+// host's holds nothing but the patches, and what a user of each would see.
+func packagesWant(c plan.Cell) (verdict.Want, error) {
+	exec, err := executors(c)
+	if err != nil {
+		return nil, err
+	}
+	names := []string{makePackages, provePackages, lookedAt("folder", "")}
+	for _, p := range dist.Platforms {
+		names = append(names, lookedAt("package", p), lookedAt("programs", p))
+		if _, ok := exec[p]; ok {
+			names = append(names, lookedAt("run", p))
+		}
+	}
+	return verdict.Want{packagesPackage: names}, nil
+}
+
+// packages makes the packages of all platforms from the cell's tree, with the
+// commands that a person would type, and looks at them.
+func (r *Runner) packages(ctx context.Context, c plan.Cell, cell *verdict.Cell) error {
+	tmp, err := os.MkdirTemp("", "gocoro-packages-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+	dir := filepath.Join(tmp, "dist")
+	limited, cancel := context.WithTimeout(ctx, c.Limit())
+	defer cancel()
+
+	out, err := cell.Attempt(verdict.Attempt{Command: []string{"go", "run", "./build", "dist", "-line", c.Line}, Dir: r.Repo.Dir})
+	if err != nil {
+		return err
+	}
+	ev := newEvents(out.Stdout, packagesPackage)
+	build := func(test string, args ...string) {
+		start := time.Now()
+		cmd := r.buildCommand(limited, args...)
+		text, err := cmd.CombinedOutput()
+		fmt.Fprintf(out.Stderr, "=== %s\n%s\n", strings.Join(cmd.Args, " "), text)
+		why := ""
+		if err != nil {
+			why = fmt.Sprintf("%s: %v\n%s", strings.Join(cmd.Args, " "), err, text)
+		}
+		ev.test(test, why, time.Since(start))
+	}
+	build(makePackages, "dist", "-line", c.Line, "-platform", "all", "-o", dir)
+	build(provePackages, "verify", "-line", c.Line, "-proof", "patches", "-platform", c.Method.Host.String())
+
+	exec, err := executors(c)
+	if err != nil {
+		return err
+	}
+	start := time.Now()
+	check := &release.Checker{Dir: dir, Release: c.Of.Release(), Exec: exec, Say: func(what, platform string, v *proof.Verdict) {
+		fmt.Fprintln(out.Stderr, what, platform, v.Text)
+		why := ""
+		if !v.Holds() {
+			why = strings.Join(v.Faults, "\n")
+		}
+		ev.test(lookedAt(what, platform), why, time.Since(start))
+		start = time.Now()
+	}}
+	if err := check.Run(limited); err != nil {
+		// What was not looked at has no result, and so is missed.
+		fmt.Fprintln(out.Stderr, "check:", err)
+		ev.failed = true
+	}
+	return errors.Join(out.End(ev.end(), "", limited.Err() != nil && ctx.Err() == nil), ctx.Err())
+}
