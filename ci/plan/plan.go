@@ -228,7 +228,7 @@ var rows = []struct {
 	{"testprog", platform.QemuUser, "plain", verdict.Patched, "", Default, Nightly},
 	{"coro", platform.QemuSystem, "plain race", verdict.Patched, "", Default, Nightly},
 	{"testprog", platform.Cross, "plain", verdict.Patched, "", Default, Default}, // the same steps as coro's
-	{"std", platform.Cross, "plain", verdict.Patched, "", Default, Nightly},
+	{"std", platform.Cross, "plain", verdict.Patched, "", Nightly, Nightly},      // packages compiles std and cmd for them
 	{"faults", platform.Native, "plain", verdict.Patched, "", Default, Nightly},
 	{"packages", platform.Native, "plain", verdict.Patched, "", Default, Nightly},
 
