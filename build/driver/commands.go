@@ -30,7 +30,7 @@ type Flags struct {
 
 // Register defines the flags of the steps.
 func (f *Flags) Register(fs *flag.FlagSet) {
-	fs.StringVar(&f.Line, "line", "", "the `line` to build, such as go1.22 (default: the line of VERSION)")
+	fs.StringVar(&f.Line, "line", "", "the `line` to build, such as go1.22, or the name of its release (default: the line of VERSION)")
 	fs.StringVar(&f.Source, "source", "module", "where upstream comes from: module, tarball=PATH or URL, git=REPO[@COMMIT], or dir=PATH")
 	fs.BoolVar(&f.Trace, "x", false, "print each command before it runs")
 	fs.BoolVar(&f.Dry, "n", false, "say what would be done, and do nothing")

@@ -82,7 +82,8 @@ func (r *Repo) Default() (string, error) {
 	return version.Lang(name), nil
 }
 
-// Line loads one line. An empty name means the default line.
+// Line loads one line. An empty name means the default line. The name of a
+// release, such as a tag has, stands for its line, if the line is at it.
 //
 // For the default line the VERSION file must say exactly what the pin says:
 // two places that disagree about a release's name are an error, not a choice.
@@ -93,6 +94,10 @@ func (r *Repo) Line(name string) (*Line, error) {
 	}
 	if name == "" {
 		name = def
+	}
+	release := ""
+	if strings.Contains(name, "-coro.") && version.IsValid(name) {
+		release, name = name, version.Lang(name)
 	}
 	dir := filepath.Join(r.Dir, "patches", name)
 	if !isDir(dir) {
@@ -131,6 +136,9 @@ func (r *Repo) Line(name string) (*Line, error) {
 		if !isDir(filepath.Join(r.Dir, "src", o)) {
 			return nil, fmt.Errorf("%s: overlay %q: there is no folder src/%s\n\tcorrect the overlay line of the pin", r.rel(pinFile), o, o)
 		}
+	}
+	if release != "" && release != l.Release() {
+		return nil, fmt.Errorf("line %s is at %s here, not at %s\n\tgit checkout %[3]s, if there is such a tag, or -line %[1]s for what is here", name, l.Release(), release)
 	}
 	return l, nil
 }
