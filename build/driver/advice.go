@@ -13,7 +13,6 @@ import (
 	"gocoro/build/command"
 	"gocoro/build/doctor"
 	"gocoro/build/env"
-	"gocoro/build/line"
 	"gocoro/build/progress"
 	"gocoro/build/store"
 )
@@ -32,11 +31,7 @@ func Env(fs *flag.FlagSet) func(context.Context, []string) error {
 		if err := command.NoArgs(args); err != nil {
 			return err
 		}
-		repo, err := line.FindRepo(".")
-		if err != nil {
-			return err
-		}
-		l, err := repo.Line(f.Line)
+		l, err := f.line()
 		if err != nil {
 			return err
 		}
@@ -95,11 +90,7 @@ func Doctor(fs *flag.FlagSet) func(context.Context, []string) error {
 		if err := command.NoArgs(args); err != nil {
 			return err
 		}
-		repo, err := line.FindRepo(".")
-		if err != nil {
-			return err
-		}
-		l, err := repo.Line(f.Line)
+		l, err := f.line()
 		if err != nil {
 			return err
 		}
@@ -111,7 +102,7 @@ func Doctor(fs *flag.FlagSet) func(context.Context, []string) error {
 		if err != nil {
 			return err
 		}
-		m, err := doctor.Look(ctx, repo, l, st, t, *dir)
+		m, err := doctor.Look(ctx, l.Repo(), l, st, t, *dir)
 		if err != nil {
 			return progress.Explain(err, st.Root)
 		}

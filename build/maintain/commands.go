@@ -69,6 +69,16 @@ func (f *flags) run(ctx context.Context, do func(s *session) error) error {
 	return progress.Explain(do(s), st.Root)
 }
 
+// command returns the run of a command that takes no arguments.
+func (f *flags) command(do func(ctx context.Context, s *session) error) func(context.Context, []string) error {
+	return func(ctx context.Context, args []string) error {
+		if err := command.NoArgs(args); err != nil {
+			return err
+		}
+		return f.run(ctx, func(s *session) error { return do(ctx, s) })
+	}
+}
+
 // line loads the line of the flags.
 func (s *session) line(ctx context.Context) (*line.Line, error) {
 	if err := s.Recover(ctx); err != nil {
@@ -119,33 +129,28 @@ func edit(fs *flag.FlagSet) func(context.Context, []string) error {
 		return nil
 	})
 	discard := fs.Bool("discard", false, "remove the workspace, with all that is in it")
-	return func(ctx context.Context, args []string) error {
-		if err := command.NoArgs(args); err != nil {
+	return f.command(func(ctx context.Context, s *session) error {
+		l, err := s.line(ctx)
+		if err != nil {
 			return err
 		}
-		return f.run(ctx, func(s *session) error {
-			l, err := s.line(ctx)
-			if err != nil {
-				return err
-			}
-			if *discard {
-				return s.Discard(ctx, l)
-			}
-			w, err := s.Edit(ctx, l)
-			if err != nil {
-				return err
-			}
-			if run == nil {
-				fmt.Println(w.Dir)
-				fmt.Fprintf(os.Stderr, "\none commit a patch; build it with a cache of its own:\n\n\tcd %s/src && GOCACHE=%s ./make.bash\n\nand write your work back with: go run ./build save -line %s\n", progress.ShellQuote(w.Dir), progress.ShellQuote(cacheOf(w)), l.Name)
-				return nil
-			}
-			if err := s.shell(ctx, w, *run); err != nil {
-				return fmt.Errorf("nothing is saved: %v\n\tyour work is in %s; go run ./build save -line %s saves it", err, w.Dir, l.Name)
-			}
-			return s.save(ctx, l, workspace.SaveOptions{})
-		})
-	}
+		if *discard {
+			return s.Discard(ctx, l)
+		}
+		w, err := s.Edit(ctx, l)
+		if err != nil {
+			return err
+		}
+		if run == nil {
+			fmt.Println(w.Dir)
+			fmt.Fprintf(os.Stderr, "\none commit a patch; build it with a cache of its own:\n\n\tcd %s/src && GOCACHE=%s ./make.bash\n\nand write your work back with: go run ./build save -line %s\n", progress.ShellQuote(w.Dir), progress.ShellQuote(cacheOf(w)), l.Name)
+			return nil
+		}
+		if err := s.shell(ctx, w, *run); err != nil {
+			return fmt.Errorf("nothing is saved: %v\n\tyour work is in %s; go run ./build save -line %s saves it", err, w.Dir, l.Name)
+		}
+		return s.save(ctx, l, workspace.SaveOptions{})
+	})
 }
 
 // cacheOf returns the build cache of a workspace: for the go command its tools
@@ -175,18 +180,13 @@ func save(fs *flag.FlagSet) func(context.Context, []string) error {
 	var o workspace.SaveOptions
 	fs.StringVar(&o.Overlay, "overlay", "", "the `folder` of src/ that new files go to, if the line has several")
 	fs.BoolVar(&o.Rewrite, "rewrite", false, "write patches that have not changed anew, too")
-	return func(ctx context.Context, args []string) error {
-		if err := command.NoArgs(args); err != nil {
+	return f.command(func(ctx context.Context, s *session) error {
+		l, err := s.line(ctx)
+		if err != nil {
 			return err
 		}
-		return f.run(ctx, func(s *session) error {
-			l, err := s.line(ctx)
-			if err != nil {
-				return err
-			}
-			return s.save(ctx, l, o)
-		})
-	}
+		return s.save(ctx, l, o)
+	})
 }
 
 func (s *session) save(ctx context.Context, l *line.Line, o workspace.SaveOptions) error {

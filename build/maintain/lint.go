@@ -45,32 +45,27 @@ func lintCommand(fs *flag.FlagSet) func(context.Context, []string) error {
 	f.register(fs)
 	build := fs.Bool("build", false, "build the line as well, with make.bash")
 	fast := fs.Bool("fast", false, "look at the files only, and compile nothing")
-	return func(ctx context.Context, args []string) error {
-		if err := command.NoArgs(args); err != nil {
+	return f.command(func(ctx context.Context, s *session) error {
+		lines, err := s.lines(ctx)
+		if err != nil {
 			return err
 		}
-		return f.run(ctx, func(s *session) error {
-			lines, err := s.lines(ctx)
-			if err != nil {
+		for _, l := range lines {
+			if err := s.lint(ctx, l, *fast); err != nil {
 				return err
 			}
-			for _, l := range lines {
-				if err := s.lint(ctx, l, *fast); err != nil {
+			if *build {
+				d, err := s.driver(l)
+				if err != nil {
 					return err
 				}
-				if *build {
-					d, err := s.driver(l)
-					if err != nil {
-						return err
-					}
-					if _, err := d.Make(ctx); err != nil {
-						return err
-					}
+				if _, err := d.Make(ctx); err != nil {
+					return err
 				}
 			}
-			return nil
-		})
-	}
+		}
+		return nil
+	})
 }
 
 // lint checks the line, prints what it finds, and returns an ExitError if that

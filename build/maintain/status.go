@@ -68,45 +68,40 @@ func status(fs *flag.FlagSet) func(context.Context, []string) error {
 	asJSON := fs.Bool("json", false, "print JSON")
 	ask := fs.Bool("upstream", false, "ask Gerrit for the state of the changes that the headers name")
 	url := fs.String("gerrit", "https://go-review.googlesource.com", "the `address` of Gerrit")
-	return func(ctx context.Context, args []string) error {
-		if err := command.NoArgs(args); err != nil {
+	return f.command(func(ctx context.Context, s *session) error {
+		lines, err := s.lines(ctx)
+		if err != nil {
 			return err
 		}
-		return f.run(ctx, func(s *session) error {
-			lines, err := s.lines(ctx)
+		reports := []report{}
+		ok := true
+		for _, l := range lines {
+			r, err := s.status(ctx, l, *to)
 			if err != nil {
 				return err
 			}
-			reports := []report{}
-			ok := true
-			for _, l := range lines {
-				r, err := s.status(ctx, l, *to)
-				if err != nil {
-					return err
-				}
-				if *ask {
-					r.ask(ctx, gerrit.NewClient(*url, gerrit.NoAuth), *url)
-				}
-				ok = ok && r.OK
-				reports = append(reports, *r)
+			if *ask {
+				r.ask(ctx, gerrit.NewClient(*url, gerrit.NoAuth), *url)
 			}
-			if *asJSON {
-				e := json.NewEncoder(os.Stdout)
-				e.SetIndent("", "\t")
-				if err := e.Encode(reports); err != nil {
-					return err
-				}
-			} else {
-				for _, r := range reports {
-					r.print(os.Stdout)
-				}
+			ok = ok && r.OK
+			reports = append(reports, *r)
+		}
+		if *asJSON {
+			e := json.NewEncoder(os.Stdout)
+			e.SetIndent("", "\t")
+			if err := e.Encode(reports); err != nil {
+				return err
 			}
-			if !ok {
-				return command.ExitError(1)
+		} else {
+			for _, r := range reports {
+				r.print(os.Stdout)
 			}
-			return nil
-		})
-	}
+		}
+		if !ok {
+			return command.ExitError(1)
+		}
+		return nil
+	})
 }
 
 // since matches what a header says of a change that upstream has.

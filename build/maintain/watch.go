@@ -18,7 +18,6 @@ import (
 	"strings"
 	"time"
 
-	"gocoro/build/command"
 	"gocoro/build/line"
 )
 
@@ -58,31 +57,26 @@ func watch(fs *flag.FlagSet) func(context.Context, []string) error {
 	post := fs.Bool("post", false, "open or update the issue of the repository that tells of it, with gh")
 	index := fs.String("index", indexURL, "the `address` of the list of releases, or proxy for the module proxy's")
 	history := fs.String("history", historyURL, "the `address` of the page that says which releases have security fixes")
-	return func(ctx context.Context, args []string) error {
-		if err := command.NoArgs(args); err != nil {
+	return f.command(func(ctx context.Context, s *session) error {
+		lines, err := s.lines(ctx)
+		if err != nil {
 			return err
 		}
-		return f.run(ctx, func(s *session) error {
-			lines, err := s.lines(ctx)
-			if err != nil {
-				return err
-			}
-			w, err := s.watch(ctx, lines, *index, *history)
-			if err != nil {
-				return err
-			}
-			if *post {
-				return w.post(ctx, s)
-			}
-			if *asJSON {
-				e := json.NewEncoder(os.Stdout)
-				e.SetIndent("", "\t")
-				return e.Encode(w)
-			}
-			w.print(os.Stdout)
-			return nil
-		})
-	}
+		w, err := s.watch(ctx, lines, *index, *history)
+		if err != nil {
+			return err
+		}
+		if *post {
+			return w.post(ctx, s)
+		}
+		if *asJSON {
+			e := json.NewEncoder(os.Stdout)
+			e.SetIndent("", "\t")
+			return e.Encode(w)
+		}
+		w.print(os.Stdout)
+		return nil
+	})
 }
 
 func (s *session) watch(ctx context.Context, lines []*line.Line, index, history string) (*watchReport, error) {

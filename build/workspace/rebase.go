@@ -56,9 +56,6 @@ func (e *Env) Rebase(ctx context.Context, from, to *line.Line, pin []byte) ([]st
 		return nil, err
 	}
 	defer unlock()
-	if err := e.recover(); err != nil {
-		return nil, err
-	}
 	if w, err := e.open(to); err != nil {
 		return nil, err
 	} else if w != nil {
@@ -235,9 +232,6 @@ func (e *Env) Continue(ctx context.Context, name string, skip bool) ([]string, e
 		return nil, err
 	}
 	defer unlock()
-	if err := e.recover(); err != nil {
-		return nil, err
-	}
 	w, err := e.moving(name)
 	if err != nil {
 		return nil, err
@@ -375,7 +369,7 @@ func (w *Workspace) arrive(ctx context.Context) ([]string, error) {
 // Abort forgets a move. What it has written, if it was interrupted in that, is
 // taken back.
 func (e *Env) Abort(ctx context.Context, name string) error {
-	unlock, err := e.lock(ctx)
+	unlock, err := e.turn(ctx)
 	if err != nil {
 		return err
 	}

@@ -97,6 +97,19 @@ func (e *Env) dir(name string) string { return filepath.Join(e.Repo.Dir, editFol
 // lock makes the commands that write take turns, and finishes what an
 // interrupted one had begun.
 func (e *Env) lock(ctx context.Context) (unlock func(), err error) {
+	unlock, err = e.turn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.recover(); err != nil {
+		unlock()
+		return nil, err
+	}
+	return unlock, nil
+}
+
+// turn is lock without finishing anything.
+func (e *Env) turn(ctx context.Context) (unlock func(), err error) {
 	if err := gitrepo.Check(ctx); err != nil {
 		return nil, err
 	}
@@ -119,8 +132,8 @@ func (e *Env) Recover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer unlock()
-	return e.recover()
+	unlock()
+	return nil
 }
 
 func (e *Env) recover() error {
@@ -348,9 +361,6 @@ func (e *Env) Edit(ctx context.Context, l *line.Line) (*Workspace, error) {
 		return nil, err
 	}
 	defer unlock()
-	if err := e.recover(); err != nil {
-		return nil, err
-	}
 	snap, err := e.snapshot(l)
 	if err != nil {
 		return nil, err
@@ -422,9 +432,6 @@ func (e *Env) Discard(ctx context.Context, l *line.Line) error {
 		return err
 	}
 	defer unlock()
-	if err := e.recover(); err != nil {
-		return err
-	}
 	return e.remove(l.Name)
 }
 
@@ -512,9 +519,6 @@ func (e *Env) Save(ctx context.Context, l *line.Line, o SaveOptions) ([]string, 
 		return nil, err
 	}
 	defer unlock()
-	if err := e.recover(); err != nil {
-		return nil, err
-	}
 	w, err := e.open(l)
 	if err != nil {
 		return nil, err
