@@ -88,9 +88,9 @@ func (r *Runner) self(ctx context.Context, c plan.Cell, cell *verdict.Cell) erro
 }
 
 // gofmt returns the command that lists the files that gofmt would change:
-// gocoro's own and the overlay's.
+// gocoro's own and the overlay's, and not those of upstream in a workspace.
 func gofmt(ctx context.Context, dir string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, "gofmt", "-l", ".")
+	cmd := exec.CommandContext(ctx, "gofmt", "-l", "build", "ci", "docs", "src")
 	cmd.Dir = dir
 	return cmd
 }
