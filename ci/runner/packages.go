@@ -20,11 +20,11 @@ import (
 // packagesPackage stands for a package in the record of the release packages.
 const packagesPackage = "gocoro/ci/packages"
 
-// The tests of the release packages.
-const (
-	makePackages  = "TestDist"
-	provePackages = "TestVerify/patches"
-)
+// makePackages is the test that dist makes all packages.
+const makePackages = "TestDist"
+
+// proved names a proof of verify's as a test.
+func proved(proof string) string { return "TestVerify/" + proof }
 
 // lookedAt names what check says of a platform, or of the folder, as a test.
 func lookedAt(what, platform string) string {
@@ -57,14 +57,17 @@ func executors(c plan.Cell) (map[string][]string, error) {
 	return exec, nil
 }
 
-// packagesWant names what is looked at: that every package is made, that the
-// host's holds nothing but the patches, and what a user of each would see.
+// packagesWant names what is looked at: that every package is made, what can be
+// proved of the host's, and what a user of each would see.
 func packagesWant(c plan.Cell) (verdict.Want, error) {
 	exec, err := executors(c)
 	if err != nil {
 		return nil, err
 	}
-	names := []string{makePackages, provePackages, lookedAt("folder", "")}
+	names := []string{makePackages, lookedAt("folder", "")}
+	for _, p := range c.Proofs() {
+		names = append(names, proved(p))
+	}
 	for _, p := range dist.Platforms {
 		names = append(names, lookedAt("package", p), lookedAt("programs", p))
 		if _, ok := exec[p]; ok {
@@ -103,7 +106,9 @@ func (r *Runner) packages(ctx context.Context, c plan.Cell, cell *verdict.Cell) 
 		ev.test(test, why, time.Since(start))
 	}
 	build(makePackages, "dist", "-line", c.Line, "-platform", "all", "-o", dir)
-	build(provePackages, "verify", "-line", c.Line, "-proof", "patches", "-platform", c.Method.Host.String())
+	for _, p := range c.Proofs() {
+		build(proved(p), "verify", "-line", c.Line, "-proof", p)
+	}
 
 	exec, err := executors(c)
 	if err != nil {
