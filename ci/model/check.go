@@ -1,0 +1,202 @@
+package model
+
+import "fmt"
+
+// fail notes that a check has failed. The first one counts.
+func (w *world) fail(check, format string, args ...any) {
+	if w.fault == nil {
+		w.fault = &Violation{Check: check, What: fmt.Sprintf(format, args...)}
+	}
+}
+
+// check checks the invariants of a state.
+func (w *world) check() {
+	w.checkPlaces()
+	for m := mid(1); m <= maxM && w.fault == nil; m++ {
+		if w.m[m] != (machine{}) {
+			w.checkMachine(m)
+		}
+	}
+	for g := gid(1); g <= maxG && w.fault == nil; g++ {
+		w.checkGoroutine(g)
+	}
+}
+
+// checkPlaces checks that each goroutine, and each P, is where it can be found,
+// and only once.
+func (w *world) checkPlaces() {
+	var n, in, at [maxG + 1]uint8
+	count := func(l *list) {
+		for _, g := range l {
+			n[g]++
+		}
+	}
+	count(&w.runq)
+	ps := w.idleP
+	var waits [maxG + 1]uint8
+	for m := range w.m {
+		mp := &w.m[m]
+		count(&mp.queue)
+		count(&mp.batch)
+		if mp.pc == pcStart {
+			n[mp.gp]++
+		}
+		if mp.pc == pcHandoff {
+			in[mp.gp]++
+		}
+		if mp.curg != 0 {
+			at[mp.curg]++
+		}
+		for _, g := range mp.waiters {
+			waits[g]++
+		}
+		if mp.p {
+			ps++
+		}
+		if mp.nextp { // it has been started, and is not awake yet
+			ps++
+			n[mp.lockedg]++
+		}
+	}
+	for i := range w.c {
+		in[w.c[i].gp]++
+	}
+	for g := 1; g <= maxG; g++ {
+		var want, got [4]uint8
+		got = [4]uint8{n[g], in[g], at[g], waits[g]}
+		switch w.g[g].status {
+		case gRunnable:
+			want[0] = 1
+		case gCoro:
+			want[1] = 1
+		case gRunning, gSyscall:
+			want[2] = 1
+		case gFrameWait:
+			want[3] = 1
+		}
+		if got != want {
+			w.fail("lost", "g%d is in %d queues, %d coros, runs on %d Ms and waits in %d for a callback; want %v", g, n[g], in[g], at[g], waits[g], want)
+		}
+	}
+	if ps != w.cfg.Procs {
+		w.fail("lost", "there are %d Ps, want %d", ps, w.cfg.Procs)
+	}
+}
+
+func (w *world) checkMachine(m mid) {
+	mp := &w.m[m]
+	// I1, and who has which claim.
+	var ext, int uint8
+	for g := gid(1); g <= maxG; g++ {
+		var own claim
+		if gp := &w.g[g]; w.has(g, m) {
+			own = claim{g: g, ext: gp.ext, int: gp.int}
+		}
+		var c claim
+		if p := mp.claim(g); p != nil {
+			c = *p
+			c.lent = false
+		}
+		if c != own {
+			w.fail("I1", "g%d has locked M%d %d+%d times, and its claim is %d+%d", g, m, own.ext, own.int, c.ext, c.int)
+		}
+		ext += own.ext
+		int += own.int
+	}
+	if mp.ext != ext || mp.int != int {
+		w.fail("I1", "M%d has been locked %d+%d times, and has the counts %d+%d", m, ext, int, mp.ext, mp.int)
+	}
+	reserved := w.reserved(m)
+	if g := mp.curg; g != 0 && reserved && (mp.lockedg != g || w.g[g].lockedm != m) {
+		w.fail("I3", "M%d, which is locked, runs g%d, and they are not bound", m, g)
+	}
+	if mp.pc == pcRun && !reserved && mp.lockedg != 0 && mp.leaver != mp.lockedg {
+		w.fail("I3", "M%d, which is not locked, is bound to g%d", m, mp.lockedg)
+	}
+	if mp.lockedg == 0 && reserved && mp.pc != pcHandoff {
+		w.fail("I3", "M%d, which is locked, is bound to nobody", m)
+	}
+	if mp.idle && !mp.queue.empty() {
+		w.fail("I5", "M%d is idle with goroutines in its queue", m)
+	}
+	if mp.idle && mp.pc != pcStopping && mp.pc != pcParked {
+		w.fail("I5", "M%d runs and is idle", m)
+	}
+	for g := gid(1); g <= maxG; g++ {
+		if w.g[g].lockedm == m && !w.has(g, m) && mp.lockedg != g {
+			w.fail("I3", "g%d, which has not locked M%d, is bound to it, and M%d to g%d", g, m, m, mp.lockedg)
+		}
+	}
+	if mp.pc == pcPool && (reserved || mp.spoilt || !mp.queue.empty() || mp.lockedg != 0) {
+		w.fail("B6", "M%d waits for any work, and is locked, bound, or has to end", m)
+	}
+	if mp.spoilt && !reserved && mp.pc == pcRun && !(mp.leaver == mp.curg && w.g[mp.curg].preempt) {
+		w.fail("B6", "M%d has to end, and g%d goes on there", m, mp.curg)
+	}
+	if mp.curg != 0 && reserved && !w.mayRun(mp.curg, m) {
+		w.fail("B1", "g%d runs on M%d, which others have locked, and none of them has lent it", mp.curg, m)
+	}
+	for _, g := range mp.waiters {
+		if g != 0 && mp.cstack[0] == g {
+			w.fail("B8", "g%d waits to return from the innermost callback on M%d", g, m)
+		}
+	}
+}
+
+// mayRun reports whether g may be on m, which is reserved.
+func (w *world) mayRun(g gid, m mid) bool {
+	mp := &w.m[m]
+	if w.has(g, m) || w.lent(g, m, maxG) || w.g[g].late && !w.strict(lateLock) || mp.leaver == g && (w.g[g].preempt || mp.pc == pcSyscall) {
+		return true
+	}
+	// Somebody who has locked m takes it back.
+	for h := gid(1); h <= maxG; h++ {
+		if w.has(h, m) && (w.g[h].status == gRunnable || w.inHand(h)) {
+			return true
+		}
+	}
+	return false
+}
+
+// inHand reports whether g is about to be made runnable by a hand-off.
+func (w *world) inHand(g gid) bool {
+	for m := range w.m {
+		if w.m[m].pc == pcHandoff && w.m[m].gp == g {
+			return true
+		}
+	}
+	return false
+}
+
+// lent reports whether somebody who has locked m waits for g in a coro, having
+// resumed g or somebody who has yielded in its place; or somebody whom m was
+// lent to in the same way.
+func (w *world) lent(g gid, m mid, depth int) bool {
+	for i := range w.c {
+		if c := &w.c[i]; depth > 0 && c.gp != 0 && (c.partner == g || c.own == g && c.inner) && (w.has(c.gp, m) || w.lent(c.gp, m, depth-1)) {
+			return true
+		}
+	}
+	return false
+}
+
+// lends reports whether somebody who has locked m has resumed the coroutine g
+// last, as it resumes one that borrows m, and waits for it.
+func (w *world) lends(g gid, m mid) bool {
+	for i := range w.c {
+		if c := &w.c[i]; w.g[g].driven && c.own == g && c.partner == g && (!c.fast || w.strict(fastSwitch)) && c.inner && c.home == m && w.has(c.gp, m) && w.m[m].cstack.len() == c.int {
+			return true
+		}
+	}
+	return false
+}
+
+func (w *world) checkGoroutine(g gid) {
+	gp := &w.g[g]
+	if gp.m != 0 && gp.locks() != 0 && gp.on != gp.m {
+		w.fail("B1", "g%d has locked M%d and runs on M%d", g, gp.on, gp.m)
+	}
+	if gp.status == gCoro && gp.lockedm != 0 && !w.has(g, gp.lockedm) && !w.inHand(g) {
+		w.fail("B3", "g%d, which is blocked in a coro, is bound to M%d, which it has not locked", g, gp.lockedm)
+	}
+}

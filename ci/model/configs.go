@@ -1,0 +1,84 @@
+package model
+
+// Configs are the bounds of the models that the CI explores.
+var Configs = []*Config{
+	{
+		Name: "one iterator", Procs: 1, Budget: []uint8{7, 5},
+		Coros: []Coro{{Maker: 1, Own: 2, Outer: []gid{1}, Inner: []gid{2}}},
+		Locks: 2, Blocks: []gid{1, 2}, Exits: []gid{1, 2},
+	},
+	{
+		Name: "foreign yield", Procs: 2, Budget: []uint8{4, 2, 2},
+		Coros: []Coro{{Maker: 1, Own: 2, Outer: []gid{1}, Inner: []gid{2, 3}}},
+		Locks: 1, Blocks: []gid{1, 2}, Exits: []gid{1},
+	},
+	{
+		Name: "foreign next", Procs: 2, Budget: []uint8{4, 3, 2},
+		Coros: []Coro{{Maker: 1, Own: 2, Outer: []gid{1, 3}, Inner: []gid{2}}},
+		Locks: 1, Exits: []gid{1},
+	},
+	{
+		Name: "nested", Procs: 2, Budget: []uint8{4, 4, 3},
+		Coros: []Coro{{Maker: 1, Own: 2, Outer: []gid{1}, Inner: []gid{2}}, {Maker: 2, Own: 3, Outer: []gid{2}, Inner: []gid{3}}},
+		Locks: 1, Blocks: []gid{1},
+	},
+	{
+		Name: "siblings", Procs: 2, Budget: []uint8{6, 2, 2},
+		Coros: []Coro{{Maker: 1, Own: 2, Outer: []gid{1}, Inner: []gid{2}}, {Maker: 1, Own: 3, Outer: []gid{1, 2}, Inner: []gid{3}}},
+		Locks: 1, Blocks: []gid{1}, Exits: []gid{1, 2, 3},
+	},
+	{
+		Name: "nested, foreign yield", Procs: 2, Budget: []uint8{4, 2, 2},
+		Coros: []Coro{{Maker: 1, Own: 2, Outer: []gid{1}, Inner: []gid{2, 3}}, {Maker: 2, Own: 3, Outer: []gid{2}, Inner: []gid{3}}},
+		Locks: 1,
+	},
+	{
+		Name: "callbacks", Procs: 1, Budget: []uint8{7, 5},
+		Coros: []Coro{{Maker: 1, Own: 2, Outer: []gid{1}, Inner: []gid{2}}},
+		Locks: 1, Callbacks: []gid{1, 2},
+	},
+	{
+		Name: "nested callbacks", Procs: 1, Budget: []uint8{4, 3, 3},
+		Coros: []Coro{{Maker: 1, Own: 2, Outer: []gid{1}, Inner: []gid{2, 3}}, {Maker: 2, Own: 3, Outer: []gid{2, 1}, Inner: []gid{3}}},
+		Locks: 1, Blocks: []gid{1, 2}, Callbacks: []gid{1, 2}, Exits: []gid{1, 2, 3},
+	},
+	{
+		Name: "foreign callbacks", Procs: 1, Budget: []uint8{5, 3, 2},
+		Coros: []Coro{{Maker: 1, Own: 2, Outer: []gid{1, 3}, Inner: []gid{2}}},
+		Locks: 1, Callbacks: []gid{1, 2},
+	},
+	{
+		Name: "system calls", Procs: 1, Budget: []uint8{5, 3, 2},
+		Coros: []Coro{{Maker: 1, Own: 2, Outer: []gid{1}, Inner: []gid{2, 3}}},
+		Locks: 1, Calls: []gid{1, 2, 3},
+	},
+	{
+		Name: "turns", Procs: 2, Budget: []uint8{6, 5, 2}, Fair: true,
+		Coros: []Coro{{Maker: 1, Own: 2, Outer: []gid{1}, Inner: []gid{2, 3}}},
+		Locks: 1, Calls: []gid{1, 2},
+	},
+	{
+		Name: "turns, one P", Procs: 1, Budget: []uint8{5, 1, 1, 1}, Fair: true,
+		Coros: []Coro{{Maker: 1, Own: 2, Outer: []gid{1}, Inner: []gid{2, 3}}},
+		Locks: 1, Calls: []gid{1},
+	},
+}
+
+// Larger are bounds for a longer look.
+var Larger = []*Config{
+	{
+		Name: "two foreigners", Procs: 2, Budget: []uint8{4, 2, 1, 1},
+		Coros: []Coro{{Maker: 1, Own: 2, Outer: []gid{1, 3, 4}, Inner: []gid{2, 3, 4}}},
+		Locks: 1, Exits: []gid{1, 2},
+	},
+	{
+		Name: "everything", Procs: 2, Budget: []uint8{4, 3, 2},
+		Coros: []Coro{{Maker: 1, Own: 2, Outer: []gid{1, 3}, Inner: []gid{2, 3}}},
+		Locks: 2, Blocks: []gid{1, 2}, Callbacks: []gid{1, 2}, Exits: []gid{1, 2, 3},
+	},
+	{
+		Name: "everything, one P", Procs: 1, Budget: []uint8{4, 3, 2},
+		Coros: []Coro{{Maker: 1, Own: 2, Outer: []gid{1, 3}, Inner: []gid{2, 3}}},
+		Locks: 2, Blocks: []gid{1, 2}, Callbacks: []gid{1, 2, 3}, Exits: []gid{1, 2, 3}, Calls: []gid{3},
+	},
+}

@@ -1,0 +1,288 @@
+package model
+
+import (
+	"fmt"
+	"slices"
+)
+
+// A Report says what an exploration has seen.
+type Report struct {
+	States, Steps int
+	Violation     *Violation
+}
+
+// An explorer walks through the graph of a Config, breadth first.
+type explorer struct {
+	cfg    *Config
+	index  map[string]uint32
+	parent []uint32
+	nth    []uint8 // which of the parent's steps led here
+	edges  []edge
+	waits  []uint8 // a bit for each goroutine that is runnable
+	held   []uint8 // those of them whose thread is held up in C
+	steps  int
+}
+
+// An edge is a step that the scheduler, or the kernel or C, makes.
+type edge struct {
+	from, to uint32
+	kind     kind
+}
+
+// Explore walks through all states of cfg, or until a check fails.
+func (cfg *Config) Explore() *Report {
+	x := &explorer{cfg: cfg, index: map[string]uint32{}}
+	var buf []byte
+	add := func(s *state, parent uint32, nth int) (id uint32, added bool) {
+		buf = s.appendKey(buf[:0])
+		if id, ok := x.index[string(buf)]; ok {
+			return id, false
+		}
+		id = uint32(len(x.parent))
+		x.index[string(buf)] = id
+		x.parent = append(x.parent, parent)
+		x.nth = append(x.nth, uint8(nth))
+		waits, held := s.waiting()
+		x.waits = append(x.waits, waits)
+		x.held = append(x.held, held)
+		return id, true
+	}
+	type item struct {
+		id uint32
+		s  state
+	}
+	first := cfg.initial()
+	add(&first, 0, 0)
+	level := []item{{0, first}}
+	var bad *Violation
+	for len(level) > 0 && bad == nil {
+		var next []item
+		for i := range level {
+			from := &level[i]
+			nth := 0
+			cfg.steps(&from.s, func(l label, w *world) {
+				x.steps++
+				nth++
+				if bad != nil {
+					return
+				}
+				id, added := add(&w.state, from.id, nth)
+				if added || w.fault != nil {
+					w.check()
+				}
+				if w.fault != nil {
+					bad = w.fault
+					bad.Trace = append(x.trace(from.id), l.String())
+					return
+				}
+				if added {
+					next = append(next, item{id, w.state})
+				}
+				if l.kind != kindProgram {
+					x.edges = append(x.edges, edge{from.id, id, l.kind})
+				}
+			})
+			if bad != nil {
+				break
+			}
+		}
+		level = next
+	}
+	if bad == nil {
+		bad = x.stuck()
+	}
+	return &Report{States: len(x.parent), Steps: x.steps, Violation: bad}
+}
+
+// waiting returns the goroutines that are runnable, a bit each, and those of
+// them that wait for a thread which another goroutine holds up in C.
+func (s *state) waiting() (waits, held uint8) {
+	for g := gid(1); g <= maxG; g++ {
+		gp := &s.g[g]
+		if gp.status != gRunnable {
+			continue
+		}
+		waits |= 1 << g
+		if m := gp.lockedm; m != 0 && gp.locks() != 0 && s.m[m].pc == pcSyscall {
+			held |= 1 << g
+		}
+	}
+	return waits, held
+}
+
+// stuck finds a state in which a goroutine is runnable, as it would be with
+// channels, and can never run: the scheduler's own steps do not lead to a state
+// in which it does, or in which another goroutine holds up its thread in C. Then
+// the steps of the kernel and C must do.
+func (x *explorer) stuck() *Violation {
+	for _, held := range []bool{false, true} {
+		what := "the scheduler never runs g%d, which is runnable"
+		last := kindScheduler
+		if held {
+			what = "g%d is runnable, and never runs whatever returns"
+			last = kindReturn
+		}
+		// can[i] has those that run at some time from state i on.
+		can := make([]uint8, len(x.waits))
+		var work []uint32
+		for i := range can {
+			can[i] = ^x.waits[i]
+			if !held {
+				can[i] |= x.held[i]
+			}
+			work = append(work, uint32(i))
+		}
+		back := x.backward(last)
+		for len(work) > 0 {
+			to := work[len(work)-1]
+			work = work[:len(work)-1]
+			for _, from := range back.of(to) {
+				if more := can[to] &^ can[from]; more != 0 {
+					can[from] |= more
+					work = append(work, from)
+				}
+			}
+		}
+		for i := range can {
+			stuck := x.waits[i] &^ can[i]
+			for g := 1; g <= maxG; g++ {
+				if stuck&(1<<g) != 0 {
+					return &Violation{Check: "lost", What: fmt.Sprintf(what, g), Trace: x.trace(uint32(i))}
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// An adjacency has the predecessors of each state.
+type adjacency struct{ start, from []uint32 }
+
+func (a *adjacency) of(to uint32) []uint32 { return a.from[a.start[to]:a.start[to+1]] }
+
+// backward returns the steps up to kind last, by where they lead.
+func (x *explorer) backward(last kind) *adjacency {
+	a := &adjacency{start: make([]uint32, len(x.waits)+1)}
+	for _, e := range x.edges {
+		if e.kind <= last {
+			a.start[e.to+1]++
+		}
+	}
+	for i := range x.waits {
+		a.start[i+1] += a.start[i]
+	}
+	a.from = make([]uint32, a.start[len(x.waits)])
+	fill := slices.Clone(a.start)
+	for _, e := range x.edges {
+		if e.kind <= last {
+			a.from[fill[e.to]] = e.from
+			fill[e.to]++
+		}
+	}
+	return a
+}
+
+// trace returns the steps that lead to a state.
+func (x *explorer) trace(id uint32) []string {
+	var nths []uint8
+	for ; id != 0; id = x.parent[id] {
+		nths = append(nths, x.nth[id])
+	}
+	s := x.cfg.initial()
+	var trace []string
+	for _, nth := range slices.Backward(nths) {
+		from := s
+		n := uint8(0)
+		x.cfg.steps(&from, func(l label, w *world) {
+			if n++; n == nth {
+				trace = append(trace, l.String())
+				s = w.state
+			}
+		})
+	}
+	return trace
+}
+
+// appendKey appends what tells s from all states that are not the same but for
+// the numbers of Ms: they are numbered in the order in which they are found.
+func (s *state) appendKey(b []byte) []byte {
+	var names [maxM + 1]byte
+	var order [maxM]mid
+	n := byte(0)
+	name := func(m mid) byte {
+		if m != 0 && names[m] == 0 {
+			order[n] = m
+			n++
+			names[m] = n
+		}
+		return names[m]
+	}
+	for i := 1; i <= maxG; i++ {
+		gp := &s.g[i]
+		b = append(b, byte(gp.status)<<4|byte(gp.cont)<<2|gp.depth, name(gp.m)<<4|name(gp.lockedm), name(gp.on)<<4|gp.under, gp.ext<<4|gp.int<<1|bits(gp.late), bits(gp.preempt, gp.driven)<<6|gp.budget, s.passed[i])
+	}
+	for i := range s.c {
+		c := &s.c[i]
+		if !c.made || c.done {
+			b = append(b, bits(c.made, c.done))
+			continue
+		}
+		b = append(b, bits(c.made, c.done, c.nowhere, c.inner, c.fast), c.gp<<4|c.partner, name(c.home)<<4|name(c.at), c.ext<<4|c.int)
+	}
+	b = appendList(b, &s.runq)
+	b = append(b, s.idleP<<1|bits(s.kick))
+	for i := byte(0); i < n; i++ {
+		b = s.appendMachine(b, order[i], name)
+	}
+	// The others, in an order that does not depend on their numbers.
+	var rest [maxM]mid
+	k := 0
+	for m := mid(1); m <= maxM; m++ {
+		if names[m] == 0 && s.m[m] != (machine{}) {
+			rest[k] = m
+			k++
+		}
+	}
+	slices.SortFunc(rest[:k], func(a, b mid) int {
+		return int(s.m[a].pc)<<8 + int(s.m[a].gp) - int(s.m[b].pc)<<8 - int(s.m[b].gp)
+	})
+	for _, m := range rest[:k] {
+		name(m)
+		b = s.appendMachine(b, m, name)
+	}
+	return b
+}
+
+func (s *state) appendMachine(b []byte, m mid, name func(mid) byte) []byte {
+	mp := &s.m[m]
+	b = append(b, byte(mp.pc), bits(mp.p, mp.nextp, mp.idle, mp.inheritTime, mp.doomed, mp.spoilt), mp.curg<<4|mp.lockedg, mp.leaver<<4|mp.gp, mp.ext<<4|mp.int, name(mp.target))
+	for i, c := range mp.claims {
+		b = append(b, c.g<<4|bits(c.lent), c.ext<<4|c.int)
+		if c.g == 0 && i > 0 {
+			break
+		}
+	}
+	for _, l := range []*list{&mp.queue, &mp.batch, &mp.frames, &mp.waiters, &mp.cstack} {
+		b = appendList(b, l)
+	}
+	return b
+}
+
+func appendList(b []byte, l *list) []byte {
+	for _, g := range l {
+		b = append(b, g)
+		if g == 0 {
+			break
+		}
+	}
+	return b
+}
+
+func bits(bs ...bool) (n byte) {
+	for i, b := range bs {
+		if b {
+			n |= 1 << i
+		}
+	}
+	return n
+}

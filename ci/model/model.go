@@ -1,0 +1,295 @@
+// Package model is a small explicit-state model of shared thread locks, the
+// state machine of src/corolock/runtime/corolock.go (GODEBUG=corolock=1), and
+// a checker that walks through all its interleavings.
+//
+// A state has a few goroutines, Ms, Ps and coroutines. A step is what one M
+// does without being seen by another: a region in which it holds mCoro.lock,
+// with all that only it can look at before and after. A goroutine that runs
+// chooses any operation that its budget allows: the model's program is every
+// program of that length. Each step names the function that it models.
+//
+// Next to the runtime's fields, a state says what is true whatever the runtime
+// thinks: what each goroutine has locked itself, and where; who has resumed
+// whom; which C frames lie on which thread. The checks compare the two, so they
+// do not repeat the code: see check.go for those of a state, and explore.go for
+// those of the whole graph. docs/corolock.md says what is left out.
+package model
+
+import "slices"
+
+// The sizes of a state. Element 0 of each array is nobody.
+const (
+	maxG = 4
+	maxM = 8
+	maxC = 2
+)
+
+// A gid is a goroutine's number, an mid an M's. 0 is none.
+type (
+	gid = uint8
+	mid = uint8
+)
+
+// A list has goroutines in order, the first first, and then zeros.
+type list [maxG]gid
+
+func (l *list) empty() bool    { return l[0] == 0 }
+func (l *list) has(g gid) bool { return slices.Contains(l[:], g) }
+
+func (l *list) len() (n uint8) {
+	for n < maxG && l[n] != 0 {
+		n++
+	}
+	return n
+}
+
+// push appends g. A list overflows only if somebody is there twice, and then a
+// check has failed already.
+func (l *list) push(g gid) {
+	if n := l.len(); n < maxG {
+		l[n] = g
+	}
+}
+
+func (l *list) pushFront(g gid) {
+	copy(l[1:], l[:maxG-1])
+	l[0] = g
+}
+
+func (l *list) remove(g gid) bool {
+	i := slices.Index(l[:], g)
+	if i < 0 {
+		return false
+	}
+	copy(l[i:], l[i+1:])
+	l[maxG-1] = 0
+	return true
+}
+
+func (l *list) pop() gid {
+	g := l[0]
+	l.remove(g)
+	return g
+}
+
+// A status is what a goroutine does.
+type status uint8
+
+const (
+	gNew       status = iota // its coroutine does not exist yet
+	gRunning                 // on an M with a P
+	gSyscall                 // on an M without a P, in the kernel or in C
+	gRunnable                // in a queue, or in an M's hand
+	gCoro                    // blocked in a coro
+	gBlocked                 // blocked otherwise: anybody can wake it
+	gFrameWait               // in coroLeaveFrame
+	gDead
+)
+
+// A cont is what a goroutine does first when it is scheduled next.
+type cont uint8
+
+const (
+	contNone cont = iota
+	contLock
+	contReturn
+	contUnwind
+)
+
+// Where a goroutine's code is: depth is one of these.
+const (
+	inGo       = iota
+	inC        // a system call or a C function
+	inCallback // Go, called from C
+	inInner    // a system call in a callback
+)
+
+type goroutine struct {
+	status  status
+	m       mid // that it runs on
+	lockedm mid
+	cont    cont
+	depth   uint8
+	preempt bool
+	budget  uint8
+
+	// The truth: its own locks, the thread they are on, how many callbacks of
+	// others were in progress there when it took the first.
+	ext, int uint8
+	on       mid
+	under    uint8
+
+	// driven says that, if it holds or borrows a thread, it was resumed last by
+	// its own coroutine's next.
+	driven bool
+
+	// late says that it has borrowed the thread it is bound to, and that the
+	// lender had been resumed already when it locked it.
+	late bool
+}
+
+// locks says how many locks of its own the goroutine has.
+func (gp *goroutine) locks() uint8 { return gp.ext + gp.int }
+
+// A claim is a coroClaim.
+type claim struct {
+	g        gid
+	ext, int uint8
+	lent     bool
+}
+
+// A pc is where an M is in the runtime's code, between two steps.
+type pc uint8
+
+const (
+	pcPool     pc = iota // in stopm, or not created yet
+	pcRun                // runs curg
+	pcSyscall            // curg is in a system call or in C
+	pcSchedule           // at the start of schedule
+	pcStopping           // in coroStopLocked, idle, not yet parked
+	pcParked             // in coroStopLocked, idle, parked
+	pcStart              // in schedule, with gp in hand, before coroStart
+	pcHandoff            // in coroswitchShared, after the CAS, with gp in hand
+	pcLate               // in stopm, with the thread to be ended when there is a P
+	pcDead
+)
+
+// An m is a runtime.m with its mCoro.
+type machine struct {
+	pc       pc
+	p, nextp bool
+	curg     gid
+	lockedg  gid
+	ext, int uint8
+
+	claims      [maxG]claim // mCoro.first, which can be empty, and more
+	frames      list
+	waiters     list
+	queue       list
+	idle        bool
+	inheritTime bool
+	doomed      bool
+	leaver      gid
+
+	batch  list // coroStopLocked's q
+	gp     gid  // pcStart and pcHandoff: the goroutine in hand
+	target mid  // pcHandoff
+
+	// The truth: who has C frames here, the innermost first; whether somebody
+	// has exited with a lock.
+	cstack list
+	spoilt bool
+}
+
+// A coro is a runtime.coro.
+type coro struct {
+	made, done bool
+	gp, own    gid
+	home, at   mid
+	nowhere    bool // mp is coroNowhere, not home
+	ext, int   uint8
+
+	// The truth: whether the iterator's side has control, and who was resumed
+	// when gp got blocked; whether that one had a claim, and the switch was
+	// coroswitch_m's own.
+	inner   bool
+	partner gid
+	fast    bool
+}
+
+type state struct {
+	g     [maxG + 1]goroutine
+	m     [maxM + 1]machine
+	c     [maxC]coro
+	runq  list // all of the scheduler's queues
+	idleP uint8
+
+	// kick says that an idle P will look at runq: wakep, startm, a spinning M.
+	kick bool
+
+	// passed[g] says how many time slices others have begun on g's thread since
+	// g waits for it, two bits each.
+	passed [maxG + 1]uint8
+}
+
+// A Config bounds a model, and says who may do what.
+type Config struct {
+	Name   string
+	Procs  uint8
+	Budget []uint8 // for each goroutine, how many operations
+
+	// Coros has the coroutines. Their own goroutines are new until then; all
+	// others are runnable at the start.
+	Coros []Coro
+
+	Locks     uint8 // how often a goroutine may lock its thread at once
+	Callbacks []gid // who may make C calls that call back
+	Calls     []gid // who may make system calls
+	Blocks    []gid // who may block outside of coroutines
+	Exits     []gid // who may exit before its budget is used up
+
+	// Fair has runq in order, and no M interrupted in the scheduler. Then those
+	// who share a thread must take turns.
+	Fair bool
+
+	mutant mutation
+	strict deviation
+}
+
+// A Coro says who uses a coroutine: Maker makes it, Own is its goroutine, those
+// in Outer call next, and those in Inner yield.
+type Coro struct {
+	Maker, Own   gid
+	Outer, Inner []gid
+}
+
+func (cfg *Config) initial() state {
+	var s state
+	for i, b := range cfg.Budget {
+		s.g[i+1] = goroutine{status: gRunnable, budget: b}
+	}
+	for _, c := range cfg.Coros {
+		s.g[c.Own].status = gNew
+	}
+	for i := range cfg.Budget {
+		if s.g[i+1].status == gRunnable {
+			s.runq.push(gid(i + 1))
+		}
+	}
+	s.idleP = cfg.Procs
+	s.kick = true
+	return s
+}
+
+// A world is a state while a step changes it.
+type world struct {
+	state
+	cfg   *Config
+	fault *Violation // the first check that failed
+}
+
+// A Violation is a check that has failed.
+type Violation struct {
+	Check string // the rule of docs/corolock.md, or "throw" for the runtime's own
+	What  string
+	Trace []string
+}
+
+// is reports whether a fault is planted.
+func (w *world) is(mu mutation) bool { return w.cfg.mutant == mu }
+
+// strict reports whether a deviation is to be found.
+func (w *world) strict(d deviation) bool { return w.cfg.strict == d }
+
+// has reports whether g has a lock of its own on m.
+func (s *state) has(g gid, m mid) bool { return s.g[g].locks() != 0 && s.g[g].on == m }
+
+// reserved reports whether anybody has a lock of its own on m.
+func (s *state) reserved(m mid) bool {
+	for g := range s.g {
+		if s.has(gid(g), m) {
+			return true
+		}
+	}
+	return false
+}

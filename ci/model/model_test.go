@@ -1,0 +1,87 @@
+package model
+
+import (
+	"flag"
+	"slices"
+	"strings"
+	"testing"
+)
+
+var large = flag.Bool("large", false, "explore the larger models, too: some ten seconds and two gigabytes")
+
+func (v *Violation) String() string {
+	return v.Check + ": " + v.What + "\n\t" + strings.Join(v.Trace, "\n\t")
+}
+
+// TestModels explores the models. With -v it prints their sizes.
+func TestModels(t *testing.T) {
+	configs := Configs
+	if *large {
+		configs = slices.Concat(Configs, Larger)
+	}
+	states, steps := 0, 0
+	for _, cfg := range configs {
+		r := cfg.Explore()
+		t.Logf("%-22s %8d states %8d steps", cfg.Name, r.States, r.Steps)
+		states += r.States
+		steps += r.Steps
+		if r.Violation != nil {
+			t.Errorf("%s: %v", cfg.Name, r.Violation)
+		}
+	}
+	t.Logf("%-22s %8d states %8d steps", "all", states, steps)
+}
+
+func find(t *testing.T, name string) Config {
+	t.Helper()
+	i := slices.IndexFunc(Configs, func(cfg *Config) bool { return cfg.Name == name })
+	if i < 0 {
+		t.Fatalf("there is no model %q", name)
+	}
+	return *Configs[i]
+}
+
+func expect(t *testing.T, cfg *Config, check string) {
+	t.Helper()
+	r := cfg.Explore()
+	switch {
+	case r.Violation == nil:
+		t.Errorf("nothing found in %q, want %s", cfg.Name, check)
+	case r.Violation.Check != check:
+		t.Errorf("found in %q, want %s: %v", cfg.Name, check, r.Violation)
+	default:
+		t.Logf("%s: %v", cfg.Name, r.Violation)
+	}
+}
+
+// A checker that finds no fault shows nothing.
+func TestMutants(t *testing.T) {
+	var seen [mutations]bool
+	for _, mu := range Mutants {
+		seen[mu.mutation] = true
+		t.Run(mu.Name, func(t *testing.T) {
+			cfg := find(t, mu.Config)
+			cfg.mutant = mu.mutation
+			expect(t, &cfg, mu.Check)
+		})
+	}
+	if i := slices.Index(seen[1:], false); i >= 0 {
+		t.Errorf("mutation %d is not in Mutants", i+1)
+	}
+}
+
+// What is let pass is there. When corolock.go has lost it, the model must.
+func TestDeviations(t *testing.T) {
+	var seen [deviations]bool
+	for _, d := range Deviations {
+		seen[d.deviation] = true
+		t.Run(d.Name, func(t *testing.T) {
+			cfg := find(t, d.Config)
+			cfg.strict = d.deviation
+			expect(t, &cfg, d.Check)
+		})
+	}
+	if i := slices.Index(seen[1:], false); i >= 0 {
+		t.Errorf("deviation %d is not in Deviations", i+1)
+	}
+}

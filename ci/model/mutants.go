@@ -1,0 +1,117 @@
+package model
+
+// A mutation is a fault that is planted in the model.
+type mutation int
+
+const (
+	noMutation mutation = iota
+	borrowerStays
+	evictedStays
+	evictedLost
+	yieldsToScheduler
+	yieldsToFront
+	syscallFirst
+	syscallKeepsThread
+	queueLost
+	idleKeepsQueue
+	nobodyStarted
+	claimantsNotFirst
+	startBlind
+	startRunning
+	exitForgotten
+	exitUnbinds
+	endForgotten
+	doomedGoesOn
+	fastExit
+	loanGoesOn
+	loanForgotten
+	borrowerUnlocks
+	unlockerStays
+	callerStays
+	leaverBound
+	leaverQueued
+	lockOnCallbackLoan
+	borrowerBlocks
+	coroUnmarked
+	lentUnderMore
+	neverLent
+	alwaysLent
+	lockedByGoroutine
+	returnBelow
+	waitersSleep
+	mutations
+)
+
+// A Mutant is a fault that somebody could make in corolock.go. In the model
+// named Config, the checker must find it, by Check.
+type Mutant struct {
+	mutation
+	Name          string
+	Config, Check string
+}
+
+// Mutants are the planted faults.
+var Mutants = []Mutant{
+	{borrowerStays, "bind does not unbind a borrower", "foreign yield", "I3"},
+	{evictedStays, "a borrower is displaced and stays in the queue", "foreign yield", "lost"},
+	{evictedLost, "a borrower is displaced and not made ready", "foreign yield", "lost"},
+	{yieldsToScheduler, "who yields goes into the scheduler's queue", "turns", "turns"},
+	{yieldsToFront, "who yields goes before the others", "turns", "turns"},
+	{syscallFirst, "who comes from a system call goes into the scheduler's queue", "turns, one P", "turns"},
+	{syscallKeepsThread, "who comes from a system call need not yield", "turns", "turns"},
+	{queueLost, "the queue is lost when an M becomes idle", "foreign yield", "lost"},
+	{idleKeepsQueue, "the queue stays when an M becomes idle", "foreign yield", "I5"},
+	{nobodyStarted, "the queue goes to the scheduler, and no M is started", "one iterator", "lost"},
+	{claimantsNotFirst, "claimants are not first in the queue", "foreign yield", "B4"},
+	{startBlind, "coroStart does not look at lockedm again with the lock", "foreign yield", "lost"},
+	{startRunning, "an M that runs is started", "foreign yield", "I3"},
+	{exitForgotten, "a locked exit does not doom the thread", "one iterator", "B6"},
+	{exitUnbinds, "an exit leaves the M bound to nobody", "one iterator", "B6"},
+	{endForgotten, "a hand-off gives the P away before the thread ends", "one iterator", "B6"},
+	{doomedGoesOn, "others go on on a doomed thread", "one iterator", "B6"},
+	{fastExit, "an exit with a claim goes the fast way", "nested, foreign yield", "B6"},
+	{loanGoesOn, "a loan goes on when the driver is resumed elsewhere", "foreign yield", "B1"},
+	{loanForgotten, "a lent claim does not return to a loan", "one iterator", "B5"},
+	{borrowerUnlocks, "a borrower unlocks its lender's lock", "one iterator", "I1"},
+	{unlockerStays, "who unlocks stays on a reserved thread", "one iterator", "I3"},
+	{callerStays, "a caller stays after a callback took its last lock", "callbacks", "B1"},
+	{leaverBound, "who leaves is not unbound in exitsyscallNoP", "foreign callbacks", "I3"},
+	{leaverQueued, "who leaves stays in the queue", "callbacks", "lost"},
+	{lockOnCallbackLoan, "LockOSThread stays on a loan from a callback", "callbacks", "B3"},
+	{borrowerBlocks, "a borrower in a coro stays bound", "one iterator", "I3"},
+	{coroUnmarked, "a coro looks as at creation when it is not", "one iterator", "B1"},
+	{lentUnderMore, "a thread is lent under more callbacks", "callbacks", "B8"},
+	{neverLent, "a thread is not lent when the counts differ", "one iterator", "B5"},
+	{alwaysLent, "a thread is lent to anybody", "nested", "B1"},
+	{lockedByGoroutine, "exitsyscallNoP asks whether the goroutine is bound, not the M", "foreign callbacks", "B6"},
+	{returnBelow, "a callback returns below C frames of others", "callbacks", "B8"},
+	{waitersSleep, "who waits for C frames is not woken", "foreign callbacks", "B8"},
+}
+
+// A deviation is something that the runtime does against a rule, known and let
+// pass by the checks.
+type deviation int
+
+const (
+	noDeviation deviation = iota
+	fastSwitch
+	lateLock
+	callbackLock
+	lateEnd
+	deviations
+)
+
+// A Deviation is found, by Check, if it is not let pass.
+type Deviation struct {
+	deviation
+	Name          string
+	Config, Check string
+}
+
+// Deviations are those known.
+var Deviations = []Deviation{
+	{fastSwitch, "a driver that lends the thread again by a switch under equal locks does not make the claim lent", "one iterator", "B5"},
+	{lateLock, "a borrower that locks after its lender was resumed elsewhere, and before that has the thread, is a borrower again when it unlocks", "foreign yield", "B1"},
+	{callbackLock, "what a borrower locks in a callback of its own, in one of its lender's, it keeps there when that returns to C", "callbacks", "B3"},
+	{lateEnd, "a thread that has to end when its last goroutine comes from a system call without a P waits to be used once more", "foreign callbacks", "B6"},
+}

@@ -1,0 +1,310 @@
+package model
+
+// Scheduling: how Ms, Ps and goroutines find each other.
+
+// put is globrunqput or runqput; with wake, wakep or startm comes after it.
+func (w *world) put(g gid, wake bool) {
+	w.runq.push(g)
+	if wake {
+		w.kick = true
+	}
+}
+
+// releaseP makes m's P idle, if it has one. It is handoffp, or findRunnable
+// that has found nothing: both look at the queues.
+func (w *world) releaseP(m mid) {
+	if !w.m[m].p {
+		return
+	}
+	w.m[m].p = false
+	w.idleP++
+	if !w.runq.empty() {
+		w.kick = true
+	}
+}
+
+func (w *world) acquireP(m mid) {
+	w.m[m].p = true
+	w.idleP--
+}
+
+// pick is stopm, woken, and findRunnable: the spare M m gets an idle P, and g
+// from the scheduler's queues.
+func (w *world) pick(m mid, g gid) {
+	mp := &w.m[m]
+	w.acquireP(m)
+	w.runq.remove(g)
+	w.kick = !w.runq.empty() // resetspinning
+	if w.g[g].lockedm == 0 {
+		w.execute(m, g, true)
+		return
+	}
+	mp.pc = pcStart
+	mp.gp = g
+	if w.is(startBlind) {
+		mp.target = w.g[g].lockedm
+	}
+}
+
+// startPicked is schedule after findRunnable.
+func (w *world) startPicked(m mid) {
+	mp := &w.m[m]
+	g := mp.gp
+	mp.gp = 0
+	how := w.start(m, g, false)
+	mp.target = 0
+	switch how {
+	case runHere:
+		w.execute(m, g, true)
+	case queued:
+		w.spare(m)
+	case running:
+		mp.pc = pcPool
+	}
+}
+
+// spare makes m, which is bound to nobody, look for work, and find none.
+func (w *world) spare(m mid) {
+	w.releaseP(m)
+	w.m[m].pc = pcPool
+}
+
+// execute is execute. With slice, a time slice begins.
+func (w *world) execute(m mid, g gid, slice bool) {
+	mp, gp := &w.m[m], &w.g[g]
+	if gp.status != gRunnable {
+		w.fail("throw", "execute: g%d is not runnable", g)
+	}
+	mp.pc = pcRun
+	mp.curg = g
+	gp.status = gRunning
+	gp.m = m
+	gp.preempt = false
+	if slice {
+		w.slice(m, g, true)
+	}
+}
+
+// slice notes that g's time slice begins. Nobody else who has locked m, and
+// waits for it in m's queue, or in any queue if the scheduler has chosen g, may
+// see that three times. (Twice: a system call may begin the second.)
+func (w *world) slice(m mid, g gid, chosen bool) {
+	if !w.cfg.Fair {
+		return
+	}
+	for i := range w.g {
+		h := gid(i)
+		if h == g || w.g[h].status != gRunnable || !w.has(h, m) || !chosen && !w.m[m].queue.has(h) {
+			continue
+		}
+		if one := uint8(1) << (2 * (g - 1)); w.passed[h]/one&3 < 2 {
+			w.passed[h] += one
+		} else {
+			w.fail("turns", "g%d has M%d three times, and g%d, which has locked it, waits all the time", g, m, h)
+		}
+	}
+}
+
+// gosched is goschedImpl, with coroYield.
+func (w *world) gosched(m mid) {
+	mp := &w.m[m]
+	g := mp.curg
+	gp := &w.g[g]
+	gp.status = gRunnable
+	gp.m = 0
+	mp.curg = 0
+	mp.pc = pcSchedule
+	switch {
+	case gp.lockedm == 0 || w.is(yieldsToScheduler):
+		w.put(g, true)
+	case w.is(yieldsToFront):
+		mp.queue.pushFront(g)
+	default:
+		mp.queue.push(g)
+	}
+}
+
+// park is gopark.
+func (w *world) park(m mid) {
+	mp := &w.m[m]
+	w.g[mp.curg].status = gBlocked
+	w.g[mp.curg].m = 0
+	mp.curg = 0
+	mp.pc = pcSchedule
+}
+
+// wake is goready, by anybody.
+func (w *world) wake(g gid) {
+	w.g[g].status = gRunnable
+	w.put(g, true)
+}
+
+// settles reports whether coroSettle has something to do under the lock. That
+// is a step of its own.
+func (mp *machine) settles() bool { return mp.leaver != 0 && mp.p }
+
+// settle is the part of coroSettle with the lock.
+func (w *world) settle(m mid) {
+	mp := &w.m[m]
+	var evicted gid
+	if g := mp.leaver; g == mp.lockedg {
+		w.unbind(m, g)
+		if !w.is(leaverQueued) {
+			evicted = w.evict(m, g)
+		}
+	}
+	mp.leaver = 0
+	w.ready(evicted)
+}
+
+// schedule is schedule up to findRunnable: the rest of coroSettle, and
+// coroStopLocked until its lock is released. Keep says that coroUnwanted has
+// found nothing, in which case it goes on if there is something in the queue.
+func (w *world) schedule(m mid, keep bool) {
+	mp := &w.m[m]
+	if mp.lockedg == 0 {
+		if mp.doomed {
+			w.end(m)
+		} else {
+			w.spare(m)
+		}
+		return
+	}
+	if keep {
+		g := w.next(m)
+		evicted := w.bind(m, g)
+		w.ready(evicted)
+		w.execute(m, g, true)
+		return
+	}
+	mp.batch = mp.queue
+	if !w.is(idleKeepsQueue) {
+		mp.queue = list{}
+	} else {
+		mp.batch = list{}
+	}
+	mp.idle = true
+	mp.pc = pcStopping
+}
+
+// stop is the rest of coroStopLocked, up to mPark.
+func (w *world) stop(m mid) {
+	mp := &w.m[m]
+	wake := mp.p || !mp.batch.empty() && !w.is(nobodyStarted)
+	for !mp.batch.empty() {
+		g := mp.batch.pop()
+		if !w.is(queueLost) {
+			w.put(g, wake)
+		}
+	}
+	w.releaseP(m)
+	mp.pc = pcParked
+	if mp.nextp {
+		w.resume(m)
+	}
+}
+
+// resume is coroStopLocked after mPark.
+func (w *world) resume(m mid) {
+	mp := &w.m[m]
+	g := mp.lockedg
+	if w.g[g].status != gRunnable || w.g[g].lockedm != m {
+		w.fail("throw", "coroStopLocked: inconsistent locking")
+		return
+	}
+	mp.nextp = false
+	mp.p = true
+	slice := !mp.inheritTime
+	mp.inheritTime = false
+	w.execute(m, g, slice)
+}
+
+// bind is mCoro.bind.
+func (w *world) bind(m mid, g gid) (evicted gid) {
+	mp := &w.m[m]
+	old := mp.lockedg
+	if old != 0 && old != g && w.g[old].lockedm == m && mp.claim(old) == nil && !w.is(borrowerStays) {
+		w.g[old].lockedm = 0
+		evicted = w.evict(m, old)
+	}
+	mp.leaver = 0
+	mp.lockedg = g
+	w.g[g].lockedm = m
+	return evicted
+}
+
+// evict is mCoro.evict.
+func (w *world) evict(m mid, g gid) (evicted gid) {
+	if w.is(evictedStays) {
+		if w.m[m].queue.has(g) {
+			return g
+		}
+		return 0
+	}
+	if w.m[m].queue.remove(g) {
+		return g
+	}
+	return 0
+}
+
+// ready is coroReady.
+func (w *world) ready(g gid) {
+	if g != 0 && !w.is(evictedLost) {
+		w.put(g, true)
+	}
+}
+
+// next is mCoro.next.
+func (w *world) next(m mid) gid {
+	mp := &w.m[m]
+	g := mp.queue[0]
+	for _, h := range mp.queue {
+		if h != 0 && mp.claim(h) != nil && !w.is(claimantsNotFirst) {
+			g = h
+			break
+		}
+	}
+	mp.queue.remove(g)
+	for _, h := range mp.queue {
+		if h != 0 && w.has(h, m) && !w.has(g, m) {
+			w.fail("B4", "M%d goes on with g%d, which has borrowed it, and g%d, which has locked it, waits", m, g, h)
+		}
+	}
+	return g
+}
+
+// What start has done.
+const (
+	runHere = iota
+	queued
+	running
+)
+
+// start is coroStart, on m.
+func (w *world) start(m mid, g gid, inherit bool) int {
+	t := w.g[g].lockedm
+	if w.is(startBlind) && w.m[m].target != 0 {
+		t = w.m[m].target // g was bound to it when m looked without the lock
+	}
+	if t == 0 {
+		return runHere
+	}
+	mt := &w.m[t]
+	if t == m {
+		w.fail("throw", "coroStart: locked to me")
+		return queued
+	}
+	if !mt.idle && !w.is(startRunning) {
+		mt.queue.push(g)
+		return queued
+	}
+	w.bind(t, g)
+	mt.idle = false
+	mt.inheritTime = inherit
+	w.m[m].p = false
+	mt.nextp = true
+	if mt.pc == pcParked {
+		w.resume(t)
+	}
+	return running
+}

@@ -1,0 +1,195 @@
+package model
+
+// Coroutines.
+
+// create is newcoro, by the goroutine that m runs.
+func (w *world) create(m mid, i int) {
+	mp := &w.m[m]
+	own := w.cfg.Coros[i].Own
+	c := &w.c[i]
+	*c = coro{made: true, gp: own, own: own}
+	if mp.ext+mp.int != 0 {
+		c.home, c.ext, c.int = m, mp.ext, mp.int
+	}
+	w.g[own].status = gCoro
+}
+
+// swap is coroswitch_m, by the goroutine that m runs.
+func (w *world) swap(m mid, i int, exit bool) {
+	mp := &w.m[m]
+	g := mp.curg
+	gp := &w.g[g]
+	c := &w.c[i]
+	locked := gp.lockedm != 0
+	if c.home != 0 || c.nowhere || locked {
+		if c.nowhere || m != c.home || mp.int != c.int || mp.ext != c.ext {
+			w.swapShared(m, i, exit)
+			return
+		}
+		if exit && mp.claim(g) != nil && !w.is(fastExit) {
+			w.swapShared(m, i, exit)
+			return
+		}
+	}
+	gnext := c.gp
+	gp.lockedm = 0
+	if exit {
+		mp.lockedg = 0
+		if w.coroExit(m, g) {
+			w.end(m)
+			return
+		}
+	}
+	w.blockIn(i, g, exit)
+	c.fast = w.g[gnext].locks() != 0
+	w.goOn(m, gnext)
+	if locked {
+		mp.lockedg = gnext
+		w.g[gnext].lockedm = m
+	}
+}
+
+// blockIn is the CAS: g, or nobody if it exits, is now blocked in coro i.
+func (w *world) blockIn(i int, g gid, exit bool) {
+	c := &w.c[i]
+	w.g[c.gp].driven = c.own == c.gp
+	c.inner = !c.inner
+	c.partner = c.gp
+	c.fast = false
+	c.gp = g
+	if exit {
+		c.gp = 0
+		c.done = true
+		w.dies(g)
+	} else {
+		w.g[g].status = gCoro
+		w.g[g].m = 0
+	}
+}
+
+// goOn is the end of a direct switch.
+func (w *world) goOn(m mid, gnext gid) {
+	w.m[m].curg = gnext
+	w.g[gnext].status = gRunning
+	w.g[gnext].m = m
+}
+
+// endLoan is mCoro.endLoan.
+func (w *world) endLoan(m mid, g gid) bool {
+	c := w.m[m].claim(g)
+	if c != nil {
+		c.lent = c.lent && w.is(loanGoesOn)
+	}
+	return c != nil
+}
+
+// swapShared is coroswitchShared up to the CAS, and the rest if the switch is
+// direct.
+func (w *world) swapShared(m mid, i int, exit bool) {
+	mp := &w.m[m]
+	g := mp.curg
+	gp := &w.g[g]
+	c := &w.c[i]
+	gnext := c.gp
+	at := c.home
+	if c.nowhere {
+		at = c.at
+	}
+	var target mid
+	if at == m && mp.claim(gnext) != nil || at != 0 && at != m && w.endLoan(at, gnext) {
+		target = at
+	}
+	leaving := mp.leaver == g
+	own := mp.claim(g)
+	claimed := own != nil
+	if exit {
+		if claimed {
+			w.exitClaim(m, own)
+		}
+	} else {
+		var gpAt mid
+		if claimed || gp.lockedm != 0 && !leaving {
+			gpAt = m
+		}
+		if gpAt == c.home && (gpAt == 0 || mp.ext == c.ext && mp.int == c.int) {
+			c.nowhere = false
+			c.at = 0
+		} else {
+			c.nowhere = !w.is(coroUnmarked)
+			c.at = gpAt
+		}
+	}
+	if !claimed && !w.is(borrowerBlocks) {
+		gp.lockedm = 0
+	}
+	mp.leaver = 0
+
+	direct := target == m
+	lends := m == c.home && mp.claimed() && !leaving
+	if direct {
+		next := mp.claim(gnext)
+		if gnext == c.own {
+			next.lent = lends && mp.int-next.int == c.int
+		}
+	} else if target == 0 {
+		if !mp.claimed() {
+			direct = !mp.doomed || w.is(doomedGoesOn)
+		} else {
+			direct = lends && (mp.int == c.int || w.is(lentUnderMore)) && (at == m || gnext == c.own)
+			if w.is(neverLent) {
+				direct = false
+			}
+			if w.is(alwaysLent) {
+				direct = true
+			}
+		}
+	}
+	if target != 0 && gnext != c.own && c.own != 0 {
+		w.endLoan(target, c.own)
+	}
+
+	if exit {
+		// gdestroy; its coroExit finds no claim and no leaver.
+		mp.lockedg = mp.claimant()
+	}
+	w.blockIn(i, g, exit)
+	if direct {
+		w.goOn(m, gnext)
+		mp.lockedg, w.g[gnext].lockedm = 0, 0
+		if mp.claimed() {
+			mp.lockedg, w.g[gnext].lockedm = gnext, m
+		}
+		return
+	}
+	if gnext == c.own && m == c.home && w.has(g, m) && w.g[gnext].locks() == 0 && mp.cstack.len() == c.int {
+		w.fail("B5", "g%d drives a coroutine that was made on M%d, and does not lend it", g, m)
+	}
+	mp.curg = 0
+	mp.gp = gnext
+	mp.target = target
+	mp.pc = pcHandoff
+}
+
+// handoff is the rest of coroswitchShared. Unwanted is what coroUnwanted says.
+func (w *world) handoff(m mid, unwanted bool) {
+	mp := &w.m[m]
+	gnext, target := mp.gp, mp.target
+	mp.gp, mp.target = 0, 0
+	w.g[gnext].lockedm = target
+	w.g[gnext].status = gRunnable
+	mp.lockedg = mp.claimant()
+	ends := mp.doomed && mp.lockedg == 0 && !w.is(endForgotten)
+	mp.pc = pcSchedule
+	if target != 0 && !ends && mp.queue.empty() && unwanted {
+		switch w.start(m, gnext, true) {
+		case runHere:
+			w.fail("throw", "coroswitch: goroutine with a lock is bound to no M")
+		case running:
+			if mp.lockedg == 0 {
+				mp.pc = pcPool
+			}
+		}
+		return
+	}
+	w.put(gnext, true)
+}
