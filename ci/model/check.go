@@ -86,11 +86,11 @@ func (w *world) checkPlaces() {
 func (w *world) checkMachine(m mid) {
 	mp := &w.m[m]
 	// I1, and who has which claim.
-	var ext, int uint8
+	var lockedExt, lockedInt uint8
 	for g := gid(1); g <= maxG; g++ {
 		var own claim
 		if gp := &w.g[g]; w.has(g, m) {
-			own = claim{g: g, ext: gp.ext, int: gp.int}
+			own = claim{g: g, lockedExt: gp.ext, lockedInt: gp.callbacks}
 		}
 		var c claim
 		if p := mp.claim(g); p != nil {
@@ -98,13 +98,13 @@ func (w *world) checkMachine(m mid) {
 			c.lent = false
 		}
 		if c != own {
-			w.fail("I1", "g%d has locked M%d %d+%d times, and its claim is %d+%d", g, m, own.ext, own.int, c.ext, c.int)
+			w.fail("I1", "g%d has locked M%d %d+%d times, and its claim is %d+%d", g, m, own.lockedExt, own.lockedInt, c.lockedExt, c.lockedInt)
 		}
-		ext += own.ext
-		int += own.int
+		lockedExt += own.lockedExt
+		lockedInt += own.lockedInt
 	}
-	if mp.ext != ext || mp.int != int {
-		w.fail("I1", "M%d has been locked %d+%d times, and has the counts %d+%d", m, ext, int, mp.ext, mp.int)
+	if mp.lockedExt != lockedExt || mp.lockedInt != lockedInt {
+		w.fail("I1", "M%d has been locked %d+%d times, and has the counts %d+%d", m, lockedExt, lockedInt, mp.lockedExt, mp.lockedInt)
 	}
 	reserved := w.reserved(m)
 	if g := mp.curg; g != 0 && reserved && (mp.lockedg != g || w.g[g].lockedm != m) {
@@ -184,7 +184,7 @@ func (w *world) lent(g gid, m mid, depth int) bool {
 // last, as it resumes one that borrows m, and waits for it.
 func (w *world) lends(g gid, m mid) bool {
 	for i := range w.c {
-		if c := &w.c[i]; w.g[g].driven && c.own == g && c.partner == g && (!c.fast || w.strict(fastSwitch)) && c.inner && c.home == m && w.has(c.gp, m) && w.m[m].cstack.len() == c.int {
+		if c := &w.c[i]; w.g[g].driven && c.own == g && c.partner == g && (!c.fast || w.strict(fastSwitch)) && c.inner && c.home == m && w.has(c.gp, m) && w.m[m].cstack.len() == c.lockedInt {
 			return true
 		}
 	}

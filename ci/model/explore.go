@@ -219,7 +219,7 @@ func (s *state) appendKey(b []byte) []byte {
 	}
 	for i := 1; i <= maxG; i++ {
 		gp := &s.g[i]
-		b = append(b, byte(gp.status)<<4|byte(gp.cont)<<2|gp.depth, name(gp.m)<<4|name(gp.lockedm), name(gp.on)<<4|gp.under, gp.ext<<4|gp.int<<1|bits(gp.late), bits(gp.preempt, gp.driven)<<6|gp.budget, s.passed[i])
+		b = append(b, byte(gp.status)<<4|byte(gp.cont)<<2|gp.depth, name(gp.m)<<4|name(gp.lockedm), name(gp.on)<<4|gp.under, gp.ext<<4|gp.callbacks<<1|bits(gp.late), bits(gp.preempt, gp.driven)<<6|gp.budget, s.passed[i])
 	}
 	for i := range s.c {
 		c := &s.c[i]
@@ -227,7 +227,7 @@ func (s *state) appendKey(b []byte) []byte {
 			b = append(b, bits(c.made, c.done))
 			continue
 		}
-		b = append(b, bits(c.made, c.done, c.nowhere, c.inner, c.fast), c.gp<<4|c.partner, name(c.home)<<4|name(c.at), c.ext<<4|c.int)
+		b = append(b, bits(c.made, c.done, c.nowhere, c.inner, c.fast), c.gp<<4|c.partner, name(c.home)<<4|name(c.at), c.lockedExt<<4|c.lockedInt)
 	}
 	b = appendList(b, &s.runq)
 	b = append(b, s.idleP<<1|bits(s.kick))
@@ -255,9 +255,9 @@ func (s *state) appendKey(b []byte) []byte {
 
 func (s *state) appendMachine(b []byte, m mid, name func(mid) byte) []byte {
 	mp := &s.m[m]
-	b = append(b, byte(mp.pc), bits(mp.p, mp.nextp, mp.idle, mp.inheritTime, mp.doomed, mp.spoilt), mp.curg<<4|mp.lockedg, mp.leaver<<4|mp.gp, mp.ext<<4|mp.int, name(mp.target))
+	b = append(b, byte(mp.pc), bits(mp.p, mp.nextp, mp.idle, mp.inheritTime, mp.doomed, mp.spoilt), mp.curg<<4|mp.lockedg, mp.leaver<<4|mp.gp, mp.lockedExt<<4|mp.lockedInt, name(mp.target))
 	for i, c := range mp.claims {
-		b = append(b, c.g<<4|bits(c.lent), c.ext<<4|c.int)
+		b = append(b, c.g<<4|bits(c.lent), c.lockedExt<<4|c.lockedInt)
 		if c.g == 0 && i > 0 {
 			break
 		}

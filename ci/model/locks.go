@@ -56,7 +56,7 @@ func (mp *machine) dropClaim(c *claim) {
 }
 
 // take is what coroLockExt and coroLockInt end with, dolockOSThread included.
-func (w *world) take(m mid, g gid, ext, int uint8) {
+func (w *world) take(m mid, g gid, ext, callbacks uint8) {
 	mp, gp := &w.m[m], &w.g[g]
 	c := mp.claim(g)
 	if c == nil {
@@ -69,12 +69,12 @@ func (w *world) take(m mid, g gid, ext, int uint8) {
 		}
 		gp.late = gp.late || c.lent && !w.lent(g, m, maxG)
 	}
-	c.ext += ext
-	c.int += int
-	mp.ext += ext
-	mp.int += int
+	c.lockedExt += ext
+	c.lockedInt += callbacks
+	mp.lockedExt += ext
+	mp.lockedInt += callbacks
 	gp.ext += ext
-	gp.int += int
+	gp.callbacks += callbacks
 	mp.lockedg = g
 	gp.lockedm = m
 }
@@ -83,7 +83,7 @@ func (w *world) take(m mid, g gid, ext, int uint8) {
 func (w *world) lock(m mid) {
 	mp := &w.m[m]
 	gp := &w.g[mp.curg]
-	if mp.claim(mp.curg) == nil && gp.lockedm != 0 && (mp.int != 0 && !w.is(lockOnCallbackLoan) || mp.leaver == mp.curg) {
+	if mp.claim(mp.curg) == nil && gp.lockedm != 0 && (mp.lockedInt != 0 && !w.is(lockOnCallbackLoan) || mp.leaver == mp.curg) {
 		gp.cont = contLock
 		w.leave(m)
 		return
@@ -99,15 +99,15 @@ func (w *world) unlock(m mid) {
 	if w.is(borrowerUnlocks) {
 		c = &mp.claims[0]
 	}
-	if c == nil || c.ext == 0 {
+	if c == nil || c.lockedExt == 0 {
 		return
 	}
-	c.ext--
-	mp.ext--
+	c.lockedExt--
+	mp.lockedExt--
 	if gp.ext != 0 {
 		gp.ext--
 	}
-	if c.ext|c.int == 0 {
+	if c.lockedExt|c.lockedInt == 0 {
 		w.unclaim(m, c, true)
 	}
 }
@@ -169,13 +169,13 @@ func (w *world) callback(m mid) {
 	mp := &w.m[m]
 	g := mp.curg
 	w.g[g].depth = inCallback
-	if mp.claim(g) == nil && mp.leaver != g {
+	if mp.claim(g) == nil && mp.leaver != g && !w.g[g].late {
 		// A loan is for as many callbacks as there were when the coroutine was
 		// made: then no C frames come to lie above those that channels would
 		// keep on another thread (B8).
 		for i := range w.c {
-			if c := &w.c[i]; c.made && c.own == g && c.home == m && w.reserved(m) && mp.cstack.len() != c.int {
-				w.fail("B8", "g%d, which has borrowed M%d, has C frames above those of %d callbacks, and its coroutine was made in %d", g, m, mp.cstack.len(), c.int)
+			if c := &w.c[i]; c.made && c.own == g && c.home == m && w.reserved(m) && mp.cstack.len() != c.lockedInt {
+				w.fail("B8", "g%d, which has borrowed M%d, has C frames above those of %d callbacks, and its coroutine was made in %d", g, m, mp.cstack.len(), c.lockedInt)
 			}
 		}
 	}
@@ -283,15 +283,15 @@ func (w *world) leaveFrame(m mid, unwind bool) {
 		gp.depth = inC
 		gp.status = gSyscall
 	}
-	gp.int--
+	gp.callbacks--
 	c := mp.claim(g)
-	if c == nil || c.int == 0 {
+	if c == nil || c.lockedInt == 0 {
 		w.fail("throw", "badunlockosthread")
 		return
 	}
-	c.int--
-	mp.int--
-	if c.ext|c.int == 0 {
+	c.lockedInt--
+	mp.lockedInt--
+	if c.lockedExt|c.lockedInt == 0 {
 		w.unclaim(m, c, false)
 	}
 	if !unwind {
@@ -303,7 +303,7 @@ func (w *world) leaveFrame(m mid, unwind bool) {
 // exitClaim is mCoro.exitClaim.
 func (w *world) exitClaim(m mid, c *claim) {
 	mp := &w.m[m]
-	mp.ext -= c.ext
+	mp.lockedExt -= c.lockedExt
 	mp.dropClaim(c)
 	if !w.is(exitForgotten) {
 		mp.doomed = true

@@ -113,11 +113,11 @@ type goroutine struct {
 	preempt bool
 	budget  uint8
 
-	// The truth: its own locks, the thread they are on, how many callbacks of
-	// others were in progress there when it took the first.
-	ext, int uint8
-	on       mid
-	under    uint8
+	// The truth: its own locks, the thread they are on, how many callbacks were
+	// in progress there when it took the first, if it did so with LockOSThread.
+	ext, callbacks uint8
+	on             mid
+	under          uint8
 
 	// driven says that, if it holds or borrows a thread, it was resumed last by
 	// its own coroutine's next.
@@ -129,13 +129,13 @@ type goroutine struct {
 }
 
 // locks says how many locks of its own the goroutine has.
-func (gp *goroutine) locks() uint8 { return gp.ext + gp.int }
+func (gp *goroutine) locks() uint8 { return gp.ext + gp.callbacks }
 
 // A claim is a coroClaim.
 type claim struct {
-	g        gid
-	ext, int uint8
-	lent     bool
+	g                    gid
+	lockedExt, lockedInt uint8
+	lent                 bool
 }
 
 // A pc is where an M is in the runtime's code, between two steps.
@@ -154,13 +154,13 @@ const (
 	pcDead
 )
 
-// An m is a runtime.m with its mCoro.
+// A machine is a runtime.m with its mCoro.
 type machine struct {
-	pc       pc
-	p, nextp bool
-	curg     gid
-	lockedg  gid
-	ext, int uint8
+	pc                   pc
+	p, nextp             bool
+	curg                 gid
+	lockedg              gid
+	lockedExt, lockedInt uint8
 
 	claims      [maxG]claim // mCoro.first, which can be empty, and more
 	frames      list
@@ -183,11 +183,11 @@ type machine struct {
 
 // A coro is a runtime.coro.
 type coro struct {
-	made, done bool
-	gp, own    gid
-	home, at   mid
-	nowhere    bool // mp is coroNowhere, not home
-	ext, int   uint8
+	made, done           bool
+	gp, own              gid
+	home, at             mid
+	nowhere              bool // mp is coroNowhere, not home
+	lockedExt, lockedInt uint8
 
 	// The truth: whether the iterator's side has control, and who was resumed
 	// when gp got blocked; whether that one had a claim, and the switch was

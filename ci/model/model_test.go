@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-var large = flag.Bool("large", false, "explore the larger models, too: some ten seconds and two gigabytes")
+var large = flag.Bool("large", false, "explore the larger models, too: some ten seconds and a gigabyte")
 
 func (v *Violation) String() string {
 	return v.Check + ": " + v.What + "\n\t" + strings.Join(v.Trace, "\n\t")

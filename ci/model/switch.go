@@ -8,8 +8,8 @@ func (w *world) create(m mid, i int) {
 	own := w.cfg.Coros[i].Own
 	c := &w.c[i]
 	*c = coro{made: true, gp: own, own: own}
-	if mp.ext+mp.int != 0 {
-		c.home, c.ext, c.int = m, mp.ext, mp.int
+	if mp.lockedExt+mp.lockedInt != 0 {
+		c.home, c.lockedExt, c.lockedInt = m, mp.lockedExt, mp.lockedInt
 	}
 	w.g[own].status = gCoro
 }
@@ -22,7 +22,7 @@ func (w *world) swap(m mid, i int, exit bool) {
 	c := &w.c[i]
 	locked := gp.lockedm != 0
 	if c.home != 0 || c.nowhere || locked {
-		if c.nowhere || m != c.home || mp.int != c.int || mp.ext != c.ext {
+		if c.nowhere || m != c.home || mp.lockedInt != c.lockedInt || mp.lockedExt != c.lockedExt {
 			w.swapShared(m, i, exit)
 			return
 		}
@@ -111,7 +111,7 @@ func (w *world) swapShared(m mid, i int, exit bool) {
 		if claimed || gp.lockedm != 0 && !leaving {
 			gpAt = m
 		}
-		if gpAt == c.home && (gpAt == 0 || mp.ext == c.ext && mp.int == c.int) {
+		if gpAt == c.home && (gpAt == 0 || mp.lockedExt == c.lockedExt && mp.lockedInt == c.lockedInt) {
 			c.nowhere = false
 			c.at = 0
 		} else {
@@ -129,13 +129,13 @@ func (w *world) swapShared(m mid, i int, exit bool) {
 	if direct {
 		next := mp.claim(gnext)
 		if gnext == c.own {
-			next.lent = lends && mp.int-next.int == c.int
+			next.lent = lends && mp.lockedInt-next.lockedInt == c.lockedInt
 		}
 	} else if target == 0 {
 		if !mp.claimed() {
 			direct = !mp.doomed || w.is(doomedGoesOn)
 		} else {
-			direct = lends && (mp.int == c.int || w.is(lentUnderMore)) && (at == m || gnext == c.own)
+			direct = lends && (mp.lockedInt == c.lockedInt || w.is(lentUnderMore)) && (at == m || gnext == c.own)
 			if w.is(neverLent) {
 				direct = false
 			}
@@ -161,7 +161,7 @@ func (w *world) swapShared(m mid, i int, exit bool) {
 		}
 		return
 	}
-	if gnext == c.own && m == c.home && w.has(g, m) && w.g[gnext].locks() == 0 && mp.cstack.len() == c.int {
+	if gnext == c.own && m == c.home && w.has(g, m) && w.g[gnext].locks() == 0 && mp.cstack.len() == c.lockedInt {
 		w.fail("B5", "g%d drives a coroutine that was made on M%d, and does not lend it", g, m)
 	}
 	mp.curg = 0
