@@ -139,9 +139,11 @@ func (w *world) wake(g gid) {
 	w.put(g, true)
 }
 
-// settles reports whether coroSettle has something to do under the lock. That
-// is a step of its own.
-func (mp *machine) settles() bool { return mp.leaver != 0 && mp.p }
+// settles reports whether schedule calls coroSettle, and that has something to
+// do under the lock. It is a step of its own.
+func (mp *machine) settles() bool {
+	return mp.p && mp.leaver != 0 && (mp.lockedg != 0 || mp.doomed)
+}
 
 // settle is the part of coroSettle with the lock.
 func (w *world) settle(m mid) {
