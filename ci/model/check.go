@@ -146,7 +146,7 @@ func (w *world) checkMachine(m mid) {
 // mayRun reports whether g may be on m, which is reserved.
 func (w *world) mayRun(g gid, m mid) bool {
 	mp := &w.m[m]
-	if w.has(g, m) || w.lent(g, m, maxG) || w.g[g].late && !w.strict(lateLock) || mp.leaver == g && (w.g[g].preempt || mp.pc == pcSyscall) {
+	if w.has(g, m) || w.lent(g, m, maxG) || mp.leaver == g && (w.g[g].preempt || mp.pc == pcSyscall) {
 		return true
 	}
 	// Somebody who has locked m takes it back.
@@ -184,7 +184,7 @@ func (w *world) lent(g gid, m mid, depth int) bool {
 // last, as it resumes one that borrows m, and waits for it.
 func (w *world) lends(g gid, m mid) bool {
 	for i := range w.c {
-		if c := &w.c[i]; w.g[g].driven && c.own == g && c.partner == g && (!c.fast || w.strict(fastSwitch)) && c.inner && c.home == m && w.has(c.gp, m) && w.m[m].cstack.len() == c.lockedInt {
+		if c := &w.c[i]; w.g[g].driven && c.own == g && c.partner == g && c.inner && c.home == m && w.has(c.gp, m) && w.m[m].cstack.len() == c.lockedInt {
 			return true
 		}
 	}

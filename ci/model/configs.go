@@ -13,6 +13,11 @@ var Configs = []*Config{
 		Locks: 1, Blocks: []gid{1, 2}, Exits: []gid{1},
 	},
 	{
+		Name: "loans renewed", Procs: 1, Budget: []uint8{7, 2, 1},
+		Coros: []Coro{{Maker: 1, Own: 2, Outer: []gid{1}, Inner: []gid{2, 3}}},
+		Locks: 2,
+	},
+	{
 		Name: "foreign next", Procs: 2, Budget: []uint8{4, 3, 2},
 		Coros: []Coro{{Maker: 1, Own: 2, Outer: []gid{1, 3}, Inner: []gid{2}}},
 		Locks: 1, Exits: []gid{1},

@@ -219,7 +219,7 @@ func (s *state) appendKey(b []byte) []byte {
 	}
 	for i := 1; i <= maxG; i++ {
 		gp := &s.g[i]
-		b = append(b, byte(gp.status)<<4|byte(gp.cont)<<2|gp.depth, name(gp.m)<<4|name(gp.lockedm), name(gp.on)<<4|gp.under, gp.ext<<4|gp.callbacks<<1|bits(gp.late), bits(gp.preempt, gp.driven)<<6|gp.budget, s.passed[i])
+		b = append(b, byte(gp.status)<<4|byte(gp.cont)<<2|gp.depth, name(gp.m)<<4|name(gp.lockedm), name(gp.on)<<4|gp.under, gp.ext<<4|gp.callbacks<<1|bits(gp.ended), bits(gp.preempt, gp.driven)<<6|gp.budget, s.passed[i])
 	}
 	for i := range s.c {
 		c := &s.c[i]
@@ -227,7 +227,7 @@ func (s *state) appendKey(b []byte) []byte {
 			b = append(b, bits(c.made, c.done))
 			continue
 		}
-		b = append(b, bits(c.made, c.done, c.nowhere, c.inner, c.fast), c.gp<<4|c.partner, name(c.home)<<4|name(c.at), c.lockedExt<<4|c.lockedInt)
+		b = append(b, bits(c.made, c.done, c.nowhere, c.inner), c.gp<<4|c.partner, name(c.home)<<4|name(c.at), c.lockedExt<<4|c.lockedInt)
 	}
 	b = appendList(b, &s.runq)
 	b = append(b, s.idleP<<1|bits(s.kick))

@@ -64,10 +64,9 @@ func (w *world) take(m mid, g gid, ext, callbacks uint8) {
 	}
 	if gp.locks() == 0 {
 		gp.on = m
-		if ext != 0 || w.strict(callbackLock) {
+		if ext != 0 {
 			gp.under = mp.cstack.len()
 		}
-		gp.late = gp.late || c.lent && !w.lent(g, m, maxG)
 	}
 	c.lockedExt += ext
 	c.lockedInt += callbacks
@@ -117,7 +116,7 @@ func (w *world) unclaim(m mid, c *claim, now bool) {
 	mp := &w.m[m]
 	g := mp.curg
 	gp := &w.g[g]
-	lent := c.lent && !w.is(loanForgotten)
+	lent := c.lent && !gp.ended && !w.is(loanForgotten)
 	mp.dropClaim(c)
 	if !mp.claimed() && !mp.doomed {
 		mp.lockedg = 0
@@ -169,7 +168,7 @@ func (w *world) callback(m mid) {
 	mp := &w.m[m]
 	g := mp.curg
 	w.g[g].depth = inCallback
-	if mp.claim(g) == nil && mp.leaver != g && !w.g[g].late {
+	if mp.claim(g) == nil && mp.leaver != g {
 		// A loan is for as many callbacks as there were when the coroutine was
 		// made: then no C frames come to lie above those that channels would
 		// keep on another thread (B8).
@@ -234,9 +233,6 @@ func (w *world) sysret(m mid) {
 		mp.pc = pcSchedule // coroStopLocked, for coroSettle has nothing to do
 	case mp.doomed:
 		mp.pc = pcLate
-		if w.strict(lateEnd) {
-			w.fail("B6", "the thread of M%d has to end, and waits until there is something to do", m)
-		}
 	default:
 		mp.pc = pcPool
 	}

@@ -111,6 +111,7 @@ type goroutine struct {
 	cont    cont
 	depth   uint8
 	preempt bool
+	ended   bool // loanEnded
 	budget  uint8
 
 	// The truth: its own locks, the thread they are on, how many callbacks were
@@ -122,10 +123,6 @@ type goroutine struct {
 	// driven says that, if it holds or borrows a thread, it was resumed last by
 	// its own coroutine's next.
 	driven bool
-
-	// late says that it has borrowed the thread it is bound to, and that the
-	// lender had been resumed already when it locked it.
-	late bool
 }
 
 // locks says how many locks of its own the goroutine has.
@@ -190,11 +187,9 @@ type coro struct {
 	lockedExt, lockedInt uint8
 
 	// The truth: whether the iterator's side has control, and who was resumed
-	// when gp got blocked; whether that one had a claim, and the switch was
-	// coroswitch_m's own.
+	// when gp got blocked.
 	inner   bool
 	partner gid
-	fast    bool
 }
 
 type state struct {
@@ -233,7 +228,6 @@ type Config struct {
 	Fair bool
 
 	mutant mutation
-	strict deviation
 }
 
 // A Coro says who uses a coroutine: Maker makes it, Own is its goroutine, those
@@ -277,9 +271,6 @@ type Violation struct {
 
 // is reports whether a fault is planted.
 func (w *world) is(mu mutation) bool { return w.cfg.mutant == mu }
-
-// strict reports whether a deviation is to be found.
-func (w *world) strict(d deviation) bool { return w.cfg.strict == d }
 
 // has reports whether g has a lock of its own on m.
 func (s *state) has(g gid, m mid) bool { return s.g[g].locks() != 0 && s.g[g].on == m }

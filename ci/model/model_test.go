@@ -69,19 +69,3 @@ func TestMutants(t *testing.T) {
 		t.Errorf("mutation %d is not in Mutants", i+1)
 	}
 }
-
-// What is let pass is there. When corolock.go has lost it, the model must.
-func TestDeviations(t *testing.T) {
-	var seen [deviations]bool
-	for _, d := range Deviations {
-		seen[d.deviation] = true
-		t.Run(d.Name, func(t *testing.T) {
-			cfg := find(t, d.Config)
-			cfg.strict = d.deviation
-			expect(t, &cfg, d.Check)
-		})
-	}
-	if i := slices.Index(seen[1:], false); i >= 0 {
-		t.Errorf("deviation %d is not in Deviations", i+1)
-	}
-}

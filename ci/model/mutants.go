@@ -24,6 +24,8 @@ const (
 	doomedGoesOn
 	fastExit
 	loanGoesOn
+	loanNotRenewed
+	foreignAsAtCreation
 	loanForgotten
 	borrowerUnlocks
 	unlockerStays
@@ -71,6 +73,8 @@ var Mutants = []Mutant{
 	{doomedGoesOn, "others go on on a doomed thread", "one iterator", "B6"},
 	{fastExit, "an exit with a claim goes the fast way", "nested, foreign yield", "B6"},
 	{loanGoesOn, "a loan goes on when the driver is resumed elsewhere", "foreign yield", "B1"},
+	{loanNotRenewed, "a loan does not begin again when the iterator is blocked as at creation", "loans renewed", "B5"},
+	{foreignAsAtCreation, "a coro looks as at creation when somebody else yields", "loans renewed", "B5"},
 	{loanForgotten, "a lent claim does not return to a loan", "one iterator", "B5"},
 	{borrowerUnlocks, "a borrower unlocks its lender's lock", "one iterator", "I1"},
 	{unlockerStays, "who unlocks stays on a reserved thread", "one iterator", "I3"},
@@ -86,32 +90,4 @@ var Mutants = []Mutant{
 	{lockedByGoroutine, "exitsyscallNoP asks whether the goroutine is bound, not the M", "foreign callbacks", "B6"},
 	{returnBelow, "a callback returns below C frames of others", "callbacks", "B8"},
 	{waitersSleep, "who waits for C frames is not woken", "foreign callbacks", "B8"},
-}
-
-// A deviation is something that the runtime does against a rule, known and let
-// pass by the checks.
-type deviation int
-
-const (
-	noDeviation deviation = iota
-	fastSwitch
-	lateLock
-	callbackLock
-	lateEnd
-	deviations
-)
-
-// A Deviation is found, by Check, if it is not let pass.
-type Deviation struct {
-	deviation
-	Name          string
-	Config, Check string
-}
-
-// Deviations are those known.
-var Deviations = []Deviation{
-	{fastSwitch, "a driver that lends the thread again by a switch under equal locks does not make the claim lent", "one iterator", "B5"},
-	{lateLock, "a borrower that locks after its lender was resumed elsewhere, and before that has the thread, is a borrower again when it unlocks", "foreign yield", "B1"},
-	{callbackLock, "what a borrower locks in a callback of its own, in one of its lender's, it keeps there when that returns to C", "callbacks", "B3"},
-	{lateEnd, "a thread that has to end when its last goroutine comes from a system call without a P waits to be used once more", "foreign callbacks", "B6"},
 }

@@ -264,7 +264,6 @@ func (w *world) tidy() {
 			gp.on, gp.under = 0, 0
 		}
 		if gp.lockedm == 0 {
-			gp.late = false
 			if gp.locks() == 0 && !w.inHand(gid(i)) {
 				gp.driven = false
 			}

@@ -41,7 +41,6 @@ func (w *world) swap(m mid, i int, exit bool) {
 		}
 	}
 	w.blockIn(i, g, exit)
-	c.fast = w.g[gnext].locks() != 0
 	w.goOn(m, gnext)
 	if locked {
 		mp.lockedg = gnext
@@ -55,7 +54,6 @@ func (w *world) blockIn(i int, g gid, exit bool) {
 	w.g[c.gp].driven = c.own == c.gp
 	c.inner = !c.inner
 	c.partner = c.gp
-	c.fast = false
 	c.gp = g
 	if exit {
 		c.gp = 0
@@ -74,15 +72,6 @@ func (w *world) goOn(m mid, gnext gid) {
 	w.g[gnext].m = m
 }
 
-// endLoan is mCoro.endLoan.
-func (w *world) endLoan(m mid, g gid) bool {
-	c := w.m[m].claim(g)
-	if c != nil {
-		c.lent = c.lent && w.is(loanGoesOn)
-	}
-	return c != nil
-}
-
 // swapShared is coroswitchShared up to the CAS, and the rest if the switch is
 // direct.
 func (w *world) swapShared(m mid, i int, exit bool) {
@@ -96,24 +85,31 @@ func (w *world) swapShared(m mid, i int, exit bool) {
 		at = c.at
 	}
 	var target mid
-	if at == m && mp.claim(gnext) != nil || at != 0 && at != m && w.endLoan(at, gnext) {
+	if at != 0 && w.m[at].claim(gnext) != nil {
 		target = at
 	}
 	leaving := mp.leaver == g
-	own := mp.claim(g)
-	claimed := own != nil
+	own := c.own
+	claim := mp.claim(g)
+	claimed := claim != nil
 	if exit {
 		if claimed {
-			w.exitClaim(m, own)
+			w.exitClaim(m, claim)
 		}
 	} else {
 		var gpAt mid
 		if claimed || gp.lockedm != 0 && !leaving {
 			gpAt = m
 		}
-		if gpAt == c.home && (gpAt == 0 || mp.lockedExt == c.lockedExt && mp.lockedInt == c.lockedInt) {
+		if gpAt == c.home && (gpAt == 0 || mp.lockedExt == c.lockedExt && mp.lockedInt == c.lockedInt && (g == own || gnext == own || w.is(foreignAsAtCreation))) {
 			c.nowhere = false
 			c.at = 0
+			if g == own && !w.is(loanNotRenewed) {
+				gp.ended = false
+				if claimed {
+					claim.lent = claim.lockedInt == 0
+				}
+			}
 		} else {
 			c.nowhere = !w.is(coroUnmarked)
 			c.at = gpAt
@@ -128,24 +124,20 @@ func (w *world) swapShared(m mid, i int, exit bool) {
 	lends := m == c.home && mp.claimed() && !leaving
 	if direct {
 		next := mp.claim(gnext)
-		if gnext == c.own {
-			next.lent = lends && mp.lockedInt-next.lockedInt == c.lockedInt
+		lends = lends && mp.lockedInt-next.lockedInt == c.lockedInt
+		if gnext == own {
+			next.lent = lends
 		}
 	} else if target == 0 {
-		if !mp.claimed() {
-			direct = !mp.doomed || w.is(doomedGoesOn)
-		} else {
-			direct = lends && (mp.lockedInt == c.lockedInt || w.is(lentUnderMore)) && (at == m || gnext == c.own)
-			if w.is(neverLent) {
-				direct = false
-			}
-			if w.is(alwaysLent) {
-				direct = true
-			}
-		}
+		lends = lends && (mp.lockedInt == c.lockedInt || w.is(lentUnderMore)) && (at == m || gnext == own) && !w.is(neverLent)
+		direct = lends || !mp.claimed() && (!mp.doomed || w.is(doomedGoesOn)) || w.is(alwaysLent) && mp.claimed()
+	} else {
+		lends = false
 	}
-	if target != 0 && gnext != c.own && c.own != 0 {
-		w.endLoan(target, c.own)
+	if gnext == own {
+		w.g[own].ended = !lends
+	} else if g != own && !w.is(loanGoesOn) {
+		w.g[own].ended = true
 	}
 
 	if exit {

@@ -93,8 +93,9 @@ type coroClaim struct {
 	lockedExt uint32 // its LockOSThread calls
 	lockedInt uint32 // its lockOSThread calls
 
-	// lent says that the goroutine was a borrower when it took the claim. It is
-	// one again when it gives the claim up, so that code which locks and
+	// lent says that the goroutine was a borrower when it took the claim, or
+	// has been resumed as one since. Unless its loan has ended (gp.loanEnded),
+	// it is one again when it gives the claim up, so that code which locks and
 	// unlocks in pairs stays on the lender's thread.
 	lent bool
 }
@@ -334,7 +335,7 @@ func coroUnlockInt() {
 func coroUnclaim(gp *g, c *coroClaim, now bool) {
 	mp := gp.m
 	mc := mp.coro
-	lent := c.lent
+	lent := c.lent && !gp.loanEnded
 	mc.dropClaim(c)
 	if !mc.claimed() && !mc.doomed {
 		mp.lockedg = 0
@@ -663,6 +664,7 @@ func coroAfterSyscall(gp *g) {
 // as it exits: see coroswitchShared.
 func coroExit(mp *m, gp *g) bool {
 	mc := mp.coro
+	gp.loanEnded = false
 	end := mc.leaver.ptr() == gp
 	mc.leaver = 0
 	if c := mc.claim(gp); c != nil {
@@ -690,14 +692,11 @@ func (mc *mCoro) exitClaim(mp *m, c *coroClaim) {
 	}
 }
 
-// endLoan notes that, of the goroutines that have a claim, gp has not borrowed
-// the thread any more. It reports whether gp has a claim.
-func (mc *mCoro) endLoan(gp *g) bool {
+// has reports whether gp, which is the caller's, has a claim on an M that is
+// not the current one.
+func (mc *mCoro) has(gp *g) bool {
 	lock(&mc.lock)
 	c := mc.claim(gp)
-	if c != nil {
-		c.lent = false
-	}
 	unlock(&mc.lock)
 	return c != nil
 }
@@ -730,7 +729,7 @@ func coroswitchShared(gp *g, c *coro, exit bool) {
 	}
 	// If gnext has a claim anywhere, then where it was when it got blocked.
 	var target *m
-	if at == mp && mc.claim(gnext) != nil || at != nil && at != mp && at.coro.endLoan(gnext) {
+	if at == mp && mc.claim(gnext) != nil || at != nil && at != mp && at.coro.has(gnext) {
 		target = at
 	}
 
@@ -744,6 +743,7 @@ func coroswitchShared(gp *g, c *coro, exit bool) {
 	// Leave in c what the next one has to know of gp: where it has a claim, or
 	// has borrowed the thread. A borrower is unbound: it has no right to the
 	// thread if it is resumed from elsewhere, and must not wait for it.
+	own := c.own.ptr()
 	leaving := mc.leaver.ptr() == gp
 	claim := mc.claim(gp)
 	if exit {
@@ -755,10 +755,17 @@ func coroswitchShared(gp *g, c *coro, exit bool) {
 		if claim != nil || gp.lockedm != 0 && !leaving {
 			gpAt = mp
 		}
-		if gpAt == c.home && (gpAt == nil || mp.lockedExt == c.lockedExt && mp.lockedInt == c.lockedInt) {
+		if gpAt == c.home && (gpAt == nil || mp.lockedExt == c.lockedExt && mp.lockedInt == c.lockedInt && (gp == own || gnext == own)) {
 			// As at creation: who comes under the same locks is right here.
 			c.mp = c.home
 			c.at = nil
+			if gp == own {
+				// And lends it, if gp has no callback here.
+				gp.loanEnded = false
+				if claim != nil {
+					claim.lent = claim.lockedInt == 0
+				}
+			}
 		} else {
 			c.mp = &coroNowhere
 			c.at = gpAt
@@ -777,21 +784,24 @@ func coroswitchShared(gp *g, c *coro, exit bool) {
 	direct := target == mp
 	lends := mp == c.home && mc.claimed() && !leaving
 	if direct {
+		// When it has unlocked what it has, it has borrowed the thread.
 		nextClaim := mc.claim(gnext)
-		if gnext == c.own.ptr() {
-			// When it has unlocked what it has, it has borrowed the thread.
-			nextClaim.lent = lends && mp.lockedInt-nextClaim.lockedInt == c.lockedInt
+		lends = lends && mp.lockedInt-nextClaim.lockedInt == c.lockedInt
+		if gnext == own {
+			nextClaim.lent = lends
 		}
 	} else if target == nil {
-		if !mc.claimed() {
-			direct = !mc.doomed
-		} else {
-			direct = lends && mp.lockedInt == c.lockedInt && (at == mp || gnext == c.own.ptr())
-		}
+		lends = lends && mp.lockedInt == c.lockedInt && (at == mp || gnext == own)
+		direct = lends || !mc.claimed() && !mc.doomed
+	} else {
+		lends = false
 	}
-	if target != nil && gnext != c.own.ptr() && c.own != 0 {
-		// Who has lent the thread to c's goroutine has it back.
-		target.coro.endLoan(c.own.ptr())
+	if gnext == own {
+		gnext.loanEnded = !lends
+	} else if gp != own && own != nil {
+		// Somebody else yields: who has lent the thread to own has it back. own
+		// may be running, and sees it when it looks next.
+		own.loanEnded = true
 	}
 
 	if trace.ok() && !direct {
@@ -882,9 +892,6 @@ func coroswitchShared(gp *g, c *coro, exit bool) {
 	}
 	// Whoever gets the P finds gnext on it.
 	runqput(mp.p.ptr(), gnext, true)
-	if !mc.queue.empty() {
-		wakep() // this M keeps the P for those
-	}
 	schedule()
 }
 
@@ -947,13 +954,19 @@ func coroBadFrames() {
 	fatal("C calls of different goroutines on one OS thread must return in LIFO order")
 }
 
-// coroDropM is called when the thread of mp, which C created, ends.
+// coroDropM is called when the thread of mp, which C created, ends. Its own
+// goroutine, which has the first claim, is not in a callback. Others have a claim
+// if they have locked the thread in a callback from C, where coroLockExt could
+// not move them.
 //
 //go:nosplit
 //go:nowritebarrierrec
 func coroDropM(mp *m) {
-	if mp.coro.more != nil || mp.coro.frames != nil {
-		throw("thread created by C ended while goroutines were locked to it")
+	if mp.coro.frames != nil {
+		throw("coroDropM: callback in progress")
+	}
+	if mp.coro.more != nil {
+		fatal("thread created by C ended while another goroutine was locked to it")
 	}
 }
 

@@ -82,6 +82,7 @@ var coroLockProgs = []coroLockProg{
 
 	{name: "CoroSharedLoanUnlock", off: coroThrow},
 	{name: "CoroSharedLoanUnlockLock", offVaries: "upstream lets an iterator unlock its caller's thread"},
+	{name: "CoroSharedLoanLateLock", off: coroThrow},
 	{name: "CoroSharedSpinningBorrower", off: coroThrow},
 	{name: "CoroSharedTimeShare", off: coroThrow},
 	{name: "CoroSharedTimeShareSyscall", off: coroThrow},
@@ -93,6 +94,8 @@ var coroLockProgs = []coroLockProg{
 	{name: "CoroSharedChain5", off: coroThrow},
 
 	{name: "CoroSharedPairsStay", off: coroThrow},
+	{name: "CoroSharedLoanRenewed", off: coroThrow},
+	{name: "CoroSharedLoanRenewedAfter", off: coroThrow},
 	{name: "CoroSharedMainThread", off: coroThrow},
 
 	{name: "CoroSharedExitEndsThread", off: coroThrow},
@@ -168,6 +171,9 @@ var coroLockCgoProgs = []coroLockProg{
 	{name: "CoroSharedCgoThreadDropLoan", off: coroThrow},
 	{name: "CoroSharedCgoThreadDropClaim", off: coroThrow},
 	{name: "CoroSharedCgoThreadLockedExit", off: coroThrow},
+
+	{name: "CoroSharedCgoCallbackLock", off: coroThrow},
+	{name: "CoroSharedCgoCallbackLockDead", off: coroThrow, unlikeChannels: coroFrames},
 
 	{name: "CoroSharedCgoLIFOWait", off: coroThrow},
 	{name: "CoroSharedCgoLIFOWaitPanic", off: coroThrow},

@@ -82,6 +82,7 @@ func init() {
 	// B4: loans end.
 	shared("CoroSharedLoanUnlock", CoroSharedLoanUnlock)
 	shared("CoroSharedLoanUnlockLock", CoroSharedLoanUnlockLock)
+	shared("CoroSharedLoanLateLock", CoroSharedLoanLateLock)
 	sharedAlone("CoroSharedSpinningBorrower", CoroSharedSpinningBorrower)
 	sharedAlone("CoroSharedTimeShare", CoroSharedTimeShare)
 	sharedAlone("CoroSharedTimeShareSyscall", CoroSharedTimeShareSyscall)
@@ -92,6 +93,8 @@ func init() {
 
 	// B5: one thread, different counts.
 	shared("CoroSharedPairsStay", CoroSharedPairsStay)
+	shared("CoroSharedLoanRenewed", CoroSharedLoanRenewed)
+	shared("CoroSharedLoanRenewedAfter", CoroSharedLoanRenewedAfter)
 	sharedInit("CoroSharedMainThread", runtime.LockOSThread, CoroSharedMainThread)
 
 	// B6: exits.
@@ -811,6 +814,40 @@ func CoroSharedLoanUnlockLock() {
 	corotest.MustBeUnlocked("caller")
 }
 
+// CoroSharedLoanLateLock: somebody else yields in an iterator's place, and so
+// ends its loan. The iterator locks the thread after that, before its caller is
+// there. When it unlocks, it has no right to the thread, and its caller waits.
+func CoroSharedLoanLateLock() {
+	pin := corotest.Lock("caller")
+	for range 100 {
+		var back atomic.Bool
+		left, ended := make(chan bool), make(chan bool)
+		next, _ := corotest.Pull(func(yield func(int) bool) {
+			go func() {
+				time.Sleep(50 * time.Microsecond)
+				yield(5)
+				ended <- true
+			}()
+			for !back.Load() {
+				runtime.LockOSThread()
+				for range 50 {
+					back.Load()
+				}
+				runtime.UnlockOSThread()
+			}
+			corotest.MustBeFree("the iterator")
+			left <- true
+			<-ended
+		})
+		sharedNext(next)
+		pin.Check("after next")
+		back.Store(true)
+		<-left
+		sharedDone(next)
+	}
+	pin.Unlock()
+}
+
 // CoroSharedSpinningBorrower: a borrower that never blocks is displaced.
 func CoroSharedSpinningBorrower() {
 	for _, procs := range []int{1, 2, 4} {
@@ -1080,6 +1117,55 @@ func sharedPairsStay(pin *corotest.Pin) {
 	}
 	stop()
 	pin.Unlock()
+}
+
+// CoroSharedLoanRenewed: the locks are as at the iterator's creation when it is
+// resumed, but half of them are its own. It is lent the thread all the same.
+func CoroSharedLoanRenewed() {
+	outer := corotest.Lock("caller")
+	pin := corotest.Lock("caller")
+	next, _ := corotest.Pull(func(yield func(int) bool) {
+		for range 3 {
+			own := corotest.Lock("iterator")
+			yield(5)
+			own.Unlock()
+			if !corotest.Chan {
+				outer.Check("iterator, after its unlock")
+			}
+		}
+	})
+	pin.Unlock()
+	for range 3 {
+		sharedNext(next)
+	}
+	sharedDone(next)
+	outer.Unlock()
+}
+
+// CoroSharedLoanRenewedAfter is the same after somebody else has yielded in the
+// iterator's place, which ends its loan.
+func CoroSharedLoanRenewedAfter() {
+	outer := corotest.Lock("caller")
+	pin := corotest.Lock("caller")
+	next, _ := corotest.Pull(func(yield func(int) bool) {
+		own := corotest.Lock("iterator")
+		done := make(chan bool)
+		go func() {
+			yield(5)
+			done <- true
+		}()
+		<-done
+		yield(5)
+		own.Unlock()
+		if !corotest.Chan {
+			outer.Check("iterator, after its unlock")
+		}
+	})
+	sharedNext(next)
+	pin.Unlock()
+	sharedNext(next)
+	sharedDone(next)
+	outer.Unlock()
 }
 
 // CoroSharedExitEndsThread: an iterator that ends with its own lock takes its

@@ -177,6 +177,9 @@ func init() {
 	shared("CoroSharedCgoThreadDropClaim", CoroSharedCgoThreadDropClaim)
 	shared("CoroSharedCgoThreadLockedExit", CoroSharedCgoThreadLockedExit)
 
+	shared("CoroSharedCgoCallbackLock", CoroSharedCgoCallbackLock)
+	register("CoroSharedCgoCallbackLockDead", CoroSharedCgoCallbackLockDead)
+
 	shared("CoroSharedCgoLIFOWait", func() { CoroSharedCgoLIFOWait(false) })
 	shared("CoroSharedCgoLIFOWaitPanic", func() { CoroSharedCgoLIFOWait(true) })
 	register("CoroSharedCgoLIFOCircular", CoroSharedCgoLIFOCircular)
@@ -1157,6 +1160,45 @@ func CoroSharedCgoThreadDropClaim() {
 			sharedDrain(next, pin.Check)
 		})
 	}
+}
+
+// CoroSharedCgoCallbackLock: an iterator that has borrowed a thread in a callback
+// has a callback of its own there, and locks the thread in that. It is locked
+// to it from then on, whatever becomes of the lender.
+func CoroSharedCgoCallbackLock() {
+	for range 10 {
+		var next func() (int, bool)
+		inCallback("caller", func(pin *corotest.Pin) {
+			next, _ = corotest.Pull(sharedIterCallbackLock)
+			sharedNext(next)
+			pin.Check("after next")
+		})
+		corotest.MustBeUnlocked("caller")
+		corotest.Block()
+		sharedNext(next)
+		sharedDone(next)
+	}
+}
+
+func sharedIterCallbackLock(yield func(int) bool) {
+	var own *corotest.Pin
+	callC(func() { own = corotest.Lock("iterator") })
+	own.Check("after the callback")
+	yield(5)
+	own.Check("after yield")
+	corotest.Block()
+	own.Unlock()
+	yield(5)
+}
+
+// CoroSharedCgoCallbackLockDead is the same on a thread of C, which ends.
+func CoroSharedCgoCallbackLockDead() {
+	println("expect: fatal error: thread created by C ended while another goroutine was locked to it")
+	onThread("caller", func(pin *corotest.Pin) {
+		next, _ := corotest.Pull(sharedIterCallbackLock)
+		sharedNext(next)
+	})
+	println("the thread ended")
 }
 
 // CoroSharedCgoThreadLockedExit: an iterator that ends with a lock of its own
