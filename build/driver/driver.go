@@ -120,6 +120,11 @@ func (d *Driver) treeKey(ctx context.Context) (string, error) {
 			return "", err
 		}
 	}
+	if d.Line.HasGODEBUG() {
+		if err := k.AddFile("godebug.md", d.Line.GODEBUG()); err != nil {
+			return "", err
+		}
+	}
 	overlay, err := d.Line.Overlay()
 	if err != nil {
 		return "", err

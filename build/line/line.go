@@ -205,6 +205,14 @@ func (l *Line) API() string { return filepath.Join(l.Dir, "api.gz") }
 // HasAPI reports whether the line keeps an API baseline.
 func (l *Line) HasAPI() bool { return isFile(l.API()) }
 
+// GODEBUG returns the path of what the line adds to doc/godebug.md, which only
+// some forms of a release have; so it cannot be in a patch. The test of
+// internal/godebugs looks there for every setting.
+func (l *Line) GODEBUG() string { return filepath.Join(l.Dir, "godebug.md") }
+
+// HasGODEBUG reports whether the line adds to doc/godebug.md.
+func (l *Line) HasGODEBUG() bool { return isFile(l.GODEBUG()) }
+
 // An OverlayFile is a whole file that upstream does not have.
 type OverlayFile struct {
 	Name string // slash-separated, relative to GOROOT: "src/runtime/coro_test.go"

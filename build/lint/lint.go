@@ -44,10 +44,10 @@ func Files(l *line.Line, up string) ([]Problem, error) {
 	for _, e := range ents {
 		name := e.Name()
 		switch {
-		case name == "pin" || name == "api.gz":
+		case name == "pin" || name == "api.gz" || name == "godebug.md":
 			continue
 		case !strings.HasSuffix(name, ".patch"):
-			add(name, "remove it", "patches/%s holds patches, pin and api.gz, and nothing else", l.Name)
+			add(name, "remove it", "patches/%s holds patches, pin, api.gz and godebug.md, and nothing else", l.Name)
 			continue
 		}
 		n++

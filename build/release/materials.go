@@ -106,6 +106,11 @@ func gather(ctx context.Context, d *driver.Driver) (*Materials, error) {
 			return nil, err
 		}
 	}
+	if d.Line.HasGODEBUG() {
+		if err := add(d.Line.GODEBUG(), "end of a file", "doc/godebug.md"); err != nil {
+			return nil, err
+		}
+	}
 	return m, nil
 }
 

@@ -34,7 +34,30 @@ func Make(ctx context.Context, dst, up string, l *line.Line, trace func(*exec.Cm
 	if err := replaceFile(filepath.Join(dst, "VERSION"), []byte(l.VERSION())); err != nil {
 		return nil, err
 	}
+	if err := document(filepath.Join(dst, "doc", "godebug.md"), l); err != nil {
+		return nil, err
+	}
 	return offsets, LocalToolchain(filepath.Join(dst, "go.env"))
+}
+
+// document adds the line's GODEBUG settings to upstream's list of them, if the
+// tree has that: the module form of a release has no doc/.
+func document(file string, l *line.Line) error {
+	if !l.HasGODEBUG() {
+		return nil
+	}
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	more, err := os.ReadFile(l.GODEBUG())
+	if err != nil {
+		return err
+	}
+	return replaceFile(file, append(append(text, '\n'), more...))
 }
 
 // Lay fills the empty folder dst with the sources of the upstream tree at up and

@@ -345,7 +345,12 @@ func (w *Workspace) arrive(ctx context.Context) ([]string, error) {
 			return nil, err
 		}
 	}
-	for _, name := range []string{"patches/" + w.line.Name + "/api.gz", "patches/" + w.line.Name + "/pin", "VERSION"} {
+	if from.HasGODEBUG() {
+		if more["patches/"+w.line.Name+"/godebug.md"], err = os.ReadFile(from.GODEBUG()); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range []string{"patches/" + w.line.Name + "/api.gz", "patches/" + w.line.Name + "/godebug.md", "patches/" + w.line.Name + "/pin", "VERSION"} {
 		data, ok := more[name]
 		old, err := os.ReadFile(filepath.Join(w.env.Repo.Dir, filepath.FromSlash(name)))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
