@@ -87,3 +87,12 @@ var Larger = []*Config{
 		Locks: 2, Blocks: []gid{1, 2}, Callbacks: []gid{1, 2, 3}, Exits: []gid{1, 2, 3}, Calls: []gid{3},
 	},
 }
+
+// Limit is a model in which B1 does not hold: 3 has a claim on the thread when
+// it yields in the place of 2, by a switch under equal locks, which notes
+// nothing. So the loan of 2 goes on. docs/corolock.md says why that is left.
+var Limit = &Config{
+	Name: "foreign yield with a claim", Procs: 1, Budget: []uint8{6, 1, 4, 1},
+	Coros: []Coro{{Maker: 1, Own: 2, Outer: []gid{1}, Inner: []gid{3}}, {Maker: 1, Own: 3, Outer: []gid{1, 4}, Inner: []gid{3}}},
+	Locks: 2, Blocks: []gid{1},
+}
