@@ -281,7 +281,7 @@ func (d *Driver) Make(ctx context.Context) (string, error) {
 			})
 		}
 		g.Go(func() error {
-			return goroot.Make(gctx, dir, boot, d.Leak, d.Rep, d.Store.Log("goroot", key), lock, s.Detail)
+			return goroot.Make(gctx, dir, boot, d.Leak, d.Rep, d.Store.Log("goroot", key), lock, s.Detail, "go run ./build make -v  (shows the whole output)")
 		})
 		if err := g.Wait(); err != nil {
 			return "", err
@@ -293,6 +293,73 @@ func (d *Driver) Make(ctx context.Context) (string, error) {
 		}
 		return d.Release() + ", built with " + boot.Version, nil
 	})
+}
+
+// Builds runs make.bash after each patch of the line's series, the way that Make
+// does after the last one, and stops at the first patch after which it fails. Of
+// a step before the last nothing is kept but its log and the fact that it builds,
+// by content like every item: a GOROOT has a quarter of a gigabyte, and nobody
+// uses that of a part of a series.
+func (d *Driver) Builds(ctx context.Context) error {
+	patches, err := d.Line.Patches()
+	if err != nil {
+		return err
+	}
+	for i, file := range patches {
+		name := filepath.Base(file)
+		step := *d
+		step.Line, step.treeKey_ = d.Line.Through(name), ""
+		if i == len(patches)-1 {
+			_, err = step.Make(ctx)
+		} else {
+			err = step.builds(ctx, name)
+		}
+		if err != nil {
+			return fmt.Errorf("building after %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// builds builds the line, whose series ends with the named patch, and keeps
+// only that it builds.
+func (d *Driver) builds(ctx context.Context, patch string) error {
+	key, err := d.treeKey(ctx)
+	if err != nil {
+		return err
+	}
+	up, err := d.Fetch(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = d.step(ctx, "make", "builds", key, "building after "+patch, func(dir string, lock *os.File, s *progress.Step) (string, error) {
+		boot, err := goroot.FindBootstrap(ctx, d.Line.Pin, d.Rep)
+		if err != nil {
+			return "", err
+		}
+		linked, built := filepath.Join(dir, "tree"), filepath.Join(dir, "goroot")
+		if err := os.Mkdir(linked, 0o777); err != nil {
+			return "", err
+		}
+		if _, err := tree.Make(ctx, linked, up, d.Line, d.Rep.TraceCmd); err != nil {
+			return "", err
+		}
+		// A copy, for make.bash writes to files that are links to upstream's.
+		if err := tree.Copy(ctx, built, linked, nil); err != nil {
+			return "", err
+		}
+		next := "go run ./build edit -line " + d.Line.Name + ", correct the commit there, then save"
+		if err := goroot.Make(ctx, built, boot, nil, d.Rep, d.Store.Log("builds", key), lock, s.Detail, next); err != nil {
+			return "", err
+		}
+		for _, x := range []string{linked, built} {
+			if err := store.RemoveAll(x); err != nil {
+				return "", err
+			}
+		}
+		return "builds after " + patch + ", with " + boot.Version, nil
+	})
+	return err
 }
 
 // API makes the API baseline of the upstream, whatever the line keeps, and

@@ -96,8 +96,9 @@ func goEnv(ctx context.Context, rep *progress.Reporter, toolchain string) (*Boot
 // Make runs make.bash in the tree at dir. lock is inherited by the whole
 // build, so that it stays taken for as long as any part of the build runs.
 // leak is added to the environment as it is; it is for showing that a variable
-// which gets through is found out.
-func Make(ctx context.Context, dir string, boot *Bootstrap, leak []string, rep *progress.Reporter, log string, lock *os.File, detail func(string)) error {
+// which gets through is found out. next is what an error says to type, unless
+// its cause lies outside the tree.
+func Make(ctx context.Context, dir string, boot *Bootstrap, leak []string, rep *progress.Reporter, log string, lock *os.File, detail func(string), next string) error {
 	cmd := exec.Command("bash", "make.bash", "--no-banner")
 	cmd.Dir = filepath.Join(dir, "src")
 	cmd.Env = append(BuildEnviron("GOROOT_BOOTSTRAP="+boot.GOROOT, "PWD="+cmd.Dir), leak...)
@@ -113,7 +114,7 @@ func Make(ctx context.Context, dir string, boot *Bootstrap, leak []string, rep *
 	})
 	var ce *progress.CommandError
 	if errors.As(err, &ce) {
-		ce.Next = "go run ./build make -v  (shows the whole output)"
+		ce.Next = next
 		if hint := hintFor(ce.Tail); hint != "" {
 			ce.Next = hint
 		}

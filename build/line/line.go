@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -171,6 +172,7 @@ type Line struct {
 	Pin  *Pin
 
 	repo *Repo
+	last string // the base name of the last patch, if not the series' last
 }
 
 // Repo returns the checkout that the line is in.
@@ -187,6 +189,14 @@ func (l *Line) VERSION() string {
 	return fmt.Sprintf("%s\ntime %s\n", l.Release(), l.Pin.Time)
 }
 
+// Through returns the line with its series up to and including the patch of
+// that base name, and without those that follow. All else is the same.
+func (l *Line) Through(patch string) *Line {
+	prefix := *l
+	prefix.last = patch
+	return &prefix
+}
+
 // Patches returns the absolute paths of the line's patches in series order.
 func (l *Line) Patches() ([]string, error) {
 	files, err := filepath.Glob(filepath.Join(globQuote(l.Dir), "*.patch"))
@@ -194,7 +204,14 @@ func (l *Line) Patches() ([]string, error) {
 		return nil, err
 	}
 	sort.Strings(files) // the numbers in the names are the order
-	return files, nil
+	if l.last == "" {
+		return files, nil
+	}
+	i := slices.Index(files, filepath.Join(l.Dir, l.last))
+	if i < 0 {
+		return nil, fmt.Errorf("line %s has no patch %s\n\tlook at what is in %s", l.Name, l.last, l.repo.rel(l.Dir))
+	}
+	return files[:i+1], nil
 }
 
 // API returns the path of the line's API baseline: go1.txt for the api folder
