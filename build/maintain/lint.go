@@ -43,7 +43,7 @@ func (s *session) lines(ctx context.Context) ([]*line.Line, error) {
 func lintCommand(fs *flag.FlagSet) func(context.Context, []string) error {
 	f := new(flags)
 	f.register(fs)
-	build := fs.Bool("build", false, "build the line as well, with make.bash")
+	build := fs.Bool("build", false, "run make.bash after each patch as well")
 	fast := fs.Bool("fast", false, "look at the files only, and compile nothing")
 	return f.command(func(ctx context.Context, s *session) error {
 		lines, err := s.lines(ctx)
@@ -59,9 +59,10 @@ func lintCommand(fs *flag.FlagSet) func(context.Context, []string) error {
 				if err != nil {
 					return err
 				}
-				if _, err := d.Make(ctx); err != nil {
+				if err := d.Builds(ctx); err != nil {
 					return err
 				}
+				fmt.Printf("line %s: builds after each patch\n", l.Name)
 			}
 		}
 		return nil

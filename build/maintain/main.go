@@ -43,8 +43,10 @@ overlay may need what that adds. At the end it compares coroswitch_m with
 upstream's: the path without a lock must have no further call or atomic
 operation.
 
-With -fast it leaves the type-checking out, with -build it runs make.bash as
-well. The exit status is 1 if it finds anything.`},
+With -fast it leaves the type-checking out. With -build it also runs make.bash
+after each patch, for this host, and stops at the first one after which that
+fails; it takes some minutes a patch, and a step that has built is not built
+again. The exit status is 1 if it finds anything.`},
 		{Name: "edit", Args: common + " [-run CMD] [-discard]", Setup: edit,
 			Short: "check a line out with git, one commit a patch",
 			Long: `
