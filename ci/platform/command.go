@@ -2,6 +2,7 @@ package platform
 
 import (
 	"context"
+	_ "embed"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -34,7 +35,8 @@ var emulators = []string{"qemu-aarch64-static", "qemu-aarch64"}
 // namespace. In it a fresh binfmt_misc is mounted, and qemu is registered there
 // as the interpreter of arm64's ELF files, so that any process below can
 // execute one. (A -exec wrapper of the go command would serve the test binary
-// alone, not the programs that it builds and executes.) The rest of the machine
+// alone, not the programs that it builds and executes.) A fresh /dev/shm holds
+// the C compiler of [Method.Env]. The rest of the machine
 // sees nothing of it, nothing is left when the command ends, and root is not
 // needed. Inside, the caller is root, and process 1 is a shell that waits
 // for the command.
@@ -89,7 +91,7 @@ func (m Method) Env(env []string) []string {
 	}
 	env = setenv(env, "CGO_ENABLED=1", "CC="+arm64CC)
 	if m.Kind == QemuUser {
-		env = setenv(env, "QEMU_LD_PREFIX="+arm64Sysroot)
+		env = setenv(env, "CC="+eitherCC, "QEMU_LD_PREFIX="+arm64Sysroot)
 		// The tests' own time limits are made for real machines. Emulated code
 		// is some five times slower.
 		if !hasenv(env, "GO_TEST_TIMEOUT_SCALE") {
@@ -152,14 +154,33 @@ func binfmt(emulator string) string {
 	return ":gocoro-arm64:M::" + arm64Magic + ":" + arm64Mask + ":" + emulator + ":F"
 }
 
+// either is a C compiler for arm64 and for the host. The go command has one
+// variable, CC, for both, and from go1.25 on it builds some of its tools for
+// the host when they are first used: "go tool pprof", which tests run. (What
+// make.bash reads of CC_FOR_linux_arm64 is built into the toolchain, and the
+// one under test is to be the user's.)
+//
+//go:embed either-cc.sh
+var either string
+
+// eitherCC is where either is in the private namespaces. Every linux has that
+// folder, what is there outside no test needs, and a name that is always the
+// same keeps what was built with it in the build cache.
+const eitherCC = "/dev/shm/gocoro-cc"
+
 // private is the shell script that runs as process 1 of the new namespaces. Its
-// arguments are the line of binfmt and the command. The exit at the end keeps
-// the shell from replacing itself with the command: the first process of a
-// namespace ignores signals that it has no handler for, which programs under
-// test do not expect of themselves. A status that is not the command's is 125.
+// arguments are the line of binfmt, the compiler and the command. The exit at
+// the end keeps the shell from replacing itself with the command: the first
+// process of a namespace ignores signals that it has no handler for, which
+// programs under test do not expect of themselves. A status that is not the
+// command's is 125. The go command tells compilers by their times, too.
 const private = `mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc || exit 125
 printf %s "$1" >/proc/sys/fs/binfmt_misc/register || exit 125
-shift
+mount -t tmpfs -o mode=1777 tmpfs /dev/shm || exit 125
+printf %s "$2" >` + eitherCC + ` || exit 125
+chmod 755 ` + eitherCC + ` || exit 125
+touch -d @0 ` + eitherCC + ` || exit 125
+shift 2
 "$@"
 exit $?`
 
@@ -170,7 +191,7 @@ exit $?`
 func (m Method) unshare() []string {
 	return []string{"--user", "--map-root-user", "--mount",
 		"--pid", "--fork", "--kill-child", "--mount-proc",
-		"sh", "-c", private, "sh", binfmt(emulator(exec.LookPath))}
+		"sh", "-c", private, "sh", binfmt(emulator(exec.LookPath)), either}
 }
 
 // emulator returns the absolute path of the user-mode emulator, or, if there is

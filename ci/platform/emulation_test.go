@@ -42,9 +42,8 @@ func child(t *testing.T) string {
 		t.Fatal(err)
 	}
 	exe := filepath.Join(t.TempDir(), "child")
-	cmd := exec.Command("go", "build", "-o", exe, ".")
+	cmd := qemuUser.Command(context.Background(), nil, "go", "build", "-o", exe, ".")
 	cmd.Dir = "testdata/child"
-	cmd.Env = qemuUser.Env(nil)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", cmd, err, out)
 	}
@@ -80,6 +79,21 @@ func TestQemuUser(t *testing.T) {
 	}
 	if _, err := os.Stat("/proc/sys/fs/binfmt_misc/gocoro-arm64"); err == nil {
 		t.Error("the emulator is registered on the whole machine: expected it in the namespace alone")
+	}
+}
+
+// The C compiler of the environment is the host's, too, for what the go command
+// builds to run it itself.
+func TestQemuUserHost(t *testing.T) {
+	exe := child(t)
+	cmd := qemuUser.Command(context.Background(), nil, "env", "GOARCH=amd64", "go", "build", "-o", exe, ".")
+	cmd.Dir = "testdata/child"
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", cmd, err, out)
+	}
+	out, err := exec.Command(exe, "exit", "0").Output()
+	if want := "linux amd64\n"; err != nil || string(out) != want {
+		t.Errorf("built for the host and run outside: expected %q, found %q and %v", want, out, err)
 	}
 }
 

@@ -145,7 +145,7 @@ func TestEnv(t *testing.T) {
 		{Method{Native, linuxAMD64, linuxAMD64},
 			[]string{"CC=tcc", "CGO_ENABLED=1", "GOARCH=amd64", "GOARCHX=1", "GOOS=linux", "HOME=/h"}},
 		{Method{QemuUser, linuxAMD64, linuxARM64},
-			[]string{"CC=aarch64-linux-gnu-gcc", "CGO_ENABLED=1", "GOARCH=arm64", "GOARCHX=1", "GOOS=linux", "GO_TEST_TIMEOUT_SCALE=5", "HOME=/h", "QEMU_LD_PREFIX=/usr/aarch64-linux-gnu"}},
+			[]string{"CC=/dev/shm/gocoro-cc", "CGO_ENABLED=1", "GOARCH=arm64", "GOARCHX=1", "GOOS=linux", "GO_TEST_TIMEOUT_SCALE=5", "HOME=/h", "QEMU_LD_PREFIX=/usr/aarch64-linux-gnu"}},
 		{Method{QemuSystem, linuxAMD64, linuxARM64},
 			[]string{"CC=aarch64-linux-gnu-gcc", "CGO_ENABLED=1", "GOARCH=arm64", "GOARCHX=1", "GOOS=linux", "HOME=/h"}},
 		{Method{Cross, linuxAMD64, darwinARM64},
