@@ -223,7 +223,9 @@ var rows = []struct {
 	{"coro", platform.Native, "plain", verdict.Patched, "", Default, Default},
 	{"coro", platform.Native, "plain", verdict.Stock, "", Default, Default}, // the negative control
 	{"testprog", platform.Native, "plain", verdict.Patched, "", Default, Default},
+	{"std", platform.Native, "plain", verdict.Patched, "", Default, Default},
 	{"coro", platform.QemuUser, "plain", verdict.Patched, "", Default, Default},
+	{"testprog", platform.QemuUser, "plain", verdict.Patched, "", Default, Default},
 	{"fuzz", platform.Native, "plain", verdict.Patched, suite.Shared, Default, Default},
 	{"coro", platform.Cross, "plain", verdict.Patched, "", Default, Default},
 
@@ -233,8 +235,6 @@ var rows = []struct {
 	{"coro", platform.Native, "race", verdict.Patched, suite.Matched, Default, Nightly},
 	{"coro", platform.Native, "procs2 procs4 morestack-move gccheckmark asyncpreemptoff checkptr", verdict.Patched, "", Nightly, Nightly},
 	{"testprog", platform.Native, "plain", verdict.Stock, "", Default, Nightly},
-	{"std", platform.Native, "plain", verdict.Patched, "", Default, Nightly},
-	{"testprog", platform.QemuUser, "plain", verdict.Patched, "", Default, Nightly},
 	{"coro", platform.QemuSystem, "plain race", verdict.Patched, "", Default, Nightly},
 	{"testprog", platform.Cross, "plain", verdict.Patched, "", Default, Default}, // the same steps as coro's
 	{"std", platform.Cross, "plain", verdict.Patched, "", Nightly, Nightly},      // packages compiles std and cmd for them

@@ -176,7 +176,8 @@ func TestLines(t *testing.T) {
 	for _, l := range lines {
 		for _, want := range []string{
 			"linux-amd64/user/plain/patched", "linux-amd64/coro/plain/patched", "linux-amd64/coro/plain/stock",
-			"linux-amd64/testprog/plain/patched", "linux-arm64-qemu-user/coro/plain/patched", "darwin-arm64-cross/coro/plain/patched",
+			"linux-amd64/testprog/plain/patched", "linux-amd64/std/plain/patched", "linux-arm64-qemu-user/coro/plain/patched",
+			"linux-arm64-qemu-user/testprog/plain/patched", "darwin-arm64-cross/coro/plain/patched",
 		} {
 			if !have[l.Name+"/"+want] {
 				t.Errorf("no cell %s/%s", l.Name, want)
@@ -188,6 +189,26 @@ func TestLines(t *testing.T) {
 	}
 	if n["go1.27"] <= n["go1.26"] || n["go1.26"] < n["go1.22"] {
 		t.Errorf("cells by line: %v; want most in the default line go1.27", n)
+	}
+}
+
+// The tests that the std suite leaves to the coro suite run there.
+func TestStd(t *testing.T) {
+	cells, err := Cells(linux, lines, Selection{Depth: Nightly})
+	if err != nil {
+		t.Fatal(err)
+	}
+	have := map[verdict.ID]bool{}
+	for _, c := range cells {
+		have[c.ID] = true
+	}
+	for _, c := range cells {
+		coro := c.ID
+		coro.Suite = "coro"
+		own := c.ID.Config == "race" && c.Of != nil && c.Of.Rules == suite.Shared // TestCoroLockRace
+		if c.Suite == "std" && !have[coro] && !own {
+			t.Errorf("there is a cell %s, and no %s", c.ID, coro)
+		}
 	}
 }
 

@@ -203,6 +203,15 @@ func (r *Runner) fill(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *s
 		return r.virtualMachine(ctx, c, cell, t, env)
 	}
 	flags, packages := suite.Args(cell.Want)
+	if c.Suite == "std" {
+		// The cells of the coro suite have them, in the same configuration, or
+		// they have a form of their own for it.
+		coro, err := suite.CoroTests(ctx, t)
+		if err != nil {
+			return err
+		}
+		flags = append(flags, "-skip=^("+strings.Join(coro, "|")+")$")
+	}
 	if err := r.goTest(ctx, c, cell, t, flags, packages); err != nil {
 		return err
 	}

@@ -48,7 +48,7 @@ var All = []Suite{
 	},
 	{
 		Name: "std",
-		Doc:  "all tests of the packages around coroutines: runtime/..., iter, reflect, sync/..., internal/trace/..., synctest",
+		Doc:  "all other tests of the packages around coroutines: runtime/..., iter, reflect, sync/..., internal/trace/..., synctest",
 		Want: func(ctx context.Context, t *Tree) (verdict.Want, error) {
 			// What a release does not have is listed as a package without tests.
 			return tested(ctx, t, "runtime/...", "iter", "reflect", "sync/...", "internal/trace/...", "internal/synctest", "testing/synctest")
@@ -90,7 +90,7 @@ func Find(name string) (*Suite, error) {
 // wantCoro: the line's programs by name, every other test in the files named
 // coro*_test.go of package runtime, and all of package iter.
 func wantCoro(ctx context.Context, t *Tree) (verdict.Want, error) {
-	tests, err := FileTests(ctx, t, "runtime", coroFiles)
+	tests, err := CoroTests(ctx, t)
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +110,7 @@ func wantTestprog(ctx context.Context, t *Tree) (verdict.Want, error) {
 	if err != nil {
 		return nil, err
 	}
-	coro, err := FileTests(ctx, t, "runtime", coroFiles)
+	coro, err := CoroTests(ctx, t)
 	if err != nil {
 		return nil, err
 	}
@@ -118,8 +118,11 @@ func wantTestprog(ctx context.Context, t *Tree) (verdict.Want, error) {
 	return verdict.Want{"runtime": tests}, nil
 }
 
-// coroFiles are the test files of the series in package runtime.
-const coroFiles = "coro*_test.go"
+// CoroTests returns the tests of package runtime that the coro suite has, and no
+// other: those in the files that are named as the series' are.
+func CoroTests(ctx context.Context, t *Tree) ([]string, error) {
+	return FileTests(ctx, t, "runtime", "coro*_test.go")
+}
 
 // tested returns the packages among patterns that have tests.
 func tested(ctx context.Context, t *Tree, patterns ...string) (verdict.Want, error) {
