@@ -34,7 +34,7 @@ type Class string
 
 const (
 	Same      Class = "same"      // as the model says
-	LIFO      Class = "lifo"      // the one death, or hang, that the rules allow (docs/corolock.md)
+	LIFO      Class = "lifo"      // a death, or hang, that the rules allow (docs/corolock.md)
 	Different Class = "different" // a log is not what the model says
 	Violation Class = "violation" // a check inside the program failed
 	Crash     Class = "crash"     // the process died
@@ -146,7 +146,11 @@ func expected(want *program.Result, repeat int) string {
 	return b.String()
 }
 
-const lifoDeath = "C calls of different goroutines on one OS thread must return in LIFO order"
+// The deaths that the rules allow.
+const (
+	lifoDeath = "C calls of different goroutines on one OS thread must return in LIFO order"
+	endDeath  = "thread created by C ended while another goroutine was locked to it"
+)
 
 var (
 	violationLine = regexp.MustCompile(`(?m)^violation: ([^:\n]*)`)
@@ -177,6 +181,10 @@ func (o *Outcome) classify(err error, late bool, want string) {
 		// The note says that two goroutines really had C frames on one thread,
 		// in the wrong order: without it the death is none that the rules allow.
 		if bytes.Contains(o.Stderr, []byte(lifoDeath)) && bytes.Contains(o.Stderr, []byte("note: ")) {
+			o.Class = LIFO
+		}
+		// So does this of a goroutine that has locked a thread of C.
+		if bytes.Contains(o.Stderr, []byte("fatal error: "+endDeath)) && bytes.Contains(o.Stderr, []byte("end: goroutine ")) {
 			o.Class = LIFO
 		}
 		all := fatalLine.FindAll(o.Stderr, -1)

@@ -315,8 +315,12 @@ func (g *G) base(coroutine bool, body func(*G)) {
 			}
 		case g.ext > 0:
 			world.Lock()
-			g.exited = true
-			world.fatal[g.thread] = true
+			if world.ours[g.thread] {
+				g.drop() // a thread of C goes on
+			} else {
+				g.exited = true
+				world.fatal[g.thread] = true
+			}
 			world.Unlock()
 		case !coroutine:
 			g.locked(false)
@@ -500,11 +504,24 @@ func (g *G) callback(body func()) {
 func (g *G) cthread(n int, body func(*G)) {
 	h := handle(func() {
 		k := g.kid()
-		k.claim(0, 1)
+		t := self()
 		world.Lock()
-		world.ours[k.thread] = true
+		world.ours[t] = true
+		for _, c := range world.claims[t] {
+			// It has locked the thread in a callback, in an earlier call of
+			// C's. C calls all the same.
+			c.find().group = k.find()
+		}
 		world.Unlock()
-		defer k.unclaim(0, 1)
+		k.claim(0, 1)
+		defer func() {
+			k.unclaim(0, 1)
+			world.Lock()
+			defer world.Unlock()
+			for _, c := range world.claims[t] {
+				fmt.Fprintf(os.Stderr, "end: goroutine %s has locked thread %d of C, which may end now\n", c.name, t)
+			}
+		}()
 		k.base(false, body)
 	})
 	defer release(h)
