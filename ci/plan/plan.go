@@ -225,7 +225,7 @@ var rows = []struct {
 	{"testprog", platform.Native, "plain", verdict.Patched, "", Default, Default},
 	{"std", platform.Native, "plain", verdict.Patched, "", Default, Default},
 	{"coro", platform.QemuUser, "plain", verdict.Patched, "", Default, Default},
-	{"testprog", platform.QemuUser, "plain", verdict.Patched, "", Default, Default},
+	{"testprog", platform.QemuUser, "plain", verdict.Patched, "", Default, Nightly},
 	{"fuzz", platform.Native, "plain", verdict.Patched, suite.Shared, Default, Default},
 	{"coro", platform.Cross, "plain", verdict.Patched, "", Default, Default},
 
