@@ -174,7 +174,7 @@ func (c *Cell) Limit() time.Duration {
 type Depth string
 
 const (
-	Default Depth = "default" // each push: under 45 minutes on two cores, with the builds
+	Default Depth = "default" // each push: within an hour on two cores, with the builds
 	Nightly Depth = "nightly" // all of it
 )
 
