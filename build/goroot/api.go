@@ -106,11 +106,11 @@ func MakeAPI(ctx context.Context, dst, stock string, rep *progress.Reporter, log
 			"PATH="+filepath.Join(root, "bin")+string(os.PathListSeparator)+os.Getenv("PATH"))
 		// This runs beside make.bash and must not slow it: it takes only
 		// processor time that nobody else wants.
-		idle(cmd)
+		quiet := &progress.Reporter{Idle: true}
 		cmd.ExtraFiles = []*os.File{lock}
 		rep.TraceCmd(cmd)
 		// Not rep.Run: even with -v nobody wants to see 150,000 features.
-		return new(progress.Reporter).Run(ctx, name, cmd, log, func(l string) {
+		return quiet.Run(ctx, name, cmd, log, func(l string) {
 			if out != nil && strings.HasPrefix(l, "+") {
 				*out = append(*out, l[1:])
 			}
@@ -160,12 +160,4 @@ func mirror(root, stock string) error {
 		}
 	}
 	return nil
-}
-
-// idle makes the command run at the lowest priority, where nice is at hand.
-func idle(cmd *exec.Cmd) {
-	if nice, err := exec.LookPath("nice"); err == nil {
-		cmd.Args = append([]string{nice, "-n", "19"}, cmd.Args...)
-		cmd.Path = nice
-	}
 }

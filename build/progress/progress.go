@@ -24,6 +24,7 @@ type Reporter struct {
 	Width  int  // columns, when Live
 	Trace  bool // print every command before it runs (-x)
 	Stream bool // copy the commands' output to W as well as to the log (-v)
+	Idle   bool // Run runs commands at the lowest priority, for who is in no hurry
 
 	mu   sync.Mutex
 	step *Step
@@ -188,6 +189,9 @@ func (e *CommandError) Unwrap() error { return e.Err }
 // which is killed as a whole when ctx ends.
 func (r *Reporter) Run(ctx context.Context, name string, cmd *exec.Cmd, log string, line func(string)) error {
 	r.TraceCmd(cmd)
+	if r.Idle {
+		Idle(cmd)
+	}
 	if err := os.MkdirAll(filepath.Dir(log), 0o777); err != nil {
 		return err
 	}
@@ -232,6 +236,14 @@ func (r *Reporter) TraceCmd(cmd *exec.Cmd) {
 		r.Printf("cd %s && %s", ShellQuote(cmd.Dir), strings.Join(args, " "))
 	} else {
 		r.Printf("%s", strings.Join(args, " "))
+	}
+}
+
+// Idle makes the command run at the lowest priority, where nice is at hand.
+func Idle(cmd *exec.Cmd) {
+	if nice, err := exec.LookPath("nice"); err == nil {
+		cmd.Args = append([]string{nice, "-n", "19"}, cmd.Args...)
+		cmd.Path = nice
 	}
 }
 

@@ -138,6 +138,12 @@ func (c *Cell) Proofs() []string {
 	return []string{"patches"}
 }
 
+// Builds reports whether the cell only builds, and runs no test whose result
+// could depend on what else the machine does.
+func (c *Cell) Builds() bool {
+	return c.Method.Kind == platform.Cross || c.Suite == "packages"
+}
+
 // Limit returns how long the tests of the cell may take, the build of the
 // test binary apart. A limit is for a hang: several times what was measured.
 func (c *Cell) Limit() time.Duration {
@@ -148,7 +154,7 @@ func (c *Cell) Limit() time.Duration {
 		"self":     10 * time.Minute,
 		"user":     10 * time.Minute,
 		"faults":   5 * time.Minute,
-		"packages": 45 * time.Minute,
+		"packages": 90 * time.Minute, // at the lowest priority
 		"coro":     10 * time.Minute,
 		"testprog": 20 * time.Minute,
 		"std":      25 * time.Minute,
@@ -225,7 +231,7 @@ var rows = []struct {
 	{"testprog", platform.Native, "plain", verdict.Patched, "", Default, Default},
 	{"std", platform.Native, "plain", verdict.Patched, "", Default, Default},
 	{"coro", platform.QemuUser, "plain", verdict.Patched, "", Default, Default},
-	{"testprog", platform.QemuUser, "plain", verdict.Patched, "", Default, Nightly},
+	{"testprog", platform.QemuUser, "plain", verdict.Patched, "", Default, Default},
 	{"fuzz", platform.Native, "plain", verdict.Patched, suite.Shared, Default, Default},
 	{"coro", platform.Cross, "plain", verdict.Patched, "", Default, Default},
 

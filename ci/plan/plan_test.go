@@ -177,7 +177,7 @@ func TestLines(t *testing.T) {
 		for _, want := range []string{
 			"linux-amd64/user/plain/patched", "linux-amd64/coro/plain/patched", "linux-amd64/coro/plain/stock",
 			"linux-amd64/testprog/plain/patched", "linux-amd64/std/plain/patched", "linux-arm64-qemu-user/coro/plain/patched",
-			"darwin-arm64-cross/coro/plain/patched",
+			"linux-arm64-qemu-user/testprog/plain/patched", "darwin-arm64-cross/coro/plain/patched",
 		} {
 			if !have[l.Name+"/"+want] {
 				t.Errorf("no cell %s/%s", l.Name, want)

@@ -25,7 +25,7 @@ import (
 	"gocoro/ci/verdict"
 )
 
-// A Runner runs cells.
+// A Runner runs cells, in two lanes: see lanes.go.
 type Runner struct {
 	Repo     *line.Repo
 	Store    *store.Store
@@ -33,45 +33,23 @@ type Runner struct {
 	Results  string // the folder of records, new
 	Expected []verdict.Expectation
 
-	// Done is called with each cell's record when it is complete.
+	// Done is called with each cell's record when it is complete, by one lane
+	// at a time.
 	Done func(*verdict.Cell, verdict.Planned)
 
+	behind  bool // this is the second lane
 	drivers map[string]*driver.Driver
-	trees   map[treeID]built
+	trees   *trees
 	crossed map[treeID][]verdict.Step // what was cross-built, by line and platform
 }
 
 // A treeID names a GOROOT: one of the two trees of a line.
 type treeID struct{ line, tree string }
 
-// A built is a GOROOT, or why there is none. It is kept so that a tree that
-// cannot be built fails once, and not again for each of its cells.
-type built struct {
-	dir, key string
-	err      error
-}
-
 // buildSlack is added to a cell's limit for building the test binary. The
 // tests' own limit, given to "go test", ends a hang with a dump of goroutines;
 // this one ends what even that does not.
 const buildSlack = 15 * time.Minute
-
-// Run runs the cells, in order, and returns what each was to have run. What
-// goes wrong with a cell is in its record; the error is about the records.
-func (r *Runner) Run(ctx context.Context, cells []plan.Cell) ([]verdict.Planned, error) {
-	var planned []verdict.Planned
-	for _, c := range cells {
-		p, err := r.cell(ctx, c)
-		planned = append(planned, p)
-		if err != nil {
-			return planned, err
-		}
-		if ctx.Err() != nil {
-			return planned, ctx.Err()
-		}
-	}
-	return planned, nil
-}
 
 // cell runs one cell.
 func (r *Runner) cell(ctx context.Context, c plan.Cell) (verdict.Planned, error) {
@@ -304,21 +282,14 @@ func status(cmd *exec.Cmd, err error) (exit int, sig string) {
 // tree returns the GOROOT that the cell tests, the environment of its
 // commands, and the tree's content key.
 func (r *Runner) tree(ctx context.Context, c plan.Cell) (dir string, env []string, key string, err error) {
-	id := treeID{c.Line, c.Tree}
-	t, ok := r.trees[id]
-	if !ok {
-		t.dir, t.key, t.err = r.build(ctx, id)
-		if r.trees == nil {
-			r.trees = map[treeID]built{}
-		}
-		r.trees[id] = t
+	dir, key, err = r.trees.get(treeID{c.Line, c.Tree}, func(id treeID) (string, string, error) { return r.build(ctx, id) })
+	if err != nil {
+		return "", nil, "", err
 	}
-	if t.err != nil {
-		return "", nil, "", t.err
-	}
-	return t.dir, r.environ(t.dir, t.key, c), t.key, nil
+	return dir, r.environ(dir, key, c), key, nil
 }
 
+// build builds a GOROOT.
 func (r *Runner) build(ctx context.Context, id treeID) (dir, key string, err error) {
 	d, err := r.driver(id.line)
 	if err != nil {
@@ -464,6 +435,7 @@ func (r *Runner) crossBuild(ctx context.Context, c plan.Cell, cell *verdict.Cell
 	}
 	defer os.RemoveAll(tmp)
 	for _, s := range c.Method.CrossSteps(ctx, t.GOROOT, tmp, env, c.Suite) {
+		r.yield(s.Cmd)
 		start := time.Now()
 		out, err := s.Cmd.CombinedOutput()
 		if ctx.Err() != nil {

@@ -2,18 +2,25 @@ package runner
 
 import (
 	"bytes"
+	"context"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"gocoro/build/line"
+	"gocoro/build/progress"
 	"gocoro/build/store"
 	"gocoro/ci/fuzz"
 	"gocoro/ci/plan"
+	"gocoro/ci/platform"
 	"gocoro/ci/platform/system"
 	"gocoro/ci/platform/system/frame"
 	"gocoro/ci/suite"
@@ -223,5 +230,121 @@ func TestFound(t *testing.T) {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
+	}
+}
+
+// Each cell is run once, whatever its lane, and what each was to have run is
+// told in the order of the cells.
+func TestRun(t *testing.T) {
+	repo, err := line.FindRepo("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := plan.FindConfig("plain")
+	if err != nil {
+		t.Fatal(err)
+	}
+	host := platform.Host()
+	var cells []plan.Cell
+	for _, c := range []struct {
+		suite string
+		kind  platform.Kind
+	}{{"coro", platform.Native}, {"coro", platform.Cross}, {"testprog", platform.Native}, {"packages", platform.Native}} {
+		m := platform.Method{Kind: c.kind, Host: host, Target: host}
+		// The line does not exist, so no cell gets beyond that.
+		id := verdict.ID{Line: "go1.0", Platform: plan.PlatformID(m), Suite: c.suite, Config: config.Name, Tree: verdict.Patched}
+		cells = append(cells, plan.Cell{ID: id, Method: m, Config: config})
+	}
+	run := func(ctx context.Context, cells []plan.Cell, done func(*verdict.Cell)) ([]verdict.Planned, error) {
+		r := &Runner{Repo: repo, Store: &store.Store{Root: t.TempDir()}, Rep: &progress.Reporter{W: io.Discard}, Results: t.TempDir()}
+		r.Done = func(c *verdict.Cell, _ verdict.Planned) { done(c) }
+		planned, err := r.Run(ctx, cells)
+		if len(planned) != len(cells) {
+			t.Fatalf("%d cells planned, want %d", len(planned), len(cells))
+		}
+		for i, p := range planned {
+			if p.ID != cells[i].ID || p.How != string(cells[i].Method.Kind) {
+				t.Errorf("planned %v in the place of %v", p.ID, cells[i].ID)
+			}
+		}
+		return planned, err
+	}
+
+	for _, cells := range [][]plan.Cell{cells, cells[1:2]} {
+		seen := map[verdict.ID]int{}
+		if _, err := run(context.Background(), cells, func(c *verdict.Cell) {
+			seen[c.ID]++
+			if !strings.Contains(c.Infra, "go1.0") {
+				t.Errorf("%v: its record says %q, want that there is no such line", c.ID, c.Infra)
+			}
+		}); err != nil {
+			t.Error(err)
+		}
+		for _, c := range cells {
+			if seen[c.ID] != 1 {
+				t.Errorf("%v ran %d times", c.ID, seen[c.ID])
+			}
+		}
+	}
+
+	ctx, cancel := context.WithCancel(context.Background())
+	count := 0
+	_, err = run(ctx, cells, func(*verdict.Cell) { count++; cancel() })
+	if !errors.Is(err, context.Canceled) || count == len(cells) {
+		t.Errorf("stopped at the first cell's end: error %v after %d cells", err, count)
+	}
+}
+
+// The trees that are built ahead are those that the first lane wants, in that
+// order, and not the one that it begins with.
+func TestAhead(t *testing.T) {
+	cell := func(s string) plan.Cell {
+		var id verdict.ID
+		id.Line, id.Tree, _ = strings.Cut(s, " ")
+		return plan.Cell{ID: id}
+	}
+	for _, tt := range []struct{ cells, want []string }{
+		{[]string{"gocoro patched"}, nil},
+		{[]string{"a patched", "a patched"}, nil},
+		{[]string{"gocoro patched", "a patched", "a stock", "a patched", "b patched"}, []string{"a patched", "a stock", "b patched"}},
+		{[]string{"a patched", "b stock", "b patched"}, []string{"b stock", "b patched"}},
+	} {
+		var cells []plan.Cell
+		var first []int
+		for i, s := range tt.cells {
+			cells = append(cells, cell(s))
+			first = append(first, i)
+		}
+		var got []string
+		for _, c := range ahead(cells, first) {
+			got = append(got, c.Line+" "+c.Tree)
+		}
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("%q: %q are built ahead, want %q", tt.cells, got, tt.want)
+		}
+	}
+}
+
+// A tree is built once, and its failure is everybody's.
+func TestTrees(t *testing.T) {
+	var ts trees
+	var built atomic.Int32
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			dir, key, err := ts.get(treeID{"a", verdict.Stock}, func(id treeID) (string, string, error) {
+				built.Add(1)
+				return "dir", "key", errors.New(id.line)
+			})
+			if dir != "dir" || key != "key" || err == nil || err.Error() != "a" {
+				t.Errorf("got %s, %s, %v", dir, key, err)
+			}
+		}()
+	}
+	wg.Wait()
+	if n := built.Load(); n != 1 {
+		t.Errorf("built %d times", n)
 	}
 }

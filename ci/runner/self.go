@@ -30,6 +30,7 @@ func (r *Runner) hostGo(ctx context.Context, args ...string) *exec.Cmd {
 func (r *Runner) buildCommand(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := r.hostGo(ctx, append([]string{"run", "./build"}, args...)...)
 	cmd.Env = append(cmd.Env, "GOCORO_CACHE="+r.Store.Root)
+	r.yield(cmd)
 	return cmd
 }
 

@@ -200,11 +200,8 @@ func test(ctx context.Context, repo *line.Repo, lines []*plan.Line, cells []plan
 			rep.Printf("%s", report.CellLine(e.Cells[0]))
 		}
 	}
-	planned, runErr := r.Run(ctx, cells)
 	// A run that was stopped is reported, too: with what did not run.
-	for _, c := range cells[len(planned):] {
-		planned = append(planned, verdict.Planned{ID: c.ID, How: string(c.Method.Kind)})
-	}
+	planned, runErr := r.Run(ctx, cells)
 	if err := finish(repo, planned, nightly, expected, reportDir, records); err != nil {
 		return err
 	}

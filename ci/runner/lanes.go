@@ -1,0 +1,163 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"os/exec"
+	"sync"
+
+	"gocoro/build/progress"
+	"gocoro/build/store"
+	"gocoro/ci/plan"
+	"gocoro/ci/verdict"
+)
+
+// A test leaves a processor idle now and then, and a build takes what it can
+// get. So there are two lanes. In the first the cells that test run one after
+// another, as the results of two tests at once would depend on each other. In
+// the second, at the lowest priority, the toolchains are built that the first
+// will want next, and then the cells run that only build.
+
+// Run runs the cells and returns what each was to have run, in their order.
+// What goes wrong with a cell is in its record; the error is about the records.
+func (r *Runner) Run(ctx context.Context, cells []plan.Cell) ([]verdict.Planned, error) {
+	r.trees = new(trees)
+	planned := make([]verdict.Planned, len(cells))
+	var first, second []int
+	for i, c := range cells {
+		// Of a cell that is not reached, no more is known.
+		planned[i] = verdict.Planned{ID: c.ID, How: string(c.Method.Kind)}
+		if c.Builds() {
+			second = append(second, i)
+		} else {
+			first = append(first, i)
+		}
+	}
+	if done := r.Done; done != nil {
+		var mu sync.Mutex
+		r.Done = func(c *verdict.Cell, p verdict.Planned) {
+			mu.Lock()
+			defer mu.Unlock()
+			done(c, p)
+		}
+	}
+	run := func(r *Runner, lane []int) error {
+		for _, i := range lane {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			var err error
+			if planned[i], err = r.cell(ctx, cells[i]); err != nil {
+				return err
+			}
+		}
+		return ctx.Err()
+	}
+	if len(first) == 0 {
+		return planned, run(r, second)
+	}
+
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() {
+		b := r.secondLane()
+		for _, c := range ahead(cells, first) {
+			// What cannot be built, the cells that want it will say.
+			if ctx.Err() == nil {
+				b.tree(ctx, c)
+			}
+		}
+		done <- run(b, second)
+	}()
+	err := run(r, first)
+	if err != nil {
+		cancel()
+	}
+	return planned, firstOf(err, <-done)
+}
+
+// firstOf returns the cause of two lanes' errors: that a lane was stopped
+// because of the other is none.
+func firstOf(a, b error) error {
+	if a == nil || errors.Is(a, context.Canceled) && b != nil {
+		return b
+	}
+	return a
+}
+
+// secondLane returns the runner of the second lane. It has the first one's
+// trees, and a reporter and drivers of its own.
+func (r *Runner) secondLane() *Runner {
+	b := *r
+	b.behind = true
+	b.Rep = &progress.Reporter{W: lines{r.Rep}, Idle: true, Trace: r.Rep.Trace}
+	b.Store = &store.Store{Root: r.Store.Root}
+	b.drivers, b.crossed = nil, nil
+	return &b
+}
+
+// yield lets a command of the second lane run at the lowest priority.
+func (r *Runner) yield(cmd *exec.Cmd) {
+	if r.behind {
+		progress.Idle(cmd)
+	}
+}
+
+// ahead returns a cell of each tree that the first lane wants, in that order,
+// but for its first cell's: that one it builds itself, and at once.
+func ahead(cells []plan.Cell, first []int) []plan.Cell {
+	var list []plan.Cell
+	seen := map[treeID]bool{{plan.SelfLine, verdict.Patched}: true}
+	for n, i := range first {
+		c := cells[i]
+		id := treeID{c.Line, c.Tree}
+		if !seen[id] && n > 0 {
+			list = append(list, c)
+		}
+		seen[id] = true
+	}
+	return list
+}
+
+// trees are the GOROOTs of a run. Who wants one first builds it, and the others
+// wait. One that cannot be built fails once, and not again for each of its cells.
+type trees struct {
+	mu sync.Mutex
+	m  map[treeID]*oneTree
+}
+
+type oneTree struct {
+	once     sync.Once
+	dir, key string
+	err      error
+}
+
+// get returns the folder of a tree and its content key, from build if nobody
+// has wanted it yet.
+func (t *trees) get(id treeID, build func(treeID) (dir, key string, err error)) (dir, key string, err error) {
+	t.mu.Lock()
+	if t.m == nil {
+		t.m = map[treeID]*oneTree{}
+	}
+	tr := t.m[id]
+	if tr == nil {
+		tr = new(oneTree)
+		t.m[id] = tr
+	}
+	t.mu.Unlock()
+	tr.once.Do(func() { tr.dir, tr.key, tr.err = build(id) })
+	return tr.dir, tr.key, tr.err
+}
+
+// lines writes to a reporter what is written to it, a line at a time.
+type lines struct{ rep *progress.Reporter }
+
+func (l lines) Write(p []byte) (int, error) {
+	n := len(p)
+	if n > 0 && p[n-1] == '\n' {
+		p = p[:n-1]
+	}
+	l.rep.Printf("%s", p)
+	return n, nil
+}
