@@ -507,14 +507,18 @@ func main() {
 	}
 }
 
-// eachCoroLockProg calls f in a subtest for each program.
+// eachCoroLockProg calls f in a subtest for each program. Most programs wait
+// more than they compute.
 func eachCoroLockProg(t *testing.T, f func(t *testing.T, binary string, p coroLockProg)) {
 	t.Helper()
 	for _, b := range coroLockBinaries {
 		t.Run(b.name, func(t *testing.T) {
 			mustHaveCoroLock(t, b.name)
 			for _, p := range b.progs {
-				t.Run(p.name, func(t *testing.T) { f(t, b.name, p) })
+				t.Run(p.name, func(t *testing.T) {
+					t.Parallel()
+					f(t, b.name, p)
+				})
 			}
 		})
 	}
