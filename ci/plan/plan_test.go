@@ -169,9 +169,14 @@ func TestLines(t *testing.T) {
 	}
 	have := map[string]bool{}
 	n := map[string]int{}
+	deep := false
 	for _, c := range cells {
 		have[c.ID.String()] = true
 		n[c.Line]++
+		if deep && !c.deep {
+			t.Errorf("%s comes after what is tested of the default line alone", c.ID)
+		}
+		deep = c.deep
 	}
 	for _, l := range lines {
 		for _, want := range []string{
