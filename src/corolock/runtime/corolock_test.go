@@ -552,7 +552,7 @@ func runCoroLock(t *testing.T, binary string, flags []string, name string, env .
 	if err != nil {
 		t.Fatal(err)
 	}
-	const limit = 2 * time.Minute
+	const limit = 4 * time.Minute // with mayMoreStackPreempt, and two at a time, one takes more than one
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	cmd := testenv.CleanCmdEnv(testenv.CommandContext(t, ctx, exe, name))
