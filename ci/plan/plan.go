@@ -115,6 +115,8 @@ func (c *Cell) Short() bool {
 // Fuzz returns for how long the cell begins new random programs.
 func (c *Cell) Fuzz() time.Duration {
 	switch {
+	case c.Method.Kind == platform.QemuUser:
+		return 20 * time.Minute
 	case c.Depth == Nightly:
 		return time.Hour
 	case c.Of.Default:
@@ -259,6 +261,7 @@ var rows = []struct {
 	{"std", platform.Native, "race noopt morestack-preempt morestack-move gccheckmark lockrank", verdict.Patched, "", Nightly, Nightly},
 	{"coro", platform.QemuUser, "noopt procs1 procs2 procs4 morestack-preempt morestack-move asyncpreemptoff lockrank", verdict.Patched, "", Nightly, Nightly},
 	{"fuzz", platform.Native, "race", verdict.Patched, suite.Shared, Nightly, Nightly},
+	{"fuzz", platform.QemuUser, "plain", verdict.Patched, suite.Shared, Nightly, Nightly},
 	{"stress", platform.Native, "plain race", verdict.Patched, "", Nightly, Nightly},
 	{"all", platform.Native, "plain", verdict.Patched, "", Nightly, Nightly},
 	{"dist", platform.Native, "plain", verdict.Patched, "", Nightly, Nightly}, // cut into slices
