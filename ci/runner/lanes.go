@@ -60,8 +60,8 @@ func (r *Runner) Run(ctx context.Context, cells []plan.Cell) ([]verdict.Planned,
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	done := make(chan error, 1)
+	b := r.secondLane() // before the first one writes to r
 	go func() {
-		b := r.secondLane()
 		for _, c := range ahead(cells, first) {
 			// What cannot be built, the cells that want it will say.
 			if ctx.Err() == nil {
