@@ -161,7 +161,7 @@ func (c *Cell) Limit() time.Duration {
 		"faults":   5 * time.Minute,
 		"packages": 90 * time.Minute, // at the lowest priority
 		"coro":     10 * time.Minute,
-		"testprog": 20 * time.Minute,
+		"testprog": 8 * time.Minute,
 		"std":      25 * time.Minute,
 		"stress":   30 * time.Minute,
 		"all":      3 * time.Hour,

@@ -57,6 +57,17 @@ func (m Method) Wrapper() []string {
 	return append([]string{"unshare"}, m.unshare()...)
 }
 
+// Emulator returns what runs one program of the target that starts no others:
+// under qemu-user the emulator alone, with the variables of [Method.Env]. A
+// signal then reaches the program, which of what [Method.Wrapper] runs it
+// would not: the shell in between dies of it first, and all others with it.
+func (m Method) Emulator() []string {
+	if m.Kind != QemuUser {
+		return nil
+	}
+	return []string{emulator(exec.LookPath)}
+}
+
 // Go returns the command "go args…" of the toolchain in goroot, building for
 // the target. It starts in goroot/src, so that standard packages can be named
 // whatever the go.mod of the current folder asks for. Otherwise as Command.

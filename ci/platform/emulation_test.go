@@ -12,8 +12,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"gocoro/ci/platform/group"
 )
 
 // These tests run emulated programs:
@@ -134,6 +137,39 @@ func gone(t *testing.T, mark string) {
 		}
 		if time.Since(start) > 5*time.Second {
 			t.Fatalf("expected all processes gone, found:\n%s", strings.Join(found, "\n"))
+		}
+	}
+}
+
+// A signal to the process group of what Emulator runs reaches the Go program,
+// which then prints its goroutines.
+func TestEmulatorSignal(t *testing.T) {
+	exe := child(t)
+	argv := append(qemuUser.Emulator(), exe, "hang")
+	cmd := exec.CommandContext(context.Background(), argv[0], argv[1:]...)
+	cmd.Env = qemuUser.Env(nil)
+	group.Set(cmd)
+	var dump bytes.Buffer
+	cmd.Stderr = &dump
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGQUIT); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err == nil {
+		t.Error("expected an error of the command, found none")
+	}
+	for _, want := range []string{"SIGQUIT: quit\n", "\nmain.main()\n"} {
+		if !strings.Contains(dump.String(), want) {
+			t.Errorf("expected %q in what the program says, found\n%s", want, &dump)
 		}
 	}
 }

@@ -1,7 +1,8 @@
 package platform
 
 // An ExpectedFailure is a test that cannot pass under a method for a reason
-// that is not in what is tested. When it does pass, the entry is to go.
+// that is not in what is tested. When it does pass, and is not one that fails
+// at times only, the entry is to go.
 type ExpectedFailure struct {
 	Kind    Kind
 	Target  Platform
@@ -9,11 +10,18 @@ type ExpectedFailure struct {
 	Test    string // name of the top-level test
 	Reason  string
 	Line    string // the only line in which it fails; empty: every line
+	Omit    bool   // it fails at times only: not to be run
 }
 
 const tsanRange = "builds and runs a program with the race detector; " +
 	"ThreadSanitizer does not support the address space that qemu-user gives a program " +
 	"(it dies with \"FATAL: ThreadSanitizer: unsupported VMA range\")"
+
+// forkedEmulator: of such a run a child is left that has not come to its execve.
+// The thread that forked waits in futex(2) on a word of the emulator's own
+// memory, for a lock that another thread of the parent must have held.
+const forkedEmulator = "forks ten times at once while signals arrive; " +
+	"in 13 of 300 runs with the stock go1.26.11 and go1.27.3, too, a child hung for good in a lock of qemu-user itself"
 
 // expectedFailures was measured with qemu 7.2 and go1.22.12: TestCoroRace is
 // this project's own, the others fail with the stock release too, whose other
@@ -21,14 +29,15 @@ const tsanRange = "builds and runs a program with the race detector; " +
 // go1.26 on upstream has no TestDestructorCallbackRace, and TestExitHooks does
 // not build with the race detector.
 var expectedFailures = []ExpectedFailure{
-	{QemuUser, Platform{"linux", "arm64"}, "runtime", "TestCoroRace", tsanRange, "go1.22"},
-	{QemuUser, Platform{"linux", "arm64"}, "runtime", "TestDestructorCallbackRace", tsanRange, "go1.22"},
-	{QemuUser, Platform{"linux", "arm64"}, "runtime", "TestExitHooks", tsanRange, "go1.22"},
-	{QemuUser, Platform{"linux", "arm64"}, "runtime", "TestRaceProf", tsanRange, ""},
-	{QemuUser, Platform{"linux", "arm64"}, "runtime", "TestRaceSignal", tsanRange, ""},
+	{QemuUser, Platform{"linux", "arm64"}, "runtime", "TestCoroRace", tsanRange, "go1.22", false},
+	{QemuUser, Platform{"linux", "arm64"}, "runtime", "TestDestructorCallbackRace", tsanRange, "go1.22", false},
+	{QemuUser, Platform{"linux", "arm64"}, "runtime", "TestExitHooks", tsanRange, "go1.22", false},
+	{QemuUser, Platform{"linux", "arm64"}, "runtime", "TestRaceProf", tsanRange, "", false},
+	{QemuUser, Platform{"linux", "arm64"}, "runtime", "TestRaceSignal", tsanRange, "", false},
+	{QemuUser, Platform{"linux", "arm64"}, "runtime", "TestSignalDuringExec", forkedEmulator, "", true},
 }
 
-// ExpectedFailures returns the tests that cannot pass under m.
+// ExpectedFailures returns the tests that cannot pass under m, or not always.
 func (m Method) ExpectedFailures() []ExpectedFailure {
 	var list []ExpectedFailure
 	for _, f := range expectedFailures {

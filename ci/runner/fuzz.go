@@ -40,20 +40,20 @@ func (r *Runner) fuzz(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *s
 		return fmt.Errorf("%v: %w\n%s", build.Args, err, out)
 	}
 	limit, command := 30*time.Second, []string{"go", "run", "./ci", "fuzz", "-goroot", t.GOROOT}
-	wrapper := c.Method.Wrapper()
-	if wrapper != nil {
+	emulator := c.Method.Emulator()
+	if emulator != nil {
 		limit, command = 4*limit, strings.Fields(cell.Reproduce)
 	}
 	start := time.Now()
 	// A seed always means the same program; each run takes others.
 	campaign := &fuzz.Campaign{
-		Runner: &fuzz.Runner{Interp: interp, Exec: wrapper, Limit: limit, Repeat: 3, Env: append(c.Method.Env([]string{}), suite.SharedLocks)},
+		Runner: &fuzz.Runner{Interp: interp, Exec: emulator, Limit: limit, Repeat: 3, Env: append(c.Method.Env([]string{}), suite.SharedLocks)},
 		Seed:   uint64(start.UnixMilli()) % 1e9 * 1000, Time: c.Fuzz(), Size: 40, Workers: runtime.NumCPU(),
 		Shrink: 2 * time.Minute, Max: 5, Dir: dir,
 		Line:   fmt.Sprintf("%s %s run", suite.SharedLocks, filepath.Join(t.GOROOT, "bin", "go")),
 		Printf: r.Rep.Printf,
 	}
-	if wrapper == nil {
+	if emulator == nil {
 		// The same seed and time, as a person would type it.
 		command = append(command, fmt.Sprint("-seed=", campaign.Seed), fmt.Sprint("-time=", campaign.Time))
 	}

@@ -85,7 +85,11 @@ func (r *Runner) self(ctx context.Context, c plan.Cell, cell *verdict.Cell) erro
 	}
 	limited, cancel := context.WithTimeout(ctx, c.Limit())
 	defer cancel()
-	return attempt(limited, ctx, cell, r.hostGo(limited, "test", "-json", "-count=1", "./..."))
+	args := []string{"test", "-json", "-count=1"}
+	if c.Depth == plan.Nightly && c.Method.Host == (platform.Platform{OS: "linux", Arch: "amd64"}) {
+		args = append(args, "-tags=emulation") // the tests of the emulators themselves take minutes
+	}
+	return attempt(limited, ctx, cell, r.hostGo(limited, append(args, "./...")...))
 }
 
 // gofmt returns the command that lists the files that gofmt would change:
