@@ -24,7 +24,7 @@ func Expected(host platform.Platform, lines []*Line) ([]verdict.Expectation, err
 				for _, tree := range []string{verdict.Patched, verdict.Stock} {
 					list = append(list, verdict.Expectation{
 						Line: f.Line, Platform: PlatformID(m), Suite: in, Tree: tree,
-						Package: f.Package, Test: f.Test, Reason: f.Reason, Omit: f.Omit,
+						Package: f.Package, Test: f.Test, Reason: f.Reason, When: f.When,
 					})
 				}
 			}

@@ -1,5 +1,7 @@
 package platform
 
+import "gocoro/ci/verdict"
+
 // An ExpectedFailure is a test that cannot pass under a method for a reason
 // that is not in what is tested. When it does pass, and is not one that fails
 // at times only, the entry is to go.
@@ -10,7 +12,7 @@ type ExpectedFailure struct {
 	Test    string // name of the top-level test
 	Reason  string
 	Line    string // the only line in which it fails; empty: every line
-	Omit    bool   // it fails at times only: not to be run
+	When    verdict.When
 }
 
 const tsanRange = "builds and runs a program with the race detector; " +
@@ -21,7 +23,10 @@ const tsanRange = "builds and runs a program with the race detector; " +
 // The thread that forked waits in futex(2) on a word of the emulator's own
 // memory, for a lock that another thread of the parent must have held.
 const forkedEmulator = "forks ten times at once while signals arrive; " +
-	"in 13 of 300 runs with the stock go1.26.11 and go1.27.3, too, a child hung for good in a lock of qemu-user itself"
+	"in 13 of 300 runs of the stock go1.26.11 and go1.27.3, too, a child hung for good in a lock of qemu-user itself"
+
+const countedMoving = "counts the goroutines in C while the runtime takes their Ps back, and may miss one; " +
+	"seen in 1 of 100 runs of the stock go1.26.11, too, under qemu-user, and in none of 1200 natively"
 
 // expectedFailures was measured with qemu 7.2 and go1.22.12: TestCoroRace is
 // this project's own, the others fail with the stock release too, whose other
@@ -29,12 +34,14 @@ const forkedEmulator = "forks ten times at once while signals arrive; " +
 // go1.26 on upstream has no TestDestructorCallbackRace, and TestExitHooks does
 // not build with the race detector.
 var expectedFailures = []ExpectedFailure{
-	{QemuUser, Platform{"linux", "arm64"}, "runtime", "TestCoroRace", tsanRange, "go1.22", false},
-	{QemuUser, Platform{"linux", "arm64"}, "runtime", "TestDestructorCallbackRace", tsanRange, "go1.22", false},
-	{QemuUser, Platform{"linux", "arm64"}, "runtime", "TestExitHooks", tsanRange, "go1.22", false},
-	{QemuUser, Platform{"linux", "arm64"}, "runtime", "TestRaceProf", tsanRange, "", false},
-	{QemuUser, Platform{"linux", "arm64"}, "runtime", "TestRaceSignal", tsanRange, "", false},
-	{QemuUser, Platform{"linux", "arm64"}, "runtime", "TestSignalDuringExec", forkedEmulator, "", true},
+	{QemuUser, Platform{"linux", "arm64"}, "runtime", "TestCoroRace", tsanRange, "go1.22", verdict.Always},
+	{QemuUser, Platform{"linux", "arm64"}, "runtime", "TestDestructorCallbackRace", tsanRange, "go1.22", verdict.Always},
+	{QemuUser, Platform{"linux", "arm64"}, "runtime", "TestExitHooks", tsanRange, "go1.22", verdict.Always},
+	{QemuUser, Platform{"linux", "arm64"}, "runtime", "TestNotInGoMetric", countedMoving, "go1.26", verdict.AtTimes},
+	{QemuUser, Platform{"linux", "arm64"}, "runtime", "TestNotInGoMetric", countedMoving, "go1.27", verdict.AtTimes},
+	{QemuUser, Platform{"linux", "arm64"}, "runtime", "TestRaceProf", tsanRange, "", verdict.Always},
+	{QemuUser, Platform{"linux", "arm64"}, "runtime", "TestRaceSignal", tsanRange, "", verdict.Always},
+	{QemuUser, Platform{"linux", "arm64"}, "runtime", "TestSignalDuringExec", forkedEmulator, "", verdict.Hangs},
 }
 
 // ExpectedFailures returns the tests that cannot pass under m, or not always.

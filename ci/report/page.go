@@ -282,7 +282,7 @@ func (b *pageBuilder) problems() []problems {
 		{Title: "We broke it", Note: "The stock tree passes these.", Class: "ours"},
 		{Title: "No baseline to compare with", Note: "The stock tree was not run there, or does not say. Take them for ours.", Class: "ours"},
 		{Title: "Fails upstream too", Note: "The stock tree fails the same test in the same cell. They count as failed until they are fixed or listed as expected failures."},
-		{Title: "Expected failures", Note: "Known, with a reason, and counted as skipped. The day one passes, it fails the CI.", Class: "fine"},
+		{Title: "Expected failures", Note: "Known, with a reason, and counted as skipped. One that is not known to pass at times fails the CI the day it passes.", Class: "fine"},
 		{Title: "The baseline itself", Note: "What the stock tree fails. Evidence, and not counted.", Class: "fine"},
 	}
 	found := map[sameness]*problem{}

@@ -170,17 +170,23 @@ type Expectation struct {
 	Line, Platform, Suite, Config, Tree string
 	Package, Test                       string // Test must not be empty
 	Reason                              string // why, in words; must not be empty
-
-	// Omit says that the test fails at times only, through no fault of the
-	// tree. It would tell nothing, so it is not run: see [Omitted].
-	Omit bool
+	When                                When
 }
+
+// A When says how often a test is known to fail, through no fault of the tree.
+type When string
+
+const (
+	Always  When = ""         // once it passes, the expectation is to go
+	AtTimes When = "at times" // it passes in a rerun, or it has failed
+	Hangs   When = "hangs"    // at times, and until the time limit: it is not run
+)
 
 // Omitted reports whether a cell leaves out a wanted test. Its outcome is
 // skipped, with the reason.
 func Omitted(expected []Expectation, id ID, pkg, test string) bool {
 	return slices.ContainsFunc(expected, func(x Expectation) bool {
-		return x.Omit && x.cell(id) && match(x.Package, pkg) && match(x.Test, test)
+		return x.When == Hangs && x.cell(id) && match(x.Package, pkg) && match(x.Test, test)
 	})
 }
 
@@ -269,11 +275,8 @@ func Evaluate(plan []Planned, cells []*Cell, expected []Expectation) (*Evaluatio
 			for _, o := range c.Outcomes {
 				if match(x.Package, o.Package) && match(x.Test, o.Test) {
 					used[i] = true
-					switch {
-					case !x.Omit:
+					if c.Recorded {
 						o.expect(x)
-					case c.Recorded && o.State == DidNotRun:
-						o.State, o.Reason = Skipped, "not run: "+x.Reason
 					}
 				}
 			}
@@ -294,11 +297,14 @@ func Evaluate(plan []Planned, cells []*Cell, expected []Expectation) (*Evaluatio
 
 // expect applies an expectation that matches o.
 func (o *Outcome) expect(x Expectation) {
-	switch o.State {
-	case Failed, Crashed, TimedOut:
+	failed := o.State == Failed || o.State == Crashed || o.State == TimedOut
+	switch {
+	case x.When == Hangs && o.State == DidNotRun:
+		o.State, o.Reason = Skipped, "not run: "+x.Reason
+	case x.When == Always && failed, x.When == AtTimes && o.State == Flaky:
 		o.Was, o.State = o.State, ExpectedFailure
 		o.Reason = fmt.Sprintf("%s (%s: %s)", x.Reason, o.Was, o.Reason)
-	case Passed:
+	case x.When == Always && o.State == Passed:
 		o.State = UnexpectedPass
 		o.Reason = fmt.Sprintf("expected to fail (%s), but it passes: take the entry out of the CI's table", x.Reason)
 	}
