@@ -174,6 +174,7 @@ var coroLockCgoProgs = []coroLockProg{
 
 	{name: "CoroSharedCgoCallbackLock", off: coroThrow},
 	{name: "CoroSharedCgoCallbackLockDead", off: coroThrow, unlikeChannels: coroFrames},
+	{name: "CoroSharedCgoCallbackUnlock", off: coroThrow},
 
 	{name: "CoroSharedCgoLIFOWait", off: coroThrow},
 	{name: "CoroSharedCgoLIFOWaitPanic", off: coroThrow},

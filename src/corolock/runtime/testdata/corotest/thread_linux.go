@@ -12,8 +12,14 @@ import (
 	"unsafe"
 )
 
-// ThreadID returns the id of the calling thread, or 0 if unknown.
-func ThreadID() int { return syscall.Gettid() }
+// ThreadID returns the id of the calling thread, or 0 if unknown. The calling
+// goroutine is not preempted before it is known.
+//
+//go:nosplit
+func ThreadID() int {
+	tid, _, _ := syscall.RawSyscall(syscall.SYS_GETTID, 0, 0, 0)
+	return int(tid)
+}
 
 // SetThreadName names the calling thread, and reports whether it can. A new
 // thread has the name of the one that made it.

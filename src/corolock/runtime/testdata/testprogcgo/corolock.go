@@ -179,6 +179,7 @@ func init() {
 
 	shared("CoroSharedCgoCallbackLock", CoroSharedCgoCallbackLock)
 	register("CoroSharedCgoCallbackLockDead", CoroSharedCgoCallbackLockDead)
+	shared("CoroSharedCgoCallbackUnlock", CoroSharedCgoCallbackUnlock)
 
 	shared("CoroSharedCgoLIFOWait", func() { CoroSharedCgoLIFOWait(false) })
 	shared("CoroSharedCgoLIFOWaitPanic", func() { CoroSharedCgoLIFOWait(true) })
@@ -1199,6 +1200,41 @@ func CoroSharedCgoCallbackLockDead() {
 		sharedNext(next)
 	})
 	println("the thread ended")
+}
+
+// CoroSharedCgoCallbackUnlock: a callback takes its caller's last lock, while an
+// iterator has locked the same thread. The caller is off that as soon as C has
+// returned: it is not for the next point of preemption to move it, which may be
+// far away.
+func CoroSharedCgoCallbackUnlock() {
+	for range 10 {
+		runtime.LockOSThread()
+		var own *corotest.Pin
+		next, _ := corotest.Pull(func(yield func(int) bool) {
+			own = corotest.Lock("iterator")
+			yield(5)
+			own.Check("after yield")
+			own.Unlock()
+			yield(5)
+		})
+		sharedNext(next)
+		h := cgo.NewHandle(func() {
+			corotest.Block()
+			runtime.UnlockOSThread()
+		})
+		whole := C.corolockCall(C.uintptr_t(h))
+		tid := corotest.ThreadID() // before any call that could be such a point
+		h.Delete()
+		if whole == 0 {
+			corotest.Fatal("a C frame has been overwritten")
+		}
+		if tid != 0 && tid == own.Thread() {
+			corotest.Fatal("the caller goes on on thread", tid, "which the iterator has locked")
+		}
+		corotest.MustBeUnlocked("caller")
+		sharedNext(next)
+		sharedDone(next)
+	}
 }
 
 // CoroSharedCgoThreadLockedExit: an iterator that ends with a lock of its own
