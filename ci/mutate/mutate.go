@@ -92,18 +92,29 @@ func (r *Runner) Run(ctx context.Context, m *Mutant) (*Result, error) {
 	return res, nil
 }
 
+// Mutate returns the file's text with the fault in it. Dir is the folder of
+// package runtime.
+func (m *Mutant) Mutate(dir string) ([]byte, error) {
+	file := filepath.Join(dir, m.File)
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	if n := bytes.Count(data, []byte(m.Old)); n != 1 {
+		return nil, fmt.Errorf("mutant %q: %s has %d places that read %q, want one\n\tchange the mutant in ci/mutate/mutants.go as the file was changed", m.Name, file, n, m.Old)
+	}
+	return bytes.Replace(data, []byte(m.Old), []byte(m.New), 1), nil
+}
+
 // plant writes the mutated file, and the overlay that puts it in place.
 func (m *Mutant) plant(root, dir string) (overlay string, err error) {
-	file := filepath.Join(root, "src", "runtime", m.File)
-	data, err := os.ReadFile(file)
+	runtime := filepath.Join(root, "src", "runtime")
+	data, err := m.Mutate(runtime)
 	if err != nil {
 		return "", err
 	}
-	if n := bytes.Count(data, []byte(m.Old)); n != 1 {
-		return "", fmt.Errorf("mutant %q: %s has %d places that read %q, want one\n\tchange the mutant in ci/mutate/mutants.go as the file was changed", m.Name, file, n, m.Old)
-	}
-	to := filepath.Join(dir, m.File)
-	if err := os.WriteFile(to, bytes.Replace(data, []byte(m.Old), []byte(m.New), 1), 0o666); err != nil {
+	file, to := filepath.Join(runtime, m.File), filepath.Join(dir, m.File)
+	if err := os.WriteFile(to, data, 0o666); err != nil {
 		return "", err
 	}
 	data, err = json.Marshal(map[string]any{"Replace": map[string]string{file: to}})

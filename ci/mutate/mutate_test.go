@@ -1,0 +1,32 @@
+package mutate
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// Each mutant of the overlay's files fits them as they are now. (The others
+// are planted in upstream's files, which only a built line has.)
+func TestMutants(t *testing.T) {
+	const overlay = "../../src/corolock/runtime"
+	names := map[string]bool{}
+	n := 0
+	for i := range Mutants {
+		m := &Mutants[i]
+		if names[m.Name] {
+			t.Errorf("%q is there twice", m.Name)
+		}
+		names[m.Name] = true
+		if _, err := os.Stat(filepath.Join(overlay, m.File)); err != nil {
+			continue
+		}
+		n++
+		if _, err := m.Mutate(overlay); err != nil {
+			t.Error(err)
+		}
+	}
+	if n == 0 {
+		t.Errorf("no mutant is planted in %s", overlay)
+	}
+}
