@@ -1188,6 +1188,9 @@ func CoroSharedExitEndsThread() {
 						}()
 					}
 					defer func() {
+						if tid != 0 && corotest.ThreadID() == tid {
+							corotest.Fatal("the caller goes on on the thread that its iterator has exited with")
+						}
 						if v := recover(); v != nil && v != end {
 							corotest.Fatal("another panic")
 						}
@@ -1211,9 +1214,6 @@ func CoroSharedExitEndsThread() {
 					})
 					sharedNext(next)
 					sharedDone(next)
-					if caller == "plain" {
-						corotest.MustBeFree("caller")
-					}
 				})
 				if tid == sharedMainThread {
 					continue
@@ -1252,6 +1252,9 @@ func CoroSharedExitAfterLastClaim() {
 					pin.Check("after blocking")
 				}
 				pin.Unlock()
+				if tid := corotest.ThreadID(); tid != 0 && tid == pin.Thread() && !corotest.Chan {
+					corotest.Fatal("the caller goes on on thread", tid, "which is to end")
+				}
 				corotest.MustBeUnlocked("caller")
 				for range 100 {
 					runtime.Gosched()
