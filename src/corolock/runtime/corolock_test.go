@@ -84,6 +84,7 @@ var coroLockProgs = []coroLockProg{
 	{name: "CoroSharedLoanUnlockLock", offVaries: "upstream lets an iterator unlock its caller's thread"},
 	{name: "CoroSharedLoanLateLock", off: coroThrow},
 	{name: "CoroSharedSpinningBorrower", off: coroThrow},
+	{name: "CoroSharedWaitingBorrower", off: coroThrow},
 	{name: "CoroSharedTimeShare", off: coroThrow},
 	{name: "CoroSharedTimeShareSyscall", off: coroThrow},
 	{name: "CoroSharedBorrowerInSyscall", off: coroThrow},
@@ -175,6 +176,7 @@ var coroLockCgoProgs = []coroLockProg{
 	{name: "CoroSharedCgoCallbackLock", off: coroThrow},
 	{name: "CoroSharedCgoCallbackLockDead", off: coroThrow, unlikeChannels: coroFrames},
 	{name: "CoroSharedCgoCallbackUnlock", off: coroThrow},
+	{name: "CoroSharedCgoCallbackSince", off: coroThrow},
 
 	{name: "CoroSharedCgoLIFOWait", off: coroThrow},
 	{name: "CoroSharedCgoLIFOWaitPanic", off: coroThrow},

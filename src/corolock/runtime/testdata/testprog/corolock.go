@@ -19,6 +19,7 @@ import (
 	"runtime"
 	"runtime/pprof"
 	"runtime/testdata/corotest"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -84,6 +85,7 @@ func init() {
 	shared("CoroSharedLoanUnlockLock", CoroSharedLoanUnlockLock)
 	shared("CoroSharedLoanLateLock", CoroSharedLoanLateLock)
 	sharedAlone("CoroSharedSpinningBorrower", CoroSharedSpinningBorrower)
+	shared("CoroSharedWaitingBorrower", CoroSharedWaitingBorrower)
 	sharedAlone("CoroSharedTimeShare", CoroSharedTimeShare)
 	sharedAlone("CoroSharedTimeShareSyscall", CoroSharedTimeShareSyscall)
 	shared("CoroSharedBorrowerInSyscall", CoroSharedBorrowerInSyscall)
@@ -879,6 +881,29 @@ func CoroSharedSpinningBorrower() {
 		stop()
 		pin.Unlock()
 	}
+}
+
+// CoroSharedWaitingBorrower: an iterator that has borrowed its caller's thread
+// is bound to none while it waits, and tracebacks do not say so.
+func CoroSharedWaitingBorrower() {
+	pin := corotest.Lock("caller")
+	next, stop := corotest.Pull(sharedSimple)
+	runtime.LockOSThread() // not as at the coroutine's creation
+	for range 3 {
+		sharedNext(next)
+		buf := make([]byte, 1<<16)
+		buf = buf[:runtime.Stack(buf, true)]
+		// The caller itself comes first.
+		for i, g := range strings.Split(string(buf), "\n\ngoroutine ") {
+			header, _, _ := strings.Cut(g, "\n")
+			if i > 0 && strings.Contains(header, "locked to thread") {
+				corotest.Fatal("goroutine", header)
+			}
+		}
+	}
+	stop()
+	runtime.UnlockOSThread()
+	pin.Unlock()
 }
 
 // CoroSharedTimeShare: two that have locked one thread both go on, though

@@ -180,6 +180,7 @@ func init() {
 	shared("CoroSharedCgoCallbackLock", CoroSharedCgoCallbackLock)
 	register("CoroSharedCgoCallbackLockDead", CoroSharedCgoCallbackLockDead)
 	shared("CoroSharedCgoCallbackUnlock", CoroSharedCgoCallbackUnlock)
+	shared("CoroSharedCgoCallbackSince", CoroSharedCgoCallbackSince)
 
 	shared("CoroSharedCgoLIFOWait", func() { CoroSharedCgoLIFOWait(false) })
 	shared("CoroSharedCgoLIFOWaitPanic", func() { CoroSharedCgoLIFOWait(true) })
@@ -1234,6 +1235,33 @@ func CoroSharedCgoCallbackUnlock() {
 		corotest.MustBeUnlocked("caller")
 		sharedNext(next)
 		sharedDone(next)
+	}
+}
+
+// CoroSharedCgoCallbackSince: a thread is lent as it was when the coroutine was
+// made. In a callback that has come since, the iterator runs elsewhere: one of
+// its own would have to return first.
+func CoroSharedCgoCallbackSince() {
+	for range 10 {
+		pin := corotest.Lock("caller")
+		tid := 0
+		next, _ := corotest.Pull(func(yield func(int) bool) {
+			for range 3 {
+				tid = corotest.ThreadID()
+				yield(5)
+			}
+		})
+		for range 3 {
+			inCallback("caller", func(in *corotest.Pin) {
+				sharedNext(next)
+				in.Check("after next")
+				if tid != 0 && tid == pin.Thread() {
+					corotest.Fatal("the iterator runs above its caller's callback")
+				}
+			})
+		}
+		sharedDone(next)
+		pin.Unlock()
 	}
 }
 
