@@ -21,12 +21,13 @@ const tsanRange = "builds and runs a program with the race detector; " +
 
 // forkedEmulator: of such a run a child is left that has not come to its execve.
 // The thread that forked waits in futex(2) on a word of the emulator's own
-// memory, for a lock that another thread of the parent must have held.
+// memory: a lock, presumably, that another thread of the parent had as it forked.
 const forkedEmulator = "forks ten times at once while signals arrive; " +
-	"in 13 of 300 runs of the stock go1.26.11 and go1.27.3, too, a child hung for good in a lock of qemu-user itself"
+	"a child hangs for good at times, in what looks like a lock of qemu-user itself: " +
+	"with the stock go1.26.11 in 1 of 100 runs, go1.27.3 in 12 of 200, and in other batches in none"
 
 const countedMoving = "counts the goroutines in C while the runtime takes their Ps back, and may miss one; " +
-	"seen in 1 of 100 runs of the stock go1.26.11, too, under qemu-user, and in none of 1200 natively"
+	"under qemu-user in 4 of 252 runs of the stock go1.26.11 and 1 of 168 of go1.27.3, and in none of 1200 natively"
 
 // expectedFailures was measured with qemu 7.2 and go1.22.12: TestCoroRace is
 // this project's own, the others fail with the stock release too, whose other
