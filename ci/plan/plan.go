@@ -146,7 +146,7 @@ func (c *Cell) Proofs() []string {
 // Builds reports whether the cell only builds, and runs no test whose result
 // could depend on what else the machine does.
 func (c *Cell) Builds() bool {
-	return c.Method.Kind == platform.Cross || c.Suite == "packages"
+	return c.Method.Kind == platform.Cross || c.Suite == "packages" || c.Suite == "ports"
 }
 
 // Limit returns how long the tests of the cell may take, the build of the
@@ -160,6 +160,7 @@ func (c *Cell) Limit() time.Duration {
 		"user":     10 * time.Minute,
 		"faults":   5 * time.Minute,
 		"packages": 90 * time.Minute, // at the lowest priority
+		"ports":    4 * time.Hour,    // likewise
 		"coro":     10 * time.Minute,
 		"testprog": 8 * time.Minute,
 		"std":      25 * time.Minute,
@@ -263,6 +264,7 @@ var rows = []struct {
 	{"fuzz", platform.Native, "race", verdict.Patched, suite.Shared, Nightly, Nightly},
 	{"fuzz", platform.QemuUser, "plain", verdict.Patched, suite.Shared, Nightly, Nightly},
 	{"stress", platform.Native, "plain race", verdict.Patched, "", Nightly, Nightly},
+	{"ports", platform.Native, "plain", verdict.Patched, "", Nightly, Nightly},
 	{"all", platform.Native, "plain", verdict.Patched, "", Nightly, Nightly},
 	{"dist", platform.Native, "plain", verdict.Patched, "", Nightly, Nightly}, // cut into slices
 }

@@ -129,6 +129,8 @@ func (r *Runner) want(ctx context.Context, c plan.Cell, t *suite.Tree) (verdict.
 		return packagesWant(c)
 	case c.Suite == "fuzz":
 		return verdict.Want{fuzzPackage: {"TestFuzz"}}, nil
+	case c.Suite == "ports":
+		return portsWant(ctx, t)
 	case c.Method.Kind == platform.QemuSystem:
 		return verdict.Want{"runtime": suite.Tests(guestPrograms(c))}, nil
 	case c.Suite == "coro" && c.Tree == verdict.Stock:
@@ -170,6 +172,8 @@ func (r *Runner) fill(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *s
 		return r.packages(ctx, c, cell)
 	case c.Suite == "fuzz":
 		return r.fuzz(ctx, c, cell, t)
+	case c.Suite == "ports":
+		return r.ports(ctx, c, cell, t)
 	case c.Suite == "stress":
 		return r.stress(ctx, c, cell, t)
 	case c.Suite == "all":
