@@ -30,6 +30,10 @@ func Expected(host platform.Platform, lines []*Line) ([]verdict.Expectation, err
 			}
 		}
 	}
+	list = append(list, verdict.Expectation{
+		Suite: "dist-*", Package: "cmd/go/internal/verylongtest", Test: verdict.PackageItself,
+		Reason: "with -short its TestMain returns without running a test, and so without PASS",
+	})
 	for _, l := range lines {
 		for _, p := range l.Programs {
 			if p.Control {

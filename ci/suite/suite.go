@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os/exec"
 	"slices"
 	"sort"
@@ -162,23 +163,51 @@ func tested(ctx context.Context, t *Tree, patterns ...string) (verdict.Want, err
 	return want, nil
 }
 
-// wantDist asks cmd/dist for its list. Each line is a package, or a package
-// and a variant ("runtime:cpu124"), as the events name it, too. Every
-// DistSlices-th is the slice's: neighbours, which take about as long, part.
-func wantDist(ctx context.Context, t *Tree, slice int) (verdict.Want, error) {
+// DistTests returns slice i of DistSlices, from 1, of what cmd/dist lists, as it
+// wants them named: packages, a package and a variant ("runtime:cpu124"), or a
+// pattern of them ("crypto/...:purego"). Every DistSlices-th is the slice's:
+// neighbours, which take about as long, part.
+func DistTests(ctx context.Context, t *Tree, i int) ([]string, error) {
 	out, err := t.Command(ctx, "tool", "dist", "test", "-list").Output()
 	if err != nil {
 		return nil, fmt.Errorf("go tool dist test -list in %s: %w", t.GOROOT, withStderr(err))
 	}
-	want := verdict.Want{}
-	for i, name := range strings.Fields(string(out)) {
-		if i%DistSlices == slice-1 {
-			want[name] = nil
+	var names []string
+	for n, name := range strings.Fields(string(out)) {
+		if n%DistSlices == i-1 {
+			names = append(names, name)
 		}
 	}
-	if len(want) == 0 {
-		return nil, fmt.Errorf("go tool dist test -list in %s has nothing for slice %d", t.GOROOT, slice)
+	if len(names) == 0 {
+		return nil, fmt.Errorf("go tool dist test -list in %s has nothing for slice %d", t.GOROOT, i)
 	}
+	return names, nil
+}
+
+// wantDist: each name that cmd/dist lists must have a result, and a package
+// that has tests must run one. Of a variant cmd/dist alone knows which tests it
+// means, and it means none of some.
+func wantDist(ctx context.Context, t *Tree, slice int) (verdict.Want, error) {
+	names, err := DistTests(ctx, t, slice)
+	if err != nil {
+		return nil, err
+	}
+	want := verdict.Want{}
+	var plain []string
+	for _, name := range names {
+		want[name] = []string{verdict.PackageItself}
+		if !strings.Contains(name, ":") {
+			plain = append(plain, name)
+		}
+	}
+	if len(plain) == 0 {
+		return want, nil
+	}
+	whole, err := tested(ctx, t, plain...)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(want, whole)
 	return want, nil
 }
 

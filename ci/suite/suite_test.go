@@ -61,6 +61,50 @@ func TestArgs(t *testing.T) {
 	}
 }
 
+// A slice is every sixth name. Packages with tests must run one; of others, of
+// variants and of patterns, only the result is wanted.
+func TestDist(t *testing.T) {
+	goroot, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := "iter - - - - - cmd/go/internal/help - - - - - iter:v - - - - - crypto/...:v"
+	tree := &Tree{GOROOT: strings.TrimSpace(string(goroot)), Command: func(ctx context.Context, args ...string) *exec.Cmd {
+		if len(args) > 0 && args[0] == "tool" {
+			return exec.CommandContext(ctx, "echo", list)
+		}
+		cmd := exec.CommandContext(ctx, "go", args...)
+		cmd.Env = os.Environ()
+		return cmd
+	}}
+	s, err := Find("dist-1-of-6")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.Want(context.Background(), tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	result := []string{verdict.PackageItself}
+	if want := (verdict.Want{"iter": nil, "cmd/go/internal/help": result, "iter:v": result, "crypto/...:v": result}); !reflect.DeepEqual(got, want) {
+		t.Errorf("want %v, got %v", want, got)
+	}
+	if names, err := DistTests(context.Background(), tree, 1); err != nil || len(names) != 4 {
+		t.Errorf("names %q, error %v, want the four of the list", names, err)
+	}
+
+	list = "iter:v"
+	if got, err := s.Want(context.Background(), tree); err != nil || len(got) != 1 {
+		t.Errorf("a slice of variants alone: %v, error %v", got, err)
+	}
+	if s, err = Find("dist-2-of-6"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Want(context.Background(), tree); err == nil || !strings.Contains(err.Error(), "slice 2") {
+		t.Errorf("an empty slice: error %v", err)
+	}
+}
+
 // A go command that fails is told with its own words.
 func TestWantError(t *testing.T) {
 	tree := &Tree{GOROOT: t.TempDir(), Command: func(ctx context.Context, args ...string) *exec.Cmd {
