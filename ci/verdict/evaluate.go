@@ -432,7 +432,7 @@ func judgeCell(c *Cell, planned Planned) *CellOutcome {
 			continue
 		}
 		if k.test == PackageItself {
-			if n := j.endings(strings.ReplaceAll(k.pkg, "...", "*")); n > 0 {
+			if n := j.endings(k.pkg); n > 0 {
 				outcomes[k] = &Outcome{Package: k.pkg, Test: k.test, State: Passed, Attempts: n}
 				continue
 			}
@@ -538,10 +538,11 @@ func parentTest(test string) string {
 // endings returns how many attempts have a result for the package itself, or
 // for one that the pattern fits.
 func (j *judge) endings(pattern string) int {
+	root, below := strings.ReplaceAll(pattern, "/...", ""), strings.ReplaceAll(pattern, "...", "*")
 	n := 0
 	for _, a := range j.attempts {
 		for k := range a {
-			if k.test == PackageItself && match(pattern, k.pkg) {
+			if k.test == PackageItself && (k.pkg == root || match(below, k.pkg)) {
 				n++
 				break
 			}

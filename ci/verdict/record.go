@@ -81,8 +81,9 @@ func (id ID) baseline() ID {
 // A Want lists what must have run: package import path to the names of its
 // tests. A name may be a subtest's ("TestX/sub"). A package without names must
 // run at least one test, whichever. [PackageItself] as a name asks for the
-// package's result alone, be it that it has no tests; "..." in such a package
-// stands for any text, and asks for the result of one that fits.
+// package's result alone, be it that it has no tests; such a package may be a
+// pattern of the go command's, as "x/...", and asks for the result of one that
+// fits.
 //
 // The list comes from the analysis that chose the suite, never from what the
 // go command happened to run: the difference is how a lost test is noticed.
