@@ -50,7 +50,10 @@ func (r *Runner) dist(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *s
 		defer cancel()
 		// cmd/dist gives a package three minutes, which are made for a machine
 		// that does nothing else. The cell has a limit of its own.
-		env := append(slices.Clone(env), "GO_TEST_TIMEOUT_SCALE=4")
+		env := append(slices.Clone(env), "GO_TEST_TIMEOUT_SCALE=4",
+			// What is cached of a cgo package tells vet where its files were, and
+			// the next copy is in another place.
+			"GOCACHE="+filepath.Join(filepath.Dir(dir), "gocache"), "GOCACHEPROG=")
 		return attempt(limited, ctx, cell, c.Method.Go(limited, dir, env, append([]string{"tool", "dist", "test", "-k", "-json"}, names...)...))
 	})
 }
