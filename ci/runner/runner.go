@@ -356,8 +356,12 @@ func (r *Runner) environ(dir, key string, c plan.Cell) []string {
 	env := goroot.Environ(
 		"GOCACHE="+filepath.Join(r.Store.Root, "gocache", key),
 		"GOPROXY=off",
-		"GOTRACEBACK=crash", // a crash of the test binary shows every thread
 	)
+	if !strings.HasPrefix(c.Suite, "dist-") {
+		// A crash of the test binary shows every thread. cmd/dist sets a level
+		// itself, which the tests of os/exec rely on.
+		env = append(env, "GOTRACEBACK=crash")
+	}
 	// A build cache that runners share is the user's to choose: its entries
 	// are named by what went into them.
 	if prog := os.Getenv("GOCACHEPROG"); prog != "" {

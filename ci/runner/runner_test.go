@@ -133,6 +133,7 @@ func TestEnviron(t *testing.T) {
 		{"coro", "race", "\nGOFLAGS=-race\n"},
 		{"coro", "procs1", "\nGOMAXPROCS=1\n"},
 		{"coro", "plain", "\nGOEXPERIMENT=rangefunc\n"},
+		{"coro", "plain", "\nGOTRACEBACK=crash\n"},
 		{"coro", "lockrank", "\nGOEXPERIMENT=rangefunc,staticlockranking\n"},
 		{"std", "lockrank", "\nGOEXPERIMENT=staticlockranking\n"},
 		{"coro", "morestack-move", "-asmflags=iter=-d=maymorestack=runtime.mayMoreStackMove"},
@@ -146,6 +147,9 @@ func TestEnviron(t *testing.T) {
 				t.Errorf("%s %s: %s of the user's is in%s", tt.suite, tt.config, leak, got)
 			}
 		}
+	}
+	if got := env("dist-1-of-6", "plain"); strings.Contains(got, "GOTRACEBACK") {
+		t.Errorf("dist: want that cmd/dist sets GOTRACEBACK, got%s", got)
 	}
 }
 
