@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"iter"
 	"runtime"
+	"runtime/metrics"
 	"runtime/pprof"
 	"runtime/testdata/corotest"
 	"strings"
@@ -965,8 +966,7 @@ func CoroSharedTimeShareSyscall() {
 				yield(5)
 				done <- true
 			}()
-			for range rounds {
-				<-wake
+			for range wake {
 				turns.Add(1)
 				own.Check("while sharing")
 			}
@@ -974,34 +974,59 @@ func CoroSharedTimeShareSyscall() {
 			own.Unlock()
 		})
 		sharedNext(next)
-		early := 0
-		for i := range rounds {
+		early, counted := 0, 0
+		for i := 0; i < 10*rounds && counted < rounds; i++ {
 			gate := corotest.NewGate()
+			var counts atomic.Bool
+			counts.Store(procs > 1)
 			go func() {
 				wake <- true
 				runtime.Gosched()
 				gate.Open()
-				// The P is not to be had when the call returns, on a busy machine, too.
-				for start := time.Now(); procs == 1 && time.Since(start) < 5*time.Millisecond; {
+				if procs == 1 {
+					sharedKeepP(&counts)
 				}
 			}()
 			gate.Wait()
 			pin.Check("while sharing")
-			if int(turns.Load()) <= i {
-				early++
-			}
+			first := int(turns.Load()) <= i
 			for int(turns.Load()) <= i {
 				runtime.Gosched()
 			}
+			if counts.Load() {
+				counted++
+				if first {
+					early++
+				}
+			}
 		}
 		end.Store(true)
+		close(wake)
 		sharedDone(next)
 		pin.Unlock()
 		// Somebody may hold the opener's thread up.
-		if early > rounds/5 {
-			corotest.Fatal("with", procs, "Ps, the call's goroutine went on first", early, "times of", rounds)
+		if early > counted/5 {
+			corotest.Fatal("with", procs, "Ps, the call's goroutine went on first", early, "times of", counted)
 		}
 	}
+}
+
+// sharedKeepP keeps the only P until no system call is left that could want it,
+// and sets kept if there was one: the kernel may have let the call return, and
+// take the P, first.
+func sharedKeepP(kept *atomic.Bool) {
+	calls := []metrics.Sample{{Name: "/sched/goroutines/not-in-go:goroutines"}}
+	spin := func(d time.Duration) {
+		for start := time.Now(); time.Since(start) < d; {
+		}
+	}
+	for start := time.Now(); time.Since(start) < 200*time.Millisecond; spin(100 * time.Microsecond) {
+		if metrics.Read(calls); calls[0].Value.Uint64() == 0 {
+			break
+		}
+		kept.Store(true)
+	}
+	spin(5 * time.Millisecond) // it is counted as returned before it is in a queue
 }
 
 // CoroSharedBorrowerInSyscall: a lender gets its thread back from a borrower
