@@ -11,3 +11,7 @@ func SetThreadName(string) bool { return false }
 
 // ThreadsNamed counts the threads of that name.
 func ThreadsNamed(string) int { return 0 }
+
+// Exists reports whether the process has that thread. It is false where there
+// is no way to tell.
+func Exists(int) bool { return false }

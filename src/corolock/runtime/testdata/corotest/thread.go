@@ -200,25 +200,28 @@ func Threads() int {
 	return len(list)
 }
 
-// MustEnd ends the program unless a thread ends within some seconds.
+// MustEnd ends the program unless a thread ends within some seconds. It does
+// nothing that makes the runtime wake a thread that went idle instead: a sleep
+// can, and so can a system call, if they last.
 func MustEnd(who string, tid int) {
-	for deadline := time.Now().Add(10 * time.Second); Exists(tid); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Second); Exists(tid); runtime.Gosched() {
 		if time.Now().After(deadline) {
 			Fatal("thread", tid, "outlives", who)
 		}
 	}
 }
 
-// Exists reports whether the process has that thread. It is false where there
-// is no way to tell.
-func Exists(tid int) bool {
-	stat, err := os.ReadFile("/proc/self/task/" + strconv.Itoa(tid) + "/stat")
-	if tid == 0 || err != nil {
-		return false
+// AwaitSleep spins until a thread sleeps, for a second at most, or not at all
+// where there is no way to tell.
+func AwaitSleep(tid int) {
+	for deadline := time.Now().Add(time.Second); time.Now().Before(deadline); {
+		stat, err := os.ReadFile("/proc/self/task/" + strconv.Itoa(tid) + "/stat")
+		// pid (comm) state …
+		_, state, _ := bytes.Cut(stat, []byte(") "))
+		if err != nil || len(state) == 0 || state[0] == 'S' {
+			return
+		}
 	}
-	// pid (comm) state …
-	_, state, _ := bytes.Cut(stat, []byte(") "))
-	return len(state) == 0 || state[0] != 'Z' && state[0] != 'X'
 }
 
 // NeedThreads makes the calling goroutine's thread, and others, start new

@@ -21,6 +21,13 @@ func ThreadID() int {
 	return int(tid)
 }
 
+// Exists reports whether the process has that thread. It is false where there
+// is no way to tell.
+func Exists(tid int) bool {
+	_, _, errno := syscall.RawSyscall(syscall.SYS_TGKILL, uintptr(syscall.Getpid()), uintptr(tid), 0)
+	return tid != 0 && errno != syscall.ESRCH
+}
+
 // SetThreadName names the calling thread, and reports whether it can. A new
 // thread has the name of the one that made it.
 func SetThreadName(name string) bool {

@@ -1223,56 +1223,66 @@ func CoroSharedLoanRenewedAfter() {
 // thread along, and not its caller.
 func CoroSharedExitEndsThread() {
 	for _, end := range []string{"return", "panic", "Goexit"} {
-		for _, caller := range []string{"plain", "locked"} {
-			for tries := 0; ; tries++ {
-				if tries == 100 {
-					corotest.Fatal("always on the main thread")
-				}
-				tid := 0
-				onNew(func() {
-					if caller == "locked" {
-						pin := corotest.Lock("caller")
-						defer func() {
-							pin.Check("after the iterator's end")
-							pin.Unlock()
-						}()
-					}
-					defer func() {
-						if tid != 0 && corotest.ThreadID() == tid {
-							corotest.Fatal("the caller goes on on the thread that its iterator has exited with")
-						}
-						if v := recover(); v != nil && v != end {
-							corotest.Fatal("another panic")
-						}
-					}()
-					// Made elsewhere, so that no lock is lent.
-					var next func() (int, bool)
-					onNew(func() {
-						next, _ = corotest.Pull(func(yield func(int) bool) {
-							own := corotest.Lock("iterator")
-							tid = own.Thread()
-							yield(5)
-							own.Check("after yield")
-							own.Forget()
-							switch end {
-							case "panic":
-								panic(end)
-							case "Goexit":
-								runtime.Goexit()
-							}
-						})
-					})
-					sharedNext(next)
-					sharedDone(next)
-				})
-				if tid == sharedMainThread {
-					continue
-				}
-				corotest.MustEnd("an iterator that exited with its lock,", tid)
-				break
+		sharedExit(end, false)
+		sharedExit(end, true)
+		// With one P no other thread is needed: one that went idle in place of
+		// its end would not be woken, and never end.
+		procs := runtime.GOMAXPROCS(1)
+		for range 5 {
+			sharedExit(end, true)
+		}
+		runtime.GOMAXPROCS(procs)
+	}
+}
+
+func sharedExit(end string, locked bool) {
+	for range 100 {
+		tid, callerTID := 0, 0
+		onNew(func() {
+			if locked {
+				pin := corotest.Lock("caller")
+				callerTID = pin.Thread()
+				defer func() {
+					pin.Check("after the iterator's end")
+					pin.Unlock()
+				}()
 			}
+			defer func() {
+				if tid != 0 && corotest.ThreadID() == tid {
+					corotest.Fatal("the caller goes on on the thread that its iterator has exited with")
+				}
+				if v := recover(); v != nil && v != end {
+					corotest.Fatal("another panic")
+				}
+			}()
+			// Made elsewhere, so that no lock is lent.
+			var next func() (int, bool)
+			onNew(func() {
+				next, _ = corotest.Pull(func(yield func(int) bool) {
+					own := corotest.Lock("iterator")
+					tid = own.Thread()
+					yield(5)
+					own.Check("after yield")
+					// A P is passed on to a thread that has stopped.
+					corotest.AwaitSleep(callerTID)
+					own.Forget()
+					switch end {
+					case "panic":
+						panic(end)
+					case "Goexit":
+						runtime.Goexit()
+					}
+				})
+			})
+			sharedNext(next)
+			sharedDone(next)
+		})
+		if tid != sharedMainThread {
+			corotest.MustEnd("an iterator that exited with its lock,", tid)
+			return
 		}
 	}
+	corotest.Fatal("always on the main thread")
 }
 
 // CoroSharedExitAfterLastClaim: when others have locked that thread, too, it
