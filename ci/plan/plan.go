@@ -146,7 +146,7 @@ func (c *Cell) Proofs() []string {
 // Builds reports whether the cell only builds, and runs no test whose result
 // could depend on what else the machine does.
 func (c *Cell) Builds() bool {
-	return c.Method.Kind == platform.Cross || c.Suite == "packages" || c.Suite == "ports"
+	return c.Method.Kind == platform.Cross || c.Suite == "api" || c.Suite == "packages" || c.Suite == "ports"
 }
 
 // Limit returns how long the tests of the cell may take, the build of the
@@ -158,8 +158,9 @@ func (c *Cell) Limit() time.Duration {
 	limit := map[string]time.Duration{
 		"self":     10 * time.Minute,
 		"user":     10 * time.Minute,
+		"api":      30 * time.Minute, // at the lowest priority
 		"faults":   5 * time.Minute,
-		"packages": 90 * time.Minute, // at the lowest priority
+		"packages": 90 * time.Minute, // likewise
 		"ports":    4 * time.Hour,    // likewise
 		"coro":     10 * time.Minute,
 		"testprog": 8 * time.Minute,
@@ -239,15 +240,16 @@ var rows = []struct {
 	{"coro", platform.QemuUser, "plain", verdict.Patched, "", Default, Default},
 	{"testprog", platform.QemuUser, "plain", verdict.Patched, "", Default, Default},
 	{"fuzz", platform.Native, "plain", verdict.Patched, suite.Shared, Default, Default},
+	{"api", platform.Native, "plain", verdict.Patched, "", Default, Default},
 	{"coro", platform.Cross, "plain", verdict.Patched, "", Default, Default},
 
-	{"coro", platform.Native, "noopt procs1 lockrank", verdict.Patched, "", Default, Nightly},
+	{"coro", platform.Native, "procs1 lockrank", verdict.Patched, "", Default, Nightly},
 	{"coro", platform.Native, "assert", verdict.Patched, suite.Shared, Default, Nightly},
 	// The tests of shared locks have forms of their own for these, at night. In
 	// this one a preemption at each call makes minutes of what takes seconds.
 	{"coro", platform.Native, "race morestack-preempt", verdict.Patched, suite.Matched, Default, Nightly},
 	{"coro", platform.Native, "morestack-preempt", verdict.Patched, suite.Shared, Nightly, Nightly},
-	{"coro", platform.Native, "procs2 procs4 morestack-move gccheckmark asyncpreemptoff checkptr", verdict.Patched, "", Nightly, Nightly},
+	{"coro", platform.Native, "noopt procs2 procs4 morestack-move gccheckmark asyncpreemptoff checkptr", verdict.Patched, "", Nightly, Nightly},
 	{"testprog", platform.Native, "plain", verdict.Stock, "", Default, Nightly},
 	{"coro", platform.QemuSystem, "plain race", verdict.Patched, "", Default, Nightly},
 	{"testprog", platform.Cross, "plain", verdict.Patched, "", Default, Default}, // the same steps as coro's

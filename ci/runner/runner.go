@@ -119,6 +119,8 @@ func (r *Runner) want(ctx context.Context, c plan.Cell, t *suite.Tree) (verdict.
 		return r.selfWant(ctx)
 	case c.Suite == "user":
 		return r.userWant(c)
+	case c.Suite == "api":
+		return verdict.Want{apiPackage: {"TestBaseline"}}, nil
 	case c.Suite == "faults":
 		return r.faultWant(c)
 	case c.Suite == "stress":
@@ -166,6 +168,8 @@ func (r *Runner) fill(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *s
 		return r.self(ctx, c, cell)
 	case c.Suite == "user":
 		return r.user(ctx, c, cell)
+	case c.Suite == "api":
+		return r.api(ctx, c, cell)
 	case c.Suite == "faults":
 		return r.runFaults(ctx, c, cell, t, env)
 	case c.Suite == "packages":

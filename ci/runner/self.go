@@ -100,6 +100,31 @@ func gofmt(ctx context.Context, dir string) *exec.Cmd {
 	return cmd
 }
 
+// apiPackage stands for a package in the record of the API baseline.
+const apiPackage = "gocoro/ci/api"
+
+// api compares the API baseline that the line keeps with its upstream's.
+func (r *Runner) api(ctx context.Context, c plan.Cell, cell *verdict.Cell) error {
+	d, err := r.driver(c.Line)
+	if err != nil {
+		return err
+	}
+	limited, cancel := context.WithTimeout(ctx, c.Limit())
+	defer cancel()
+	out, err := cell.Attempt(verdict.Attempt{Command: []string{"go", "run", "./build", "api", "-line", c.Line}, Dir: r.Repo.Dir})
+	if err != nil {
+		return err
+	}
+	ev := newEvents(out.Stdout, apiPackage)
+	start := time.Now()
+	why := ""
+	if err := d.CheckAPI(limited); err != nil {
+		why = err.Error()
+	}
+	ev.test("TestBaseline", why, time.Since(start))
+	return errors.Join(out.End(ev.end(), "", limited.Err() != nil && ctx.Err() == nil), ctx.Err())
+}
+
 // userPackage holds the stories of a user with an installed toolchain.
 const userPackage = "gocoro/ci/user"
 
@@ -133,17 +158,6 @@ func (r *Runner) user(ctx context.Context, c plan.Cell, cell *verdict.Cell) erro
 	if err != nil {
 		return err
 	}
-	start := time.Now()
-	step := verdict.Step{Name: "API baseline is the upstream's"}
-	if err := d.CheckAPI(ctx); err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		step.Output = err.Error()
-	}
-	step.OK, step.Seconds = step.Output == "", time.Since(start).Round(time.Millisecond).Seconds()
-	cell.Steps = append(cell.Steps, step)
-
 	tmp, err := os.MkdirTemp("", "gocoro-user-")
 	if err != nil {
 		return err
