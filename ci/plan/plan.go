@@ -149,6 +149,10 @@ func (c *Cell) Builds() bool {
 	return c.Method.Kind == platform.Cross || c.Suite == "api" || c.Suite == "packages" || c.Suite == "ports"
 }
 
+// CanWait reports whether a run that has lasted too long may leave the cell to
+// the night: it is tested of the default line alone.
+func (c *Cell) CanWait() bool { return c.deep && c.Depth != Nightly }
+
 // Limit returns how long the tests of the cell may take, the build of the
 // test binary apart. A limit is for a hang: several times what was measured.
 func (c *Cell) Limit() time.Duration {
@@ -243,6 +247,7 @@ var rows = []struct {
 	{"api", platform.Native, "plain", verdict.Patched, "", Default, Default},
 	{"coro", platform.Cross, "plain", verdict.Patched, "", Default, Default},
 
+	{"faults", platform.Native, "plain", verdict.Patched, "", Default, Nightly},
 	{"coro", platform.Native, "procs1 lockrank", verdict.Patched, "", Default, Nightly},
 	{"coro", platform.Native, "assert", verdict.Patched, suite.Shared, Default, Nightly},
 	// The tests of shared locks have forms of their own for these, at night. In
@@ -254,7 +259,6 @@ var rows = []struct {
 	{"coro", platform.QemuSystem, "plain race", verdict.Patched, "", Default, Nightly},
 	{"testprog", platform.Cross, "plain", verdict.Patched, "", Default, Default}, // the same steps as coro's
 	{"std", platform.Cross, "plain", verdict.Patched, "", Nightly, Nightly},      // packages compiles std and cmd for them
-	{"faults", platform.Native, "plain", verdict.Patched, "", Default, Nightly},
 	{"packages", platform.Native, "plain", verdict.Patched, "", Default, Nightly},
 
 	{"coro", platform.Native, "repeat", verdict.Patched, "", Nightly, Nightly},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os/exec"
 	"sync"
+	"time"
 
 	"gocoro/build/progress"
 	"gocoro/build/store"
@@ -18,15 +19,27 @@ import (
 // the second, at the lowest priority, the toolchains are built that the first
 // will want next, and then the cells run that only build.
 
-// Run runs the cells and returns what each was to have run, in their order.
-// What goes wrong with a cell is in its record; the error is about the records.
-func (r *Runner) Run(ctx context.Context, cells []plan.Cell) ([]verdict.Planned, error) {
+// Run runs the cells and returns what each was to have run, in their order, and
+// apart from them the cells that Within has put off. What goes wrong with a cell
+// is in its record; the error is about the records.
+func (r *Runner) Run(ctx context.Context, cells []plan.Cell) (planned []verdict.Planned, late []verdict.ID, err error) {
 	r.trees = new(trees)
-	planned := make([]verdict.Planned, len(cells))
+	begun := time.Now()
+	all := make([]verdict.Planned, len(cells))
+	putOff := make([]bool, len(cells))
+	defer func() {
+		for i, p := range all {
+			if putOff[i] {
+				late = append(late, p.ID)
+			} else {
+				planned = append(planned, p)
+			}
+		}
+	}()
 	var first, second []int
 	for i, c := range cells {
 		// Of a cell that is not reached, no more is known.
-		planned[i] = verdict.Planned{ID: c.ID, How: string(c.Method.Kind)}
+		all[i] = verdict.Planned{ID: c.ID, How: string(c.Method.Kind)}
 		if c.Builds() {
 			second = append(second, i)
 		} else {
@@ -46,15 +59,19 @@ func (r *Runner) Run(ctx context.Context, cells []plan.Cell) ([]verdict.Planned,
 			if err := ctx.Err(); err != nil {
 				return err
 			}
+			if r.Within > 0 && time.Since(begun) > r.Within && cells[i].CanWait() {
+				putOff[i] = true
+				continue
+			}
 			var err error
-			if planned[i], err = r.cell(ctx, cells[i]); err != nil {
+			if all[i], err = r.cell(ctx, cells[i]); err != nil {
 				return err
 			}
 		}
 		return ctx.Err()
 	}
 	if len(first) == 0 {
-		return planned, run(r, second)
+		return nil, nil, run(r, second)
 	}
 
 	ctx, cancel := context.WithCancel(ctx)
@@ -70,11 +87,11 @@ func (r *Runner) Run(ctx context.Context, cells []plan.Cell) ([]verdict.Planned,
 		}
 		done <- run(b, second)
 	}()
-	err := run(r, first)
+	err = run(r, first)
 	if err != nil {
 		cancel()
 	}
-	return planned, firstOf(err, <-done)
+	return nil, nil, firstOf(err, <-done)
 }
 
 // firstOf returns the cause of two lanes' errors: that a lane was stopped

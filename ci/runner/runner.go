@@ -34,6 +34,10 @@ type Runner struct {
 	Results  string // the folder of records, new
 	Expected []verdict.Expectation
 
+	// Within, if not zero, is how long after the start of the run cells that
+	// can wait for the night are begun.
+	Within time.Duration
+
 	// Done is called with each cell's record when it is complete, by one lane
 	// at a time.
 	Done func(*verdict.Cell, verdict.Planned)

@@ -262,7 +262,10 @@ func TestRun(t *testing.T) {
 	run := func(ctx context.Context, cells []plan.Cell, done func(*verdict.Cell)) ([]verdict.Planned, error) {
 		r := &Runner{Repo: repo, Store: &store.Store{Root: t.TempDir()}, Rep: &progress.Reporter{W: io.Discard}, Results: t.TempDir()}
 		r.Done = func(c *verdict.Cell, _ verdict.Planned) { done(c) }
-		planned, err := r.Run(ctx, cells)
+		planned, late, err := r.Run(ctx, cells)
+		if len(late) > 0 {
+			t.Errorf("%v put off with no limit of time", late)
+		}
 		if len(planned) != len(cells) {
 			t.Fatalf("%d cells planned, want %d", len(planned), len(cells))
 		}
@@ -350,5 +353,49 @@ func TestTrees(t *testing.T) {
 	wg.Wait()
 	if n := built.Load(); n != 1 {
 		t.Errorf("built %d times", n)
+	}
+}
+
+// After the time of Within the cells of the default line alone are not begun,
+// and named; what is tested of every line is run all the same.
+func TestWithin(t *testing.T) {
+	repo, err := line.FindRepo("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// As in TestRun, no cell of this line gets far.
+	lines := []*plan.Line{{Line: &line.Line{Name: "go1.0"}, Rules: suite.Matched, Default: true}}
+	host := platform.Host()
+	native := plan.PlatformID(platform.Method{Kind: platform.Native, Host: host, Target: host})
+	for _, depth := range []plan.Depth{plan.Default, plan.Nightly} {
+		cells, err := plan.Cells(host, lines, plan.Selection{Line: "go1.0", Platform: native, Depth: depth})
+		if err != nil {
+			t.Fatal(err)
+		}
+		begun := map[verdict.ID]bool{}
+		r := &Runner{Repo: repo, Store: &store.Store{Root: t.TempDir()}, Rep: &progress.Reporter{W: io.Discard}, Results: t.TempDir(), Within: 1}
+		r.Done = func(c *verdict.Cell, _ verdict.Planned) { begun[c.ID] = true }
+		planned, late, err := r.Run(context.Background(), cells)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(planned)+len(late) != len(cells) || len(planned) != len(begun) {
+			t.Errorf("%s: %d planned, %d begun, %d late, want all %d", depth, len(planned), len(begun), len(late), len(cells))
+		}
+		for _, id := range late {
+			if begun[id] {
+				t.Errorf("%s: %v was put off, and begun", depth, id)
+			}
+		}
+		var suites []string
+		for _, id := range late {
+			suites = append(suites, id.Suite)
+		}
+		if wait := slices.Contains(suites, "faults") && slices.Contains(suites, "packages"); wait != (depth == plan.Default) {
+			t.Errorf("%s: put off %v", depth, late)
+		}
+		if slices.Contains(suites, "std") || slices.Contains(suites, "user") || slices.Contains(suites, "api") {
+			t.Errorf("%s: put off %v, want nothing that is tested of every line", depth, late)
+		}
 	}
 }

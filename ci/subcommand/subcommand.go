@@ -149,6 +149,7 @@ func Test(fs *flag.FlagSet) func(context.Context, []string) error {
 	f.register(fs)
 	results := fs.String("results", "", "the `folder` for the raw records, new (default: ci-<time> in the build cache)")
 	reportDir := fs.String("report", "", "the `folder` for the report (default: report in the folder of the records)")
+	within := fs.Duration("within", 0, "after this `time`, begin no cell that can wait for the night (default: no limit)")
 	return func(ctx context.Context, args []string) error {
 		if err := command.NoArgs(args); err != nil {
 			return err
@@ -169,15 +170,16 @@ func Test(fs *flag.FlagSet) func(context.Context, []string) error {
 			if *reportDir == "" {
 				*reportDir = filepath.Join(dir, "report")
 			}
-			return test(ctx, repo, lines, cells, nightly, st, filepath.Join(dir, "records"), *reportDir)
+			r := &runner.Runner{Repo: repo, Store: st, Results: filepath.Join(dir, "records"), Within: *within}
+			return test(ctx, r, lines, cells, nightly, *reportDir)
 		})
 	}
 }
 
 // test runs cells, leaves their records in one folder and the report in
 // another. Those of nightly it only names.
-func test(ctx context.Context, repo *line.Repo, lines []*plan.Line, cells []plan.Cell, nightly []verdict.ID, st *store.Store, records, reportDir string) error {
-	if err := os.MkdirAll(records, 0o777); err != nil {
+func test(ctx context.Context, r *runner.Runner, lines []*plan.Line, cells []plan.Cell, nightly []verdict.ID, reportDir string) error {
+	if err := os.MkdirAll(r.Results, 0o777); err != nil {
 		return err
 	}
 	expected, err := plan.Expected(platform.Host(), lines)
@@ -185,15 +187,15 @@ func test(ctx context.Context, repo *line.Repo, lines []*plan.Line, cells []plan
 		return err
 	}
 	rep := progress.New(os.Stderr)
+	r.Rep, r.Expected = rep, expected
 	// What cannot be installed is told once here, and again by each cell
 	// that fails for the want of it; the others run.
-	if err := setup(ctx, rep, repo, st, cells); err != nil {
+	if err := setup(ctx, rep, r.Repo, r.Store, cells); err != nil {
 		if ctx.Err() != nil {
 			return err
 		}
 		rep.Printf("%v", err)
 	}
-	r := &runner.Runner{Repo: repo, Store: st, Rep: rep, Results: records, Expected: expected}
 	r.Done = func(c *verdict.Cell, p verdict.Planned) {
 		e, err := verdict.Evaluate([]verdict.Planned{p}, []*verdict.Cell{c}, expected)
 		if err == nil {
@@ -201,8 +203,14 @@ func test(ctx context.Context, repo *line.Repo, lines []*plan.Line, cells []plan
 		}
 	}
 	// A run that was stopped is reported, too: with what did not run.
-	planned, runErr := r.Run(ctx, cells)
-	if err := finish(repo, planned, nightly, expected, reportDir, records); err != nil {
+	planned, late, runErr := r.Run(ctx, cells)
+	if len(late) > 0 {
+		fmt.Printf("\nput off to the night, as not begun within %v (go run ./ci test -depth nightly):\n", r.Within)
+		for _, id := range late {
+			fmt.Printf("\t%s\n", id)
+		}
+	}
+	if err := finish(r.Repo, planned, append(nightly, late...), expected, reportDir, r.Results); err != nil {
 		return err
 	}
 	return runErr
