@@ -2,18 +2,20 @@ package suite
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"go/ast"
+	"go/parser"
 	"go/token"
 	"go/types"
-	"os"
+	"io"
+	"maps"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
-	"sync"
-
-	"golang.org/x/tools/go/packages"
 )
 
 // ProgTests returns the names of the tests of package runtime that build or
@@ -24,30 +26,47 @@ import (
 // it mentions a function that does: the tests are the Test functions among the
 // closure. Nothing of this is a list of tests that could grow old.
 func ProgTests(ctx context.Context, t *Tree) ([]string, error) {
-	pkgs, err := load(ctx, t, "runtime", typesMode)
+	pkgs, err := list(ctx, t, "runtime")
 	if err != nil {
 		return nil, err
 	}
-	names := progTests(pkgs)
+	p := pkgs[0]
+	names, err := progTests(p.Dir, slices.Concat(p.GoFiles, p.TestGoFiles), p.XTestGoFiles)
+	if err != nil {
+		return nil, err
+	}
 	if len(names) == 0 {
 		return nil, fmt.Errorf("%s: no test of package runtime runs a program of testdata/testprog*: the way these tests are found no longer fits the tree", t.GOROOT)
 	}
 	return names, nil
 }
 
-func progTests(pkgs []*packages.Package) []string {
+// progTests looks at packages, each given by the names of its files.
+func progTests(dir string, pkgs ...[]string) ([]string, error) {
 	uses := map[types.Object][]types.Object{} // function -> the functions it mentions
 	touches := map[types.Object]bool{}
 	var tests []*types.Func
-	for _, p := range pkgs {
-		for _, f := range p.Syntax {
+	for _, names := range pkgs {
+		fset, files, err := parseTree(dir, names)
+		if err != nil {
+			return nil, err
+		}
+		// Only what the package itself declares is of interest: its imports are
+		// not looked for, and the errors that this makes say nothing.
+		info := &types.Info{Defs: map[*ast.Ident]types.Object{}, Uses: map[*ast.Ident]types.Object{}}
+		conf := types.Config{Importer: importer{}, Error: func(error) {}}
+		conf.Check(dir, fset, files, info)
+		for _, f := range files {
 			for _, d := range f.Decls {
 				fn, ok := d.(*ast.FuncDecl)
 				if !ok || fn.Body == nil {
 					continue
 				}
-				obj := p.TypesInfo.Defs[fn.Name].(*types.Func)
-				if isTest(fn) && isTestFile(p, fn.Pos()) {
+				obj, ok := info.Defs[fn.Name].(*types.Func)
+				if !ok {
+					continue
+				}
+				if isTest(fn) && strings.HasSuffix(fset.Position(fn.Pos()).Filename, "_test.go") {
 					tests = append(tests, obj)
 				}
 				ast.Inspect(fn.Body, func(n ast.Node) bool {
@@ -57,7 +76,7 @@ func progTests(pkgs []*packages.Package) []string {
 							touches[obj] = true
 						}
 					case *ast.Ident:
-						if used, ok := p.TypesInfo.Uses[n].(*types.Func); ok && used.Pkg() == obj.Pkg() {
+						if used, ok := info.Uses[n].(*types.Func); ok && used.Pkg() == obj.Pkg() {
 							uses[obj] = append(uses[obj], used)
 						}
 					}
@@ -83,7 +102,7 @@ func progTests(pkgs []*packages.Package) []string {
 		}
 	}
 	sort.Strings(names)
-	return names
+	return names, nil
 }
 
 // isProgDir reports whether a literal is the name of a folder of test
@@ -96,30 +115,11 @@ func isProgDir(lit *ast.BasicLit) bool {
 // FileTests returns the names of a package's tests in the files whose base
 // names match the pattern, for the tree's platform and configuration, sorted.
 func FileTests(ctx context.Context, t *Tree, pkg, pattern string) ([]string, error) {
-	pkgs, err := load(ctx, t, pkg, 0)
+	pkgs, err := list(ctx, t, pkg)
 	if err != nil {
 		return nil, err
 	}
-	seen := map[string]bool{}
-	for _, p := range pkgs {
-		for _, f := range p.Syntax {
-			name := filepath.Base(p.Fset.Position(f.Pos()).Filename)
-			if ok, err := filepath.Match(pattern, name); err != nil || !ok || !strings.HasSuffix(name, "_test.go") {
-				continue
-			}
-			for _, d := range f.Decls {
-				if fn, ok := d.(*ast.FuncDecl); ok && isTest(fn) {
-					seen[fn.Name.Name] = true
-				}
-			}
-		}
-	}
-	var names []string
-	for n := range seen {
-		names = append(names, n)
-	}
-	sort.Strings(names)
-	return names, nil
+	return pkgs[0].tests(pattern)
 }
 
 // isTest reports whether a function is a test by name and form.
@@ -139,58 +139,96 @@ func isTest(fn *ast.FuncDecl) bool {
 	return ok && sel.Sel.Name == "T"
 }
 
-func isTestFile(p *packages.Package, pos token.Pos) bool {
-	return strings.HasSuffix(p.Fset.Position(pos).Filename, "_test.go")
+// A Package is what the go command of a tree says of one.
+type Package struct {
+	ImportPath, Dir string
+
+	// The names of the files for the tree's platform and configuration. Those of
+	// XTestGoFiles are a package of their own.
+	GoFiles, TestGoFiles, XTestGoFiles []string
+
+	Export string                // the file with what it exports, if that was asked for
+	Error  *struct{ Err string } // why it cannot be listed
 }
 
-const (
-	loadMode  = packages.NeedName | packages.NeedFiles | packages.NeedCompiledGoFiles | packages.NeedSyntax
-	typesMode = packages.NeedImports | packages.NeedTypes | packages.NeedTypesInfo
-)
-
-var pathMu sync.Mutex
-
-// goList loads packages with the tree's go command and environment.
-func goList(ctx context.Context, t *Tree, cfg *packages.Config, patterns ...string) ([]*packages.Package, error) {
-	// go/packages looks for the go command on this process's own PATH,
-	// whatever Config.Env says.
-	pathMu.Lock()
-	defer pathMu.Unlock()
-	path := os.Getenv("PATH")
-	defer os.Setenv("PATH", path)
-	os.Setenv("PATH", filepath.Join(t.GOROOT, "bin")+string(os.PathListSeparator)+path)
-
-	cfg.Context, cfg.Dir = ctx, filepath.Join(t.GOROOT, "src")
-	cfg.Env = append(t.Command(ctx).Env, "GOPACKAGESDRIVER=off")
-	pkgs, err := packages.Load(cfg, patterns...)
+// list returns the packages of the patterns, at least one. It asks the go
+// command itself, by its path: go/packages would take whichever is first on this
+// process's own PATH, which cannot be changed while other cells run.
+func list(ctx context.Context, t *Tree, args ...string) ([]*Package, error) {
+	fail := func(err error) ([]*Package, error) {
+		return nil, fmt.Errorf("go list %s in %s: %w", strings.Join(args, " "), t.GOROOT, err)
+	}
+	out, err := t.Command(ctx, append([]string{"list", "-e", "-json=ImportPath,Dir,GoFiles,TestGoFiles,XTestGoFiles,Export,Error"}, args...)...).Output()
 	if err != nil {
-		return nil, fmt.Errorf("loading %s of %s: %w", strings.Join(patterns, " "), t.GOROOT, err)
+		return fail(withStderr(err))
+	}
+	var pkgs []*Package
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p Package
+		if err := dec.Decode(&p); err == io.EOF {
+			break
+		} else if err != nil {
+			return fail(err)
+		}
+		pkgs = append(pkgs, &p)
+	}
+	if len(pkgs) == 0 {
+		return fail(errors.New("no such package"))
 	}
 	return pkgs, nil
 }
 
-// load parses a package of the tree with its tests, and type-checks it if the
-// mode asks for that. Errors of types are no errors here: the build tells of
-// them better.
-func load(ctx context.Context, t *Tree, pkg string, mode packages.LoadMode) ([]*packages.Package, error) {
-	pkgs, err := goList(ctx, t, &packages.Config{Mode: mode | loadMode, Tests: true}, pkg)
+// tests returns the names of the tests in the package's files whose names match
+// the pattern, sorted.
+func (p *Package) tests(pattern string) ([]string, error) {
+	if p.Error != nil {
+		return nil, fmt.Errorf("listing %s: %s", p.ImportPath, p.Error.Err)
+	}
+	var matching []string
+	for _, name := range slices.Concat(p.TestGoFiles, p.XTestGoFiles) {
+		if ok, err := filepath.Match(pattern, name); err != nil {
+			return nil, err
+		} else if ok {
+			matching = append(matching, name)
+		}
+	}
+	_, files, err := parseTree(p.Dir, matching)
 	if err != nil {
 		return nil, err
 	}
-	var out []*packages.Package
-	for _, p := range pkgs {
-		// The test's main package is generated; it has no tests in it.
-		if !strings.HasSuffix(p.ID, ".test") {
-			out = append(out, p)
-		}
-		for _, e := range p.Errors {
-			if e.Kind == packages.ListError {
-				return nil, fmt.Errorf("loading %s of %s: %v", pkg, t.GOROOT, e)
+	seen := map[string]bool{}
+	for _, f := range files {
+		for _, d := range f.Decls {
+			if fn, ok := d.(*ast.FuncDecl); ok && isTest(fn) {
+				seen[fn.Name.Name] = true
 			}
 		}
 	}
-	if len(out) == 0 {
-		return nil, fmt.Errorf("loading %s of %s: no such package", pkg, t.GOROOT)
+	return slices.Sorted(maps.Keys(seen)), nil
+}
+
+// parse parses files of a folder. Like go/packages it returns what it could make
+// of a file that has errors, together with the first of them.
+func parse(dir string, names []string) (fset *token.FileSet, files []*ast.File, err error) {
+	fset = token.NewFileSet()
+	for _, name := range names {
+		f, e := parser.ParseFile(fset, filepath.Join(dir, name), nil, parser.SkipObjectResolution)
+		if err == nil {
+			err = e
+		}
+		if f != nil {
+			files = append(files, f)
+		}
 	}
-	return out, nil
+	return fset, files, err
+}
+
+// parseTree is parse for a tree whose language may be newer than this program's:
+// only a file that is not there is an error.
+func parseTree(dir string, names []string) (*token.FileSet, []*ast.File, error) {
+	fset, files, err := parse(dir, names)
+	if len(files) == len(names) {
+		err = nil
+	}
+	return fset, files, err
 }

@@ -4,7 +4,6 @@ package suite
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"os/exec"
@@ -128,34 +127,23 @@ func CoroTests(ctx context.Context, t *Tree) ([]string, error) {
 
 // tested returns the packages among patterns that have tests.
 func tested(ctx context.Context, t *Tree, patterns ...string) (verdict.Want, error) {
-	cmd := t.Command(ctx, append([]string{"list", "-json=ImportPath,TestGoFiles,XTestGoFiles", "-e"}, patterns...)...)
-	out, err := cmd.Output()
+	pkgs, err := list(ctx, t, patterns...)
 	if err != nil {
-		return nil, fmt.Errorf("go list in %s: %w", t.GOROOT, withStderr(err))
+		return nil, err
 	}
 	want := verdict.Want{}
-	dec := json.NewDecoder(strings.NewReader(string(out)))
-	for dec.More() {
-		var p struct {
-			ImportPath                string
-			TestGoFiles, XTestGoFiles []string
+	for _, p := range pkgs {
+		// Test files may hold only benchmarks or examples for this platform:
+		// what counts is whether the package's test binary lists a test.
+		if len(p.TestGoFiles)+len(p.XTestGoFiles) == 0 {
+			continue
 		}
-		if err := dec.Decode(&p); err != nil {
-			return nil, fmt.Errorf("go list in %s: %v", t.GOROOT, err)
-		}
-		if len(p.TestGoFiles)+len(p.XTestGoFiles) > 0 {
-			want[p.ImportPath] = nil
-		}
-	}
-	// Test files may hold only benchmarks or examples for this platform:
-	// what counts is whether the package's test binary lists a test.
-	for pkg := range want {
-		tests, err := FileTests(ctx, t, pkg, "*_test.go")
+		tests, err := p.tests("*")
 		if err != nil {
 			return nil, err
 		}
-		if len(tests) == 0 {
-			delete(want, pkg)
+		if len(tests) > 0 {
+			want[p.ImportPath] = nil
 		}
 	}
 	if len(want) == 0 {

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/tools/go/packages"
 	"golang.org/x/tools/txtar"
 
 	"gocoro/build/line"
@@ -20,27 +19,20 @@ import (
 // runtime's own tests: a helper that builds, helpers that use it, tests that
 // use these, and tests that do not.
 func TestProgTests(t *testing.T) {
-	dir := t.TempDir()
 	ar, err := txtar.ParseFile("testdata/progs.txtar")
 	if err != nil {
 		t.Fatal(err)
 	}
+	dir := t.TempDir()
 	for _, f := range ar.Files {
 		if err := os.WriteFile(filepath.Join(dir, f.Name), f.Data, 0o666); err != nil {
 			t.Fatal(err)
 		}
 	}
-	cfg := &packages.Config{
-		Mode:  loadMode | typesMode,
-		Dir:   dir,
-		Env:   append(os.Environ(), "GOFLAGS=", "GOWORK=off"),
-		Tests: true,
-	}
-	pkgs, err := packages.Load(cfg, ".")
+	got, err := progTests(dir, []string{"progs.go"}, []string{"build_test.go", "other_test.go"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := progTests(pkgs)
 	want := []string{"TestByName", "TestDirect", "TestThroughHelper", "TestThroughTwo"}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("found %q, want %q", got, want)

@@ -3,16 +3,14 @@ package suite
 import (
 	"context"
 	"fmt"
-	"go/ast"
 	"go/build"
-	"go/parser"
 	"go/token"
 	"go/types"
-	"path/filepath"
+	"os"
 	"slices"
 	"strings"
 
-	"golang.org/x/tools/go/packages"
+	"golang.org/x/tools/go/gcexportdata"
 )
 
 // TypeCheckCgo type-checks the Go files, tests apart, of a package that uses
@@ -36,16 +34,11 @@ func TypeCheckCgo(ctx context.Context, t *Tree, dir, goos, goarch string, experi
 	if len(pkg.CgoFiles) == 0 {
 		return fmt.Errorf("%s: no file imports C on %s/%s: the check has nothing to check", dir, goos, goarch)
 	}
-	fset := token.NewFileSet()
-	var files []*ast.File
-	for _, name := range slices.Concat(pkg.GoFiles, pkg.CgoFiles) {
-		f, err := parser.ParseFile(fset, filepath.Join(dir, name), nil, parser.SkipObjectResolution)
-		if err != nil {
-			return err
-		}
-		files = append(files, f)
+	fset, files, err := parse(dir, slices.Concat(pkg.GoFiles, pkg.CgoFiles))
+	if err != nil {
+		return err
 	}
-	std, err := loadStd(ctx, t, fset, pkg.Imports)
+	std, err := exported(ctx, t, fset, pkg.Imports)
 	if err != nil {
 		return err
 	}
@@ -73,19 +66,36 @@ func (i importer) Import(path string) (*types.Package, error) {
 	return nil, fmt.Errorf("package %s was not loaded", path)
 }
 
-// loadStd type-checks standard packages and all that they import.
-func loadStd(ctx context.Context, t *Tree, fset *token.FileSet, paths []string) (importer, error) {
+// exported returns what standard packages export.
+func exported(ctx context.Context, t *Tree, fset *token.FileSet, paths []string) (importer, error) {
 	std := importer{"unsafe": types.Unsafe}
 	paths = slices.DeleteFunc(slices.Clone(paths), func(p string) bool { return p == "C" || p == "unsafe" })
-	pkgs, err := goList(ctx, t, &packages.Config{Mode: loadMode | typesMode | packages.NeedDeps, Fset: fset}, paths...)
+	pkgs, err := list(ctx, t, append([]string{"-export"}, paths...)...)
 	if err != nil {
 		return nil, err
 	}
 	for _, p := range pkgs {
-		if p.Types == nil || len(p.Errors) > 0 {
-			return nil, fmt.Errorf("loading %s of %s: %v", p.PkgPath, t.GOROOT, p.Errors)
+		if p.Error != nil {
+			return nil, fmt.Errorf("compiling %s of %s: %s", p.ImportPath, t.GOROOT, p.Error.Err)
 		}
-		std[p.PkgPath] = p.Types
+		if err := readExport(fset, std, p); err != nil {
+			return nil, fmt.Errorf("what %s of %s exports: %v", p.ImportPath, t.GOROOT, err)
+		}
 	}
 	return std, nil
+}
+
+// readExport adds a package, and what it mentions of others, to std.
+func readExport(fset *token.FileSet, std importer, p *Package) error {
+	f, err := os.Open(p.Export)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	r, err := gcexportdata.NewReader(f)
+	if err != nil {
+		return err
+	}
+	_, err = gcexportdata.Read(r, fset, std, p.ImportPath)
+	return err
 }
