@@ -73,6 +73,22 @@ func Read(file string) (*Patch, error) {
 	return p, nil
 }
 
+var (
+	testsLine = regexp.MustCompile(`(?m)^Tests: (.*)$`)
+	testPath  = regexp.MustCompile(`\bTest[A-Z]\w*(/\w+)*`)
+)
+
+// Tests returns the names of the tests, of subtests with a slash, that the
+// message names as passing with this patch and those before it.
+func (p *Patch) Tests() []string {
+	message, _, _ := bytes.Cut(p.Data, []byte("\n---\n"))
+	m := testsLine.FindSubmatch(message)
+	if m == nil {
+		return nil
+	}
+	return testPath.FindAllString(string(m[1]), -1)
+}
+
 // noDiff matches what git says of a patch without a diff, today and before 2.35.
 var noDiff = regexp.MustCompile(`^error: (No valid patches in input|unrecognized input)`)
 

@@ -17,7 +17,10 @@ Subject: [PATCH] runtime: change, add, remove and
  rename
 
 The reason.
+
+Tests: TestA, TestB/x of Testing; the others with the next
 ---
+Tests: TestC
 `
 
 const changes = `diff --git a/src/a.go b/src/a.go
@@ -65,6 +68,17 @@ func TestRead(t *testing.T) {
 	}
 	if want := []string{"src/a.go", "src/new.go", "src/old.go", "src/to.go", "src/from.go"}; !slices.Equal(p.Files, want) {
 		t.Errorf("files %q, want %q", p.Files, want)
+	}
+}
+
+func TestTests(t *testing.T) {
+	p := &Patch{Data: []byte(header + changes)}
+	if got, want := p.Tests(), []string{"TestA", "TestB/x"}; !slices.Equal(got, want) {
+		t.Errorf("tests %q, want %q", got, want)
+	}
+	p.Data = []byte(strings.ReplaceAll(header, "Tests:", "Test:"))
+	if got := p.Tests(); got != nil {
+		t.Errorf("tests %q of a message without the line", got)
 	}
 }
 

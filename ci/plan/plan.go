@@ -166,6 +166,7 @@ func (c *Cell) Limit() time.Duration {
 		"faults":   5 * time.Minute,
 		"packages": 90 * time.Minute, // likewise
 		"ports":    4 * time.Hour,    // likewise
+		"prefixes": 90 * time.Minute,
 		"coro":     10 * time.Minute,
 		"testprog": 8 * time.Minute,
 		"std":      25 * time.Minute,
@@ -271,6 +272,7 @@ var rows = []struct {
 	{"fuzz", platform.QemuUser, "plain", verdict.Patched, suite.Shared, Nightly, Nightly},
 	{"stress", platform.Native, "plain race", verdict.Patched, "", Nightly, Nightly},
 	{"ports", platform.Native, "plain", verdict.Patched, "", Nightly, Nightly},
+	{"prefixes", platform.Native, "plain", verdict.Patched, "", Nightly, Nightly},
 	{"all", platform.Native, "plain", verdict.Patched, "", Nightly, Nightly},
 	{"dist", platform.Native, "plain", verdict.Patched, "", Nightly, Nightly}, // cut into slices
 }

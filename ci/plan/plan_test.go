@@ -21,7 +21,7 @@ var (
 )
 
 // own are the suites that the runner plays itself.
-var own = map[string]bool{"self": true, "user": true, "api": true, "faults": true, "packages": true, "fuzz": true, "stress": true, "ports": true, "all": true}
+var own = map[string]bool{"self": true, "user": true, "api": true, "faults": true, "packages": true, "fuzz": true, "stress": true, "ports": true, "prefixes": true, "all": true}
 
 func TestCells(t *testing.T) {
 	for _, host := range []platform.Platform{linux, mac} {

@@ -137,6 +137,8 @@ func (r *Runner) want(ctx context.Context, c plan.Cell, t *suite.Tree) (verdict.
 		return verdict.Want{fuzzPackage: {"TestFuzz"}}, nil
 	case c.Suite == "ports":
 		return portsWant(ctx, t)
+	case c.Suite == "prefixes":
+		return r.prefixesWant(c)
 	case c.Method.Kind == platform.QemuSystem:
 		return verdict.Want{"runtime": suite.Tests(guestPrograms(c))}, nil
 	case c.Suite == "coro" && c.Tree == verdict.Stock:
@@ -182,6 +184,8 @@ func (r *Runner) fill(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *s
 		return r.fuzz(ctx, c, cell, t)
 	case c.Suite == "ports":
 		return r.ports(ctx, c, cell, t)
+	case c.Suite == "prefixes":
+		return r.prefixes(ctx, c, cell, env)
 	case c.Suite == "stress":
 		return r.stress(ctx, c, cell, t)
 	case c.Suite == "all":
@@ -376,7 +380,7 @@ func (r *Runner) environ(dir, key string, c plan.Cell) []string {
 		env = append(env, "GOCACHEPROG="+prog)
 	}
 	experiments := ""
-	if c.Suite == "coro" {
+	if c.Suite == "coro" || c.Suite == "prefixes" {
 		// Package iter, and the tests that import it, exist only so.
 		experiments = platform.Experiments(dir, "")
 	}

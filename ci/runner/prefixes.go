@@ -1,0 +1,165 @@
+package runner
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"gocoro/build/series"
+	"gocoro/build/store"
+	"gocoro/build/tree"
+	"gocoro/ci/plan"
+	"gocoro/ci/verdict"
+)
+
+// prefixesPackage stands for a package in the record of the prefixes.
+const prefixesPackage = "gocoro/ci/prefixes"
+
+// after names a patch as a test.
+func after(patch string) string {
+	return "TestAfter/" + strings.TrimSuffix(filepath.Base(patch), ".patch")
+}
+
+// prefixesWant names the patches of the cell's line.
+func (r *Runner) prefixesWant(c plan.Cell) (verdict.Want, error) {
+	l, err := r.Repo.Line(c.Line)
+	if err != nil {
+		return nil, err
+	}
+	patches, err := l.Patches()
+	if err != nil {
+		return nil, err
+	}
+	want := verdict.Want{}
+	for _, p := range patches {
+		want[prefixesPackage] = append(want[prefixesPackage], after(p))
+	}
+	return want, nil
+}
+
+// prefixes applies the series one patch after another, and runs after each the
+// tests that its patches so far name: who bisects, and a line that drops its last
+// patches, wants a series that works at every step. The release's own binaries
+// compile them: a build of each step is what "lint -build" does.
+func (r *Runner) prefixes(ctx context.Context, c plan.Cell, cell *verdict.Cell, env []string) error {
+	d, err := r.driver(c.Line)
+	if err != nil {
+		return err
+	}
+	stock, err := d.Stock(ctx)
+	if err != nil {
+		return err
+	}
+	patches, err := d.Line.Patches()
+	if err != nil {
+		return err
+	}
+	// In the store, where upstream's files can be linked.
+	tmp := filepath.Join(r.Store.Root, "tmp")
+	if err := os.MkdirAll(tmp, 0o777); err != nil {
+		return err
+	}
+	tmp, err = os.MkdirTemp(tmp, "prefixes-")
+	if err != nil {
+		return err
+	}
+	defer store.RemoveAll(tmp)
+	env = append(slices.Clone(env), "GOCACHE="+filepath.Join(tmp, "gocache"))
+
+	limited, cancel := context.WithTimeout(ctx, c.Limit())
+	defer cancel()
+	out, err := cell.Attempt(verdict.Attempt{Command: []string{"go", "test", "-short", "-run=(the tests named so far)", "runtime"}})
+	if err != nil {
+		return err
+	}
+	ev := newEvents(out.Stdout, prefixesPackage)
+	var names []string
+	for _, file := range patches {
+		start := time.Now()
+		p, err := series.Read(file)
+		if err != nil {
+			return err
+		}
+		for _, name := range p.Tests() {
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+		dir := filepath.Join(tmp, p.Name)
+		if _, err := tree.Make(limited, dir, stock, d.Line.Through(p.Name), r.Rep.TraceCmd); err != nil {
+			return err
+		}
+		if err := tree.Link(limited, dir, stock, func(name string) bool { return name == "." || !tree.IsSource(name) }); err != nil {
+			return err
+		}
+		cmd := c.Method.Go(limited, dir, env, "test", "-json", "-short", "-vet=off", "-count=1", "-timeout="+c.Limit().String(), "-run="+pattern(names), "runtime")
+		var text bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &text, &text
+		err = cmd.Run()
+		if limited.Err() != nil {
+			// This patch and those after it have no result, and so are missed.
+			return errors.Join(out.End(-1, "", ctx.Err() == nil), ctx.Err())
+		}
+		fmt.Fprintf(out.Stderr, "=== after %s: %s\n", p.Name, strings.Join(cmd.Args, " "))
+		why := unpassed(text.Bytes(), names)
+		if err != nil || why != "" {
+			why = fmt.Sprintf("after %s: %s: %v\n%s", p.Name, strings.Join(cmd.Args, " "), err, why)
+			out.Stderr.Write(text.Bytes())
+		}
+		ev.test(after(file), why, time.Since(start))
+		if err := store.RemoveAll(dir); err != nil {
+			return err
+		}
+	}
+	return out.End(ev.end(), "", false)
+}
+
+// pattern returns what -run takes for exactly these tests and subtests.
+func pattern(names []string) string {
+	var alternatives []string
+	for _, name := range names {
+		alternatives = append(alternatives, "^"+strings.ReplaceAll(name, "/", "$/^")+"$")
+	}
+	if alternatives == nil {
+		return "^$"
+	}
+	return strings.Join(alternatives, "|")
+}
+
+// unpassed says which of the tests named, or below them, did not pass, by the
+// output of "go test -json". It is empty if all did.
+func unpassed(output []byte, names []string) string {
+	result := map[string]string{}
+	var why strings.Builder
+	for line := range bytes.Lines(output) {
+		var e struct{ Action, Test, Output string }
+		if json.Unmarshal(line, &e) != nil {
+			why.Write(line) // the go command's own words
+			continue
+		}
+		switch e.Action {
+		case "pass", "fail", "skip":
+			result[e.Test] = e.Action
+		case "build-output":
+			why.WriteString(e.Output)
+		}
+		if e.Action == "fail" && e.Test != "" {
+			fmt.Fprintf(&why, "%s failed\n", e.Test)
+		}
+	}
+	for _, name := range names {
+		if got := result[name]; got == "" {
+			fmt.Fprintf(&why, "%s did not run\n", name)
+		} else if got == "skip" {
+			fmt.Fprintf(&why, "%s was skipped\n", name)
+		}
+	}
+	return why.String()
+}
