@@ -26,11 +26,10 @@ import (
 // it mentions a function that does: the tests are the Test functions among the
 // closure. Nothing of this is a list of tests that could grow old.
 func ProgTests(ctx context.Context, t *Tree) ([]string, error) {
-	pkgs, err := list(ctx, t, "runtime")
+	p, err := listOne(ctx, t, "runtime")
 	if err != nil {
 		return nil, err
 	}
-	p := pkgs[0]
 	names, err := progTests(p.Dir, slices.Concat(p.GoFiles, p.TestGoFiles), p.XTestGoFiles)
 	if err != nil {
 		return nil, err
@@ -115,11 +114,11 @@ func isProgDir(lit *ast.BasicLit) bool {
 // FileTests returns the names of a package's tests in the files whose base
 // names match the pattern, for the tree's platform and configuration, sorted.
 func FileTests(ctx context.Context, t *Tree, pkg, pattern string) ([]string, error) {
-	pkgs, err := list(ctx, t, pkg)
+	p, err := listOne(ctx, t, pkg)
 	if err != nil {
 		return nil, err
 	}
-	return pkgs[0].tests(pattern)
+	return p.tests(pattern)
 }
 
 // isTest reports whether a function is a test by name and form.
@@ -139,8 +138,8 @@ func isTest(fn *ast.FuncDecl) bool {
 	return ok && sel.Sel.Name == "T"
 }
 
-// A Package is what the go command of a tree says of one.
-type Package struct {
+// listed is what the go command of a tree says of a package.
+type listed struct {
 	ImportPath, Dir string
 
 	// The names of the files for the tree's platform and configuration. Those of
@@ -151,20 +150,21 @@ type Package struct {
 	Error  *struct{ Err string } // why it cannot be listed
 }
 
-// list returns the packages of the patterns, at least one. It asks the go
+// list returns the packages of the patterns, at least one, those that are not
+// there with an Error. It asks the go
 // command itself, by its path: go/packages would take whichever is first on this
 // process's own PATH, which cannot be changed while other cells run.
-func list(ctx context.Context, t *Tree, args ...string) ([]*Package, error) {
-	fail := func(err error) ([]*Package, error) {
+func list(ctx context.Context, t *Tree, args ...string) ([]*listed, error) {
+	fail := func(err error) ([]*listed, error) {
 		return nil, fmt.Errorf("go list %s in %s: %w", strings.Join(args, " "), t.GOROOT, err)
 	}
 	out, err := t.Command(ctx, append([]string{"list", "-e", "-json=ImportPath,Dir,GoFiles,TestGoFiles,XTestGoFiles,Export,Error"}, args...)...).Output()
 	if err != nil {
 		return fail(withStderr(err))
 	}
-	var pkgs []*Package
+	var pkgs []*listed
 	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
-		var p Package
+		var p listed
 		if err := dec.Decode(&p); err == io.EOF {
 			break
 		} else if err != nil {
@@ -178,12 +178,21 @@ func list(ctx context.Context, t *Tree, args ...string) ([]*Package, error) {
 	return pkgs, nil
 }
 
+// listOne returns a package that must be there.
+func listOne(ctx context.Context, t *Tree, pkg string) (*listed, error) {
+	pkgs, err := list(ctx, t, pkg)
+	if err != nil {
+		return nil, err
+	}
+	if p := pkgs[0]; p.Error == nil {
+		return p, nil
+	}
+	return nil, fmt.Errorf("go list %s in %s: %s", pkg, t.GOROOT, pkgs[0].Error.Err)
+}
+
 // tests returns the names of the tests in the package's files whose names match
 // the pattern, sorted.
-func (p *Package) tests(pattern string) ([]string, error) {
-	if p.Error != nil {
-		return nil, fmt.Errorf("listing %s: %s", p.ImportPath, p.Error.Err)
-	}
+func (p *listed) tests(pattern string) ([]string, error) {
 	var matching []string
 	for _, name := range slices.Concat(p.TestGoFiles, p.XTestGoFiles) {
 		if ok, err := filepath.Match(pattern, name); err != nil {

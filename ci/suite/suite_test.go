@@ -112,6 +112,19 @@ func TestWantError(t *testing.T) {
 			t.Errorf("%s: error %v, want the command's words", name, err)
 		}
 	}
+	// One that says that there is no such package, as "go list -e" does, too.
+	tree.Command = func(ctx context.Context, args ...string) *exec.Cmd {
+		return exec.CommandContext(ctx, "echo", `{"ImportPath":"runtime","Error":{"Err":"is not in std"}}`)
+	}
+	for _, name := range []string{"coro", "testprog"} {
+		s, err := Find(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Want(context.Background(), tree); err == nil || !strings.Contains(err.Error(), "is not in std") {
+			t.Errorf("%s: error %v, want the go command's words", name, err)
+		}
+	}
 	if _, err := Find("testprogs"); err == nil || !strings.Contains(err.Error(), "testprog") {
 		t.Errorf("unknown suite: error %v, want the names of the suites", err)
 	}

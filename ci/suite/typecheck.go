@@ -86,7 +86,7 @@ func exported(ctx context.Context, t *Tree, fset *token.FileSet, paths []string)
 }
 
 // readExport adds a package, and what it mentions of others, to std.
-func readExport(fset *token.FileSet, std importer, p *Package) error {
+func readExport(fset *token.FileSet, std importer, p *listed) error {
 	f, err := os.Open(p.Export)
 	if err != nil {
 		return err
