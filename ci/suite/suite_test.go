@@ -98,31 +98,24 @@ func TestDist(t *testing.T) {
 	}
 }
 
-// A go command that fails is told with its own words.
+// A go command that fails is told with its own words, and one that says, as
+// "go list -e" does, that a package is not there.
 func TestWantError(t *testing.T) {
-	tree := &Tree{GOROOT: t.TempDir(), Command: func(ctx context.Context, args ...string) *exec.Cmd {
-		return exec.CommandContext(ctx, "sh", "-c", "echo no such luck >&2; exit 3")
-	}}
-	for _, name := range []string{"std", "dist-1-of-6"} {
-		s, err := Find(name)
+	for _, test := range []struct{ suite, command, want string }{
+		{"std", "echo no such luck >&2; exit 3", "no such luck"},
+		{"dist-1-of-6", "echo no such luck >&2; exit 3", "no such luck"},
+		{"coro", `echo '{"ImportPath":"runtime","Error":{"Err":"is not in std"}}'`, "is not in std"},
+		{"testprog", `echo '{"ImportPath":"runtime","Error":{"Err":"is not in std"}}'`, "is not in std"},
+	} {
+		tree := &Tree{GOROOT: t.TempDir(), Command: func(ctx context.Context, args ...string) *exec.Cmd {
+			return exec.CommandContext(ctx, "sh", "-c", test.command)
+		}}
+		s, err := Find(test.suite)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Want(context.Background(), tree); err == nil || !strings.Contains(err.Error(), "no such luck") {
-			t.Errorf("%s: error %v, want the command's words", name, err)
-		}
-	}
-	// One that says that there is no such package, as "go list -e" does, too.
-	tree.Command = func(ctx context.Context, args ...string) *exec.Cmd {
-		return exec.CommandContext(ctx, "echo", `{"ImportPath":"runtime","Error":{"Err":"is not in std"}}`)
-	}
-	for _, name := range []string{"coro", "testprog"} {
-		s, err := Find(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := s.Want(context.Background(), tree); err == nil || !strings.Contains(err.Error(), "is not in std") {
-			t.Errorf("%s: error %v, want the go command's words", name, err)
+		if _, err := s.Want(context.Background(), tree); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: error %v, want %q", test.suite, err, test.want)
 		}
 	}
 	if _, err := Find("testprogs"); err == nil || !strings.Contains(err.Error(), "testprog") {
