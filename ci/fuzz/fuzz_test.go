@@ -92,9 +92,10 @@ func TestPlantedFaults(t *testing.T) {
 			}
 			if test.fault == "hang" {
 				// Each step of the shrinker waits for a hang: a small program,
-				// and without a run on the yardstick, which must not be late.
+				// and without a run on the yardstick, which must not be late. Time for
+				// all steps is given also when the machine is busy.
 				c.Runner.Only, c.Runner.Limit, c.Runner.Repeat = "coro", 500*time.Millisecond, 1
-				c.Size, c.Shrink = 12, 5*time.Second
+				c.Size, c.Shrink = 12, 20*time.Second
 			}
 			c.Max = 1
 			s, err := c.Run(t.Context())
