@@ -191,6 +191,18 @@ func Block() {
 	<-done
 }
 
+// Spin computes until done reports true. It can be preempted by signal only, as
+// the loops are that users write. Where the runtime sends no signals for that
+// (asyncpreemptoff, gccheckmark), it yields every 2^24 rounds: long after a
+// signal would have come.
+func Spin(done func() bool) {
+	for i := 1; !done(); i++ {
+		if i%(1<<24) == 0 {
+			runtime.Gosched()
+		}
+	}
+}
+
 // Threads returns how many threads the process has, or 0 if unknown.
 func Threads() int {
 	list, err := os.ReadDir("/proc/self/task")

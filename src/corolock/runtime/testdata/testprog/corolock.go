@@ -866,8 +866,7 @@ func CoroSharedSpinningBorrower() {
 					ok = yield(5)
 					done <- true
 				}()
-				for !back.Load() {
-				}
+				corotest.Spin(back.Load)
 				<-done
 				if !ok {
 					return
@@ -922,8 +921,7 @@ func CoroSharedTimeShare() {
 				done <- true
 			}()
 			for i := int32(0); i < 20; i += 2 {
-				for turn.Load() != i {
-				}
+				corotest.Spin(func() bool { return turn.Load() == i })
 				own.Check("while sharing")
 				turn.Store(i + 1)
 			}
@@ -932,8 +930,7 @@ func CoroSharedTimeShare() {
 		})
 		sharedNext(next)
 		for i := int32(1); i < 20; i += 2 {
-			for turn.Load() != i {
-			}
+			corotest.Spin(func() bool { return turn.Load() == i })
 			pin.Check("while sharing")
 			turn.Store(i + 1)
 		}
@@ -951,10 +948,7 @@ func CoroSharedTimeShareSyscall() {
 		runtime.GOMAXPROCS(procs)
 		var end atomic.Bool
 		for range procs - 1 {
-			go func() {
-				for !end.Load() {
-				}
-			}()
+			go corotest.Spin(end.Load)
 		}
 		pin := corotest.Lock("caller")
 		var turns atomic.Int32
@@ -1771,15 +1765,17 @@ func CoroSharedFair() {
 				stop()
 			})
 			wg.Go(func() {
-				for !quit.Load() {
+				corotest.Spin(func() bool {
 					steps[1].Add(1)
-				}
+					return quit.Load()
+				})
 			})
 			wg.Go(func() {
 				pin := corotest.Lock("spinner")
-				for !quit.Load() {
+				corotest.Spin(func() bool {
 					steps[2].Add(1)
-				}
+					return quit.Load()
+				})
 				pin.Unlock()
 			})
 			for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {

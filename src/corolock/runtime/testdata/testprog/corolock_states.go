@@ -241,8 +241,7 @@ var sharedStateTable = []sharedState{
 				yield(5)
 				done <- true
 			}()
-			for phase.Load() == 0 {
-			}
+			corotest.Spin(func() bool { return phase.Load() == 1 })
 			own.Check("while sharing")
 			elsewhere(probe)
 			phase.Store(2)
@@ -252,8 +251,7 @@ var sharedStateTable = []sharedState{
 		sharedNext(next)
 		elsewhere(probe)
 		phase.Store(1)
-		for phase.Load() != 2 {
-		}
+		corotest.Spin(func() bool { return phase.Load() == 2 })
 		probe()
 		pin.Check("while sharing")
 		sharedDone(next)
@@ -268,8 +266,7 @@ var sharedStateTable = []sharedState{
 				yield(5)
 				done <- true
 			}()
-			for !back.Load() {
-			}
+			corotest.Spin(back.Load)
 			<-done
 		})
 		sharedNext(next)
@@ -405,22 +402,17 @@ func CoroSharedStopTheWorld() {
 	wg.Go(func() {
 		pin := corotest.Lock("caller")
 		defer pin.Unlock()
-		var n atomic.Int32
 		next, _ := corotest.Pull(func(yield func(int) bool) {
 			own := corotest.Lock("iterator")
 			done := make(chan bool, 1)
 			go func() { yield(5); done <- true }()
-			for !quit.Load() {
-				n.Add(1)
-			}
+			corotest.Spin(quit.Load)
 			own.Check("while sharing")
 			<-done
 			own.Unlock()
 		})
 		sharedNext(next)
-		for !quit.Load() {
-			n.Add(1)
-		}
+		corotest.Spin(quit.Load)
 		pin.Check("while sharing")
 		sharedDone(next)
 	})
