@@ -831,10 +831,13 @@ func CoroSharedLoanLateLock() {
 				yield(5)
 				ended <- true
 			}()
-			for !back.Load() {
+			for i := 1; !back.Load(); i++ {
 				runtime.LockOSThread()
 				for range 50 {
 					back.Load()
+				}
+				if i%(1<<19) == 0 {
+					runtime.Gosched() // as in Spin
 				}
 				runtime.UnlockOSThread()
 			}
