@@ -29,11 +29,11 @@ const forkedEmulator = "forks ten times at once while signals arrive; " +
 const countedMoving = "counts the goroutines in C while the runtime takes their Ps back, and may miss one; " +
 	"under qemu-user in 4 of 252 runs of the stock go1.26.11 and 1 of 168 of go1.27.3, and in none of 1200 natively"
 
-// strace(1) shows it: the signal comes to a thread that runs no Go code, and
-// there the emulator's own handler faults.
+// strace(1) shows it: the signal comes to the first thread that the process
+// started, which is the emulator's own, and there its handler faults.
 const emulatorSignalled = "sends its process a SIGSEGV, which the kernel may give to a thread of qemu-user itself, which dies of it; " +
 	"of 12 such programs at once in 43 of 600 runs of the stock go1.22.12, 48 of 600 of go1.26.11, 39 of 600 of go1.27.3; " +
-	"alone in none of 100"
+	"alone in none of 100 of go1.22.12"
 
 // expectedFailures was measured with qemu 7.2 and go1.22.12: TestCoroRace is
 // this project's own, the others fail with the stock release too, whose other
