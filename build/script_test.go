@@ -70,7 +70,7 @@ func TestScript(t *testing.T) {
 }
 
 // name is the release that the toy's checkout makes.
-const name = "go1.22.12-coro.1"
+const name = "go1.22.12-coro1"
 
 func setup(env *testscript.Env, toy *txtar.Archive) error {
 	for _, f := range toy.Files {

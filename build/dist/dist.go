@@ -48,7 +48,7 @@ type Files struct {
 	Version string // the module's version, v0.0.1-<release>.<os>-<arch>
 }
 
-// FilesOf returns the names for a release, such as go1.22.12-coro.1, and a
+// FilesOf returns the names for a release, such as go1.22.12-coro1, and a
 // platform, such as linux/amd64.
 // Source: the end of func main in upstream's src/cmd/distpack/pack.go.
 func FilesOf(release, platform string) Files {

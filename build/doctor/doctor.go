@@ -167,18 +167,18 @@ func (m *Machine) chosen() []Finding {
 		use = "export GOTOOLCHAIN=" + m.Release
 	}
 	switch {
-	case plus && strings.Contains(name, "-coro."):
+	case plus && line.IsName(name):
 		add(Trap, use, "GOTOOLCHAIN=%s%s: +%s leaves the fork, without a word, where a go.mod asks for a newer Go", set, from, mode)
-	case strings.Contains(name, "-coro.") && !contains(m.Releases, name):
+	case line.IsName(name) && !contains(m.Releases, name):
 		add(Trap, use, "GOTOOLCHAIN=%s%s is not a release of this checkout, which has %s", set, from, strings.Join(m.Releases, ", "))
-	case strings.Contains(name, "-coro."):
+	case line.IsName(name):
 		add(Fine, "", "GOTOOLCHAIN=%s%s", set, from)
-	case strings.Contains(m.Go.Version, "-coro."):
+	case line.IsName(m.Go.Version):
 		add(Fine, "", "the go command on PATH is the fork itself: %s", m.Go.Version)
 	default:
 		add(Note, use, "GOTOOLCHAIN=%s%s: programs are built with %s, not with the fork", set, from, m.Go.Version)
 	}
-	if strings.Contains(name, "-coro.") && !plus {
+	if line.IsName(name) && !plus {
 		switch {
 		case m.Seen.Err != nil:
 			add(Trap, "go run ./build  (or go env -u GOTOOLCHAIN)", "GOTOOLCHAIN=%s does not run in %s: %v", set, m.Dir, m.Seen.Err)
@@ -218,10 +218,10 @@ func (m *Machine) chosen() []Finding {
 	if version.Compare("go"+m.GoLine, m.Pin.Upstream) > 0 && m.GoLine != "" {
 		add(Trap, "go mod edit -go="+strings.TrimPrefix(version.Lang(m.Pin.Upstream), "go")+" "+m.GoMod, "%s asks for go %s, which is newer than %s: the fork refuses to build it, and a go command with GOTOOLCHAIN=auto leaves the fork", m.GoMod, m.GoLine, m.Release)
 	}
-	if t := m.Toolchain; strings.Contains(t, "-coro.") && m.Go.Version != "" {
+	if t := m.Toolchain; line.IsName(t) && m.Go.Version != "" {
 		if version.Compare(t, m.Go.Version) > 0 {
 			add(Note, "", "%s: its line \"toolchain %s\" is honoured by %s, unless GOTOOLCHAIN says otherwise", m.GoMod, t, m.Go.Version)
-		} else if !strings.Contains(set, "-coro.") {
+		} else if !line.IsName(set) {
 			add(Trap, use, "%s: its line \"toolchain %s\" is ignored: %s counts as new enough, since the suffix is ignored in comparison", m.GoMod, t, m.Go.Version)
 		}
 	}

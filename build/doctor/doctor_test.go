@@ -8,7 +8,7 @@ import (
 	"gocoro/build/line"
 )
 
-const release = "go1.22.12-coro.1"
+const release = "go1.22.12-coro1"
 
 // healthy is a machine with nothing to complain of.
 func healthy() *Machine {
@@ -61,7 +61,7 @@ func TestExamine(t *testing.T) {
 		{func(m *Machine) { m.Set["GOPROXY"] = "off" }, "note  GOPROXY=off", "-source"},
 		{func(m *Machine) { m.Env["GOTOOLCHAIN"] = "local" }, "trap  GOTOOLCHAIN=local in the environment hides the " + release, "unset GOTOOLCHAIN"},
 		{func(m *Machine) { m.Set["GOTOOLCHAIN"] = release + "+auto" }, "trap  GOTOOLCHAIN=" + release + "+auto (from /home/u/.config/go/env): +auto leaves the fork", "go env -w GOTOOLCHAIN=" + release},
-		{func(m *Machine) { m.Set["GOTOOLCHAIN"] = "go1.22.12-coro.7" }, "trap  GOTOOLCHAIN=go1.22.12-coro.7 (from /home/u/.config/go/env) is not a release of this checkout", "go env -w"},
+		{func(m *Machine) { m.Set["GOTOOLCHAIN"] = "go1.22.12-coro7" }, "trap  GOTOOLCHAIN=go1.22.12-coro7 (from /home/u/.config/go/env) is not a release of this checkout", "go env -w"},
 		{func(m *Machine) { m.Set["GOTOOLCHAIN"] = "auto" }, "note  GOTOOLCHAIN=auto (from /home/u/.config/go/env): programs are built with go1.26.8, not with the fork", "go env -w"},
 		{func(m *Machine) { m.Seen.Version = "go1.26.8" }, "trap  in /home/u/m the go command is go1.26.8, although GOTOOLCHAIN=" + release, "toolchaintrace"},
 		{func(m *Machine) { m.Seen.Err = errors.New("toolchain not available") }, "trap  GOTOOLCHAIN=" + release + " does not run in /home/u/m: toolchain not available", "go run ./build"},
@@ -81,7 +81,7 @@ func TestExamine(t *testing.T) {
 		{func(m *Machine) { m.Order = append(m.Order, "/other"); m.Named["/other"] = Go{Version: release} }, "note  /other/" + release + " is hidden by", ""},
 		{func(m *Machine) { m.Installed[0].Modified = true }, "trap  /home/u/sdk/" + release + " was changed after it was installed", "-replace"},
 		{func(m *Machine) { m.Installed[0].Linked = false }, "trap  " + release + " is installed, but /home/u/go/bin has no link to it", "go run ./build"},
-		{func(m *Machine) { m.Installed = append(m.Installed, Install{Name: "go1.22.12-coro.0"}) }, "note  go1.22.12-coro.0 is installed and no release", "uninstall go1.22.12-coro.0"},
+		{func(m *Machine) { m.Installed = append(m.Installed, Install{Name: "go1.22.12-coro0"}) }, "note  go1.22.12-coro0 is installed and no release", "uninstall go1.22.12-coro0"},
 		{func(m *Machine) { m.Leftovers = []string{"/home/u/sdk/x.gocoro-old"} }, "note  /home/u/sdk/x.gocoro-old is left", "rm -rf"},
 	} {
 		m := healthy()

@@ -201,7 +201,7 @@ func (m *Machine) installed(t *install.Target) error {
 	}
 	for _, e := range ents {
 		link := filepath.Join(t.Bin, e.Name())
-		if !strings.Contains(e.Name(), "-coro.") || e.Type()&fs.ModeSymlink == 0 {
+		if !line.IsName(e.Name()) || e.Type()&fs.ModeSymlink == 0 {
 			continue
 		}
 		if _, err := os.Stat(link); errors.Is(err, fs.ErrNotExist) {

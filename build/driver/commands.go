@@ -254,8 +254,8 @@ func Uninstall(fs *flag.FlagSet) func(context.Context, []string) error {
 			args = []string{l.Release()}
 		}
 		for _, name := range args {
-			if name != filepath.Base(name) || !strings.Contains(name, "-coro.") {
-				return fmt.Errorf("%q is not the name of a gocoro release such as go1.22.12-coro.1\n\tgo run ./build list shows what is installed", name)
+			if !line.IsName(name) {
+				return fmt.Errorf("%q is not the name of a gocoro release such as go1.22.12-coro1\n\tgo run ./build list shows what is installed", name)
 			}
 			t, err := f.target(ctx, name, nil)
 			if err != nil {

@@ -27,7 +27,7 @@ const RecordFile = "gocoro.json"
 
 // A Record says what an installed toolchain was made of.
 type Record struct {
-	Release  string   `json:"release"`  // "go1.22.12-coro.1"
+	Release  string   `json:"release"`  // "go1.22.12-coro1"
 	Upstream string   `json:"upstream"` // "go1.22.12"
 	Source   string   `json:"source"`   // the content it was made from, "h1:..."
 	Verified string   `json:"verified"` // what that was checked against
@@ -41,7 +41,7 @@ type Record struct {
 type Target struct {
 	Root string // folder of GOROOTs, for example ~/sdk
 	Bin  string // folder of the link, a PATH entry
-	Name string // "go1.22.12-coro.1"
+	Name string // "go1.22.12-coro1"
 }
 
 // GOROOT returns the installed GOROOT.

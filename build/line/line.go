@@ -97,7 +97,7 @@ func (r *Repo) Line(name string) (*Line, error) {
 		name = def
 	}
 	release := ""
-	if strings.Contains(name, "-coro.") && version.IsValid(name) {
+	if IsName(name) {
 		release, name = name, version.Lang(name)
 	}
 	dir := filepath.Join(r.Dir, "patches", name)
@@ -152,8 +152,8 @@ func (r *Repo) readVERSION() (name, text string, err error) {
 	}
 	text = string(data)
 	name, _, _ = strings.Cut(text, "\n")
-	if !version.IsValid(name) || !strings.Contains(name, "-coro.") {
-		return "", "", fmt.Errorf("%s: first line is %q, want a release name such as go1.22.12-coro.1", file, name)
+	if !IsName(name) || IsOldName(name) {
+		return "", "", fmt.Errorf("%s: first line is %q, want a release name such as go1.22.12-coro1", file, name)
 	}
 	return name, text, nil
 }
@@ -178,11 +178,8 @@ type Line struct {
 // Repo returns the checkout that the line is in.
 func (l *Line) Repo() *Repo { return l.repo }
 
-// Release returns the name of the line's release: <upstream>-coro.<revision>.
-// It is valid for go/version and equal to the upstream in comparison.
-func (l *Line) Release() string {
-	return fmt.Sprintf("%s-coro.%d", l.Pin.Upstream, l.Pin.Revision)
-}
+// Release returns the name of the line's release.
+func (l *Line) Release() string { return ReleaseName(l.Pin.Upstream, l.Pin.Revision) }
 
 // VERSION returns the text of the release's GOROOT/VERSION file.
 func (l *Line) VERSION() string {

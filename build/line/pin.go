@@ -15,7 +15,7 @@ import (
 // a key followed by its values; '#' starts a comment.
 //
 //	upstream  go1.22.12              the upstream release
-//	revision  1                      N of the release <upstream>-coro.N
+//	revision  1                      N of the release <upstream>-coroN
 //	time      2026-11-23T12:00:00Z   the release's time, RFC 3339 in UTC
 //	bootstrap go1.20.6               the oldest Go that can build the upstream
 //	overlay   go1.22                 a folder of src/ (repeatable)

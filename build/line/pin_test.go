@@ -25,7 +25,7 @@ func TestParsePin(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := &Line{Name: "go1.22", Pin: p}
-	if got, want := l.VERSION(), "go1.22.12-coro.3\ntime 2026-11-23T12:00:00Z\n"; got != want {
+	if got, want := l.VERSION(), "go1.22.12-coro3\ntime 2026-11-23T12:00:00Z\n"; got != want {
 		t.Errorf("VERSION = %q, want %q", got, want)
 	}
 	if len(p.Modules) != 2 || len(p.Overlays) != 2 || p.Tarball == "" || p.Commit == "" {
@@ -41,7 +41,7 @@ func TestParsePinErrors(t *testing.T) {
 		{"time      2026-11-23T12:00:00Z", "", `pin: the line "time ..." is missing`},
 		{"bootstrap go1.20.6", "", `pin: the line "bootstrap ..." is missing`},
 		{"go1.22.12", "1.22.12", `pin:3: upstream "1.22.12" is not a Go release`},
-		{"go1.22.12", "go1.22.12-coro.1", `pin:3: upstream "go1.22.12-coro.1" is not a Go release`},
+		{"go1.22.12", "go1.22.12-coro1", `pin:3: upstream "go1.22.12-coro1" is not a Go release`},
 		{"revision  3", "revision 0", `pin:4: revision "0" is not a positive number`},
 		{"revision  3", "revision", `pin:4: revision wants 1 value(s), has 0`},
 		{"revision  3", "revision 3\nrevision 4", `pin:5: revision is given twice`},

@@ -11,7 +11,7 @@ import (
 
 // Changes is what a line says that it changes.
 type Changes struct {
-	Release  string // "go1.22.12-coro.1"
+	Release  string // "go1.22.12-coro1"
 	Upstream string // "go1.22.12"
 
 	// Tree is the folder of the patched source tree, made anew from the

@@ -160,15 +160,15 @@ func TestUpstream(t *testing.T) {
 // a program that differs although nothing that differs is linked into it.
 func TestLinked(t *testing.T) {
 	tree := t.TempDir()
-	if err := os.WriteFile(filepath.Join(tree, "VERSION"), []byte("go1.22.12-coro.1\n"), 0o666); err != nil {
+	if err := os.WriteFile(filepath.Join(tree, "VERSION"), []byte("go1.22.12-coro1\n"), 0o666); err != nil {
 		t.Fatal(err)
 	}
 	patched := release(100)
-	patched["VERSION"] = "go1.22.12-coro.1\n"
+	patched["VERSION"] = "go1.22.12-coro1\n"
 	patched["bin/go"] = machO("the go command, changed", 100)
 	patched["pkg/tool/darwin_x/vet"] = machO("vet, changed", 100)
 	v, err := Patches(pack(t, patched), pack(t, release(900)), &Changes{
-		Release: "go1.22.12-coro.1", Upstream: "go1.22.12", Tree: tree,
+		Release: "go1.22.12-coro1", Upstream: "go1.22.12", Tree: tree,
 		Named: map[string]string{"VERSION": "the driver"},
 		Linked: func(program string) ([]string, error) {
 			if program == "bin/go" {

@@ -93,7 +93,7 @@ func Check(fs *flag.FlagSet) func(context.Context, []string) error {
 // A Checker looks at a release folder.
 type Checker struct {
 	Dir     string
-	Release string // "go1.22.12-coro.1"
+	Release string // "go1.22.12-coro1"
 
 	// Exec has the platforms whose programs can be run here. The value is put
 	// before a program's name and arguments; it must let the children of the

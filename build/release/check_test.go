@@ -22,7 +22,7 @@ func TestHeader(t *testing.T) {
 	file := filepath.Join(strings.TrimSpace(string(out)), "bin/gofmt")
 	for _, tt := range []struct{ name, release, want string }{
 		{"bin/go", runtime.Version(), "want cmd/go of"},
-		{"bin/gofmt", "go1.22.12-coro.1", "want cmd/gofmt of go1.22.12-coro.1"},
+		{"bin/gofmt", "go1.22.12-coro1", "want cmd/gofmt of go1.22.12-coro1"},
 	} {
 		if err := header(file, tt.name, tt.release, upstream.Host()); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s as %s of %s: error %v, want one with %q", file, tt.name, tt.release, err, tt.want)
@@ -36,7 +36,7 @@ func TestHeader(t *testing.T) {
 }
 
 func TestCompareReleases(t *testing.T) {
-	order := []string{"go1.22.12-coro.1", "go1.22.12-coro.2", "go1.22.12-coro.10", "go1.22.13-coro.1", "go1.27.3-coro.1"}
+	order := []string{"go1.22.12-coro1", "go1.22.12-coro2", "go1.22.12-coro10", "go1.22.13-coro1", "go1.27.3-coro1"}
 	for i, a := range order {
 		for j, b := range order {
 			if got := compareReleases(a, b); (got < 0) != (i < j) || (got > 0) != (i > j) {

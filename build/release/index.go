@@ -1,6 +1,7 @@
 package release
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"gocoro/build/line"
 )
 
 // IndexFile is the name of the list of downloads in a release folder.
@@ -107,10 +110,7 @@ func compareReleases(a, b string) int {
 	if c := version.Compare(a, b); c != 0 { // which ignores the suffix
 		return c
 	}
-	revision := func(s string) (n int) {
-		_, rev, _ := strings.Cut(s, "-coro.")
-		fmt.Sscan(rev, &n)
-		return n
-	}
-	return revision(a) - revision(b)
+	_, ra, _ := line.ParseName(a)
+	_, rb, _ := line.ParseName(b)
+	return cmp.Compare(ra, rb)
 }

@@ -30,7 +30,7 @@ func newKey(t *testing.T) *Key {
 }
 
 func record(i int) Record {
-	return Record{"golang.org/toolchain", fmt.Sprintf("v0.0.1-go1.22.%d-coro.1.linux-amd64", i),
+	return Record{"golang.org/toolchain", fmt.Sprintf("v0.0.1-go1.22.%d-coro1.linux-amd64", i),
 		fmt.Sprintf("h1:%043d=", i), fmt.Sprintf("h1:%043d=", 1000+i)}
 }
 

@@ -33,15 +33,15 @@ fatal error: unexpected signal during runtime execution
 
 runtime stack:
 runtime.throw({0x52ae14?, 0x7f1c6e7f9c60?})
-	/sdk/go1.22.12-coro.1/src/runtime/panic.go:1023 +0x5c fp=0x7f1c6e7f9be0 sp=0x7f1c6e7f9bb0 pc=0x43a0bc
+	/sdk/go1.22.12-coro1/src/runtime/panic.go:1023 +0x5c fp=0x7f1c6e7f9be0 sp=0x7f1c6e7f9bb0 pc=0x43a0bc
 runtime.sigpanic()
-	/sdk/go1.22.12-coro.1/src/runtime/signal_unix.go:895 +0x285 fp=0x7f1c6e7f9c40 sp=0x7f1c6e7f9be0 pc=0x450a45
+	/sdk/go1.22.12-coro1/src/runtime/signal_unix.go:895 +0x285 fp=0x7f1c6e7f9c40 sp=0x7f1c6e7f9be0 pc=0x450a45
 runtime.coroswitch_m(0xc000082a80)
-	/sdk/go1.22.12-coro.1/src/runtime/coro.go:171 +0x141 fp=0x7f1c6e7f9ca0 sp=0x7f1c6e7f9c40 pc=0x40a5e1
+	/sdk/go1.22.12-coro1/src/runtime/coro.go:171 +0x141 fp=0x7f1c6e7f9ca0 sp=0x7f1c6e7f9c40 pc=0x40a5e1
 
 goroutine 1 gp=0xc0000061c0 m=0 mp=0x6121c0 [coroutine, locked to thread]:
 runtime.gopark(0x0?, 0x0?, 0x0?, 0x0?, 0x0?)
-	/sdk/go1.22.12-coro.1/src/runtime/proc.go:402 +0xce fp=0xc000081e38 sp=0xc000081e18 pc=0x43cf4e
+	/sdk/go1.22.12-coro1/src/runtime/proc.go:402 +0xce fp=0xc000081e38 sp=0xc000081e18 pc=0x43cf4e
 main.CoroCgoCallbackAfterPull()
 	/src/runtime/testdata/testprogcgo/coro.go:147 +0x9d fp=0xc000081f50 sp=0xc000081ec0 pc=0x4b3c1d
 FAIL	runtime	2.114s
@@ -54,13 +54,13 @@ running tests:
 
 goroutine 81 [running]:
 testing.(*M).startAlarm.func1()
-	/sdk/go1.22.12-coro.1/src/testing/testing.go:2366 +0x385
+	/sdk/go1.22.12-coro1/src/testing/testing.go:2366 +0x385
 created by time.goFunc
-	/sdk/go1.22.12-coro.1/src/time/sleep.go:177 +0x2d
+	/sdk/go1.22.12-coro1/src/time/sleep.go:177 +0x2d
 
 goroutine 1 [chan receive, 9 minutes]:
 testing.(*T).Run(0xc000106000, {0x53c1d7?, 0x0?}, 0x5483e0)
-	/sdk/go1.22.12-coro.1/src/testing/testing.go:1750 +0x3ab
+	/sdk/go1.22.12-coro1/src/testing/testing.go:1750 +0x3ab
 `
 
 // sample makes an evaluation with every state in it: two lines, the platforms
@@ -107,12 +107,12 @@ func sampleConfigs(how string) [][2]string {
 func sampleCell(id verdict.ID, how, host string) *verdict.CellOutcome {
 	c := &verdict.CellOutcome{Recorded: true, Cell: &verdict.Cell{
 		ID: id, How: how, Host: host, Finished: true,
-		Toolchain: map[string]string{"go1.22": "go1.22.12-coro.1", "go1.27": "go1.27.3-coro.1"}[id.Line],
+		Toolchain: map[string]string{"go1.22": "go1.22.12-coro1", "go1.27": "go1.27.3-coro1"}[id.Line],
 		Started:   time.Date(2026, 11, 23, 12, 53, 25, 0, time.UTC),
 		Reproduce: fmt.Sprintf("go run ./ci test -line %s -platform %s -suite %s -config %s", id.Line, id.Platform, id.Suite, id.Config),
 	}}
 	if id.Tree == verdict.Stock {
-		c.Toolchain = strings.TrimSuffix(c.Toolchain, "-coro.1")
+		c.Toolchain = strings.TrimSuffix(c.Toolchain, "-coro1")
 		c.Reproduce += " -tree stock"
 	}
 	if how == verdict.Cross {

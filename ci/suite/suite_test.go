@@ -128,7 +128,7 @@ func TestWantError(t *testing.T) {
 func TestPrograms(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
-		"VERSION":            "go1.22.12-coro.1\ntime 2026-11-23T12:00:00Z\n",
+		"VERSION":            "go1.22.12-coro1\ntime 2026-11-23T12:00:00Z\n",
 		"patches/go1.22/pin": "upstream go1.22.12\nrevision 1\ntime 2026-11-23T12:00:00Z\nbootstrap go1.20.6\n",
 		"patches/go1.27/pin": "upstream go1.27.3\nrevision 1\ntime 2026-11-23T12:00:00Z\nbootstrap go1.24.6\noverlay corolock\n",
 	} {

@@ -95,7 +95,7 @@ type Cell struct {
 	ID
 	How       string    `json:"how"`                 // Native, QemuUser, QemuSystem or Cross
 	Host      string    `json:"host,omitempty"`      // the machine, in words: "linux/amd64, 2 cores, kernel 6.12"
-	Toolchain string    `json:"toolchain,omitempty"` // what was tested: "go1.22.12-coro.1", with its content key
+	Toolchain string    `json:"toolchain,omitempty"` // what was tested: "go1.22.12-coro1", with its content key
 	Reproduce string    `json:"reproduce,omitempty"` // the command a person types to get this cell again
 	Want      Want      `json:"want,omitempty"`
 	Started   time.Time `json:"started"`
