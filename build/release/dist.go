@@ -148,6 +148,11 @@ func (o *options) publish(ctx context.Context, d *driver.Driver, dirs map[string
 		}
 		records = append(records, *r)
 	}
+	if o.key != nil {
+		if err := sumdb.Check(o.folder.path("proxy"), o.key, records); err != nil {
+			return err
+		}
+	}
 
 	m, err := gather(ctx, d)
 	if err != nil {
