@@ -28,7 +28,8 @@ const SumsFile = "SHA256SUMS"
 const proxyDir = "proxy/golang.org/toolchain/@v"
 
 // Packages returns the files that a release has for a platform, by their name
-// in the release folder, with their name among the files of dist.
+// in a release folder with a module proxy, with their name among the files of
+// dist.
 func Packages(release, platform string) map[string]string {
 	f := dist.FilesOf(release, platform)
 	m := map[string]string{f.Archive: f.Archive, f.Source: f.Source}
@@ -42,6 +43,43 @@ func Packages(release, platform string) map[string]string {
 type Folder struct {
 	Dir  string
 	Sums map[string]string // SHA-256 by name, as SHA256SUMS has them
+
+	// Flat is set if all files lie side by side, the modules' too, as those of a
+	// GitHub release do. There is no module proxy then.
+	Flat bool
+}
+
+// packages is Packages in the layout of the folder.
+func (f *Folder) packages(release, platform string) map[string]string {
+	m := Packages(release, platform)
+	if !f.Flat {
+		return m
+	}
+	flat := map[string]string{}
+	for _, name := range m {
+		flat[name] = name
+	}
+	return flat
+}
+
+// module returns the path of one of the modules' files.
+func (f *Folder) module(name string) string {
+	if f.Flat {
+		return f.path(name)
+	}
+	return f.path(path.Join(proxyDir, name))
+}
+
+// lay sets the layout of the folder, which must not have another one.
+func (f *Folder) lay(flat bool) error {
+	switch {
+	case len(f.Sums) == 0 || f.Flat == flat:
+		f.Flat = flat
+		return nil
+	case flat:
+		return fmt.Errorf("%s has a module proxy: it is not flat\n\tgive another directory with -o, or leave out -flat", f.Dir)
+	}
+	return fmt.Errorf("%s is flat: its modules are not in a module proxy\n\tgive another directory with -o, or -flat", f.Dir)
 }
 
 // OpenFolder reads the list of hashes of the folder at dir, which need not
@@ -62,6 +100,7 @@ func OpenFolder(dir string) (*Folder, error) {
 			return nil, fmt.Errorf("%s:%d: %q is not a line of sha256sum", filepath.Join(dir, SumsFile), n, sc.Text())
 		}
 		f.Sums[name] = sum
+		f.Flat = f.Flat || strings.HasPrefix(name, "v0.0.1-") // a file of a module
 	}
 	return f, sc.Err()
 }
@@ -118,8 +157,11 @@ func (f *Folder) Add(name, from, sum string) error {
 		}); err != nil {
 			return err
 		}
-		if got, err = store.Sum(f.path(name)); err != nil || got != sum {
-			return fmt.Errorf("%s: wrote %s, read %s back: %v", f.path(name), sum, got, err)
+		if got, err = store.Sum(f.path(name)); err != nil {
+			return err
+		}
+		if got != sum {
+			return fmt.Errorf("%s: wrote %s, read %s back", f.path(name), sum, got)
 		}
 	}
 	f.Sums[name] = sum

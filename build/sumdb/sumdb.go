@@ -80,6 +80,14 @@ func ReadKey(file string) (*Key, error) {
 	return &Key{signer, verifier, vkey}, nil
 }
 
+// CheckPublic returns an error if text is not the public part of a key.
+func CheckPublic(text string) error {
+	if _, err := note.NewVerifier(text); err != nil {
+		return fmt.Errorf("%q is not the public key of a checksum database (NAME+HASH+KEY): %v\n\tgive what go run ./build key printed", text, err)
+	}
+	return nil
+}
+
 // NewKey writes a new key for the database called name into a file that must
 // not exist, readable by nobody else, and returns its public part.
 func NewKey(file, name string) (public string, err error) {
