@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -188,24 +189,39 @@ func (f *Folder) writable() error {
 // unfinished begins the name of the folder in which descriptions are made.
 const unfinished = ".gocoro-new-"
 
+// temporary matches the names that store.Create gives to files of a release
+// before they are finished.
+var temporary = regexp.MustCompile(`^\.(SHA256SUMS.*|releases\.json|go1\..+|v0\.0\.1-.+|` +
+	`latest|key|supported|toolchain@.+|x?[0-9]+)\.tmp[0-9]+$`) // of a checksum database
+
 // sweep removes what a killed run has left: its folder, and the files that
-// store.Create had not finished.
+// store.Create had not finished. It looks only where releases have files, for
+// the folder may hold other things.
 func (f *Folder) sweep() error {
-	return filepath.WalkDir(f.Dir, func(file string, d fs.DirEntry, err error) error {
-		if err != nil {
+	dirs := []string{f.Dir, f.path(proxyDir)}
+	err := filepath.WalkDir(f.path("proxy/sumdb"), func(file string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			dirs = append(dirs, file)
+		}
+		return err
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, dir := range dirs {
+		entries, err := os.ReadDir(dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		switch name := d.Name(); {
-		case d.IsDir() && strings.HasPrefix(name, unfinished):
-			if err := os.RemoveAll(file); err != nil {
-				return err
+		for _, e := range entries {
+			if e.IsDir() && dir == f.Dir && strings.HasPrefix(e.Name(), unfinished) || e.Type().IsRegular() && temporary.MatchString(e.Name()) {
+				if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+					return err
+				}
 			}
-			return fs.SkipDir
-		case !d.IsDir() && strings.HasPrefix(name, ".") && strings.Contains(name, ".tmp"):
-			return os.Remove(file)
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // sign runs the command of -sign-cmd with the file as its last argument, in the
