@@ -24,8 +24,9 @@ var program = command.Program{
 			Short: "build what is not built yet, run the cells of the plan, report",
 			Long: `
 Test runs cells: a suite, on a platform, in a configuration, on the patched
-tree or on stock upstream. With no flags it runs all of the default depth for
-every line. What this machine lacks (an emulator, a cross compiler) it
+tree or on stock upstream. With no flags it runs the default depth: all of it
+for the line of VERSION, and for every other line what breaks first. A line
+that -line names has all of the default depth. What this machine lacks (an emulator, a cross compiler) it
 installs first, if it may, with scripts/setup-linux.sh.
 
 With -within, as -within 1h, a slow machine puts off what it does not begin in

@@ -64,6 +64,8 @@ type (
 		Quiet    []*problem
 		Cells    []cell
 		Stale    []string
+
+		Timelines []*timeline
 	}
 	sum struct {
 		N      int
@@ -216,6 +218,11 @@ func Page(w io.Writer, head Head, e *verdict.Evaluation) error {
 		Totals: e.Totals(),
 		Legend: looks,
 		Stale:  e.Stale,
+	}
+	for _, spans := range head.Runs {
+		if tl := newTimeline(spans); tl != nil {
+			p.Timelines = append(p.Timelines, tl)
+		}
 	}
 	n := counts(e)
 	shares := func(states ...verdict.State) []share {

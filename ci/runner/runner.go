@@ -20,6 +20,7 @@ import (
 	"gocoro/build/line"
 	"gocoro/build/progress"
 	"gocoro/build/store"
+	"gocoro/ci/journal"
 	"gocoro/ci/plan"
 	"gocoro/ci/platform"
 	"gocoro/ci/suite"
@@ -33,6 +34,7 @@ type Runner struct {
 	Rep      *progress.Reporter
 	Results  string // the folder of records, new
 	Expected []verdict.Expectation
+	Journal  *journal.Writer // what was done when; may be nil
 
 	// Within, if not zero, is how long after the start of the run cells that
 	// can wait for the night are begun.
