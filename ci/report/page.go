@@ -628,6 +628,9 @@ func (b *pageBuilder) cell(c *verdict.CellOutcome) cell {
 		}
 	}
 	fact("executed", c.How)
+	if c.Reused {
+		fact("reused", "the record of an earlier run with the same content")
+	}
 	fact("toolchain", c.Toolchain)
 	fact("on", c.Host)
 	if !c.Started.IsZero() {

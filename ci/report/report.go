@@ -193,6 +193,9 @@ func CellLine(c *verdict.CellOutcome) string {
 		word = "--"
 	}
 	slices.Reverse(parts)
+	if c.Reused {
+		parts = append(parts, "reused")
+	}
 	return fmt.Sprintf("%-4s %-52s %s%s", word, c.ID, strings.Join(parts, ", "), took("  ", c.Seconds))
 }
 
@@ -310,6 +313,15 @@ func plural(n int, s verdict.State) string {
 func account(e *verdict.Evaluation) []string {
 	n := counts(e)
 	var lines []string
+	var reused []*verdict.CellOutcome
+	for _, c := range e.Cells {
+		if c.Reused {
+			reused = append(reused, c)
+		}
+	}
+	if len(reused) > 0 {
+		lines = append(lines, fmt.Sprintf("reused: %d of %d cells, which passed before with the same content (run them again: -fresh)", len(reused), len(e.Cells)))
+	}
 	say := func(head string, states []verdict.State, obvious verdict.State) {
 		var parts []string
 		for _, s := range states {

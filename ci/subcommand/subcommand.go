@@ -152,6 +152,7 @@ func Test(fs *flag.FlagSet) func(context.Context, []string) error {
 	f.register(fs)
 	results := fs.String("results", "", "the `folder` for the raw records, new (default: ci-<time> in the build cache)")
 	reportDir := fs.String("report", "", "the `folder` for the report (default: report in the folder of the records)")
+	fresh := fs.Bool("fresh", false, "run every cell, also those that passed before with the same content")
 	within := fs.Duration("within", 0, "after this `time`, begin no cell that can wait for the night (default: no limit)")
 	return func(ctx context.Context, args []string) error {
 		if err := command.NoArgs(args); err != nil {
@@ -173,7 +174,7 @@ func Test(fs *flag.FlagSet) func(context.Context, []string) error {
 			if *reportDir == "" {
 				*reportDir = filepath.Join(dir, "report")
 			}
-			r := &runner.Runner{Repo: repo, Store: st, Results: filepath.Join(dir, "records"), Within: *within}
+			r := &runner.Runner{Repo: repo, Store: st, Results: filepath.Join(dir, "records"), Within: *within, Fresh: *fresh}
 			return test(ctx, r, lines, cells, nightly, *reportDir)
 		})
 	}
