@@ -9,7 +9,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
 	"runtime"
@@ -18,6 +17,8 @@ import (
 
 	"golang.org/x/mod/module"
 	"golang.org/x/mod/sumdb/dirhash"
+
+	"gocoro/build/run"
 )
 
 // moduleSource is the golang.org/toolchain module of the release for the host: what
@@ -172,7 +173,7 @@ func (m *moduleSource) checksumDatabase(ctx context.Context, dir string) (db str
 // goCommand runs the go command in dir, with env, if not empty, added to what
 // it finds in the environment.
 func (m *moduleSource) goCommand(ctx context.Context, dir, env string, args ...string) (stdout, stderr []byte, err error) {
-	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd := run.Command(ctx, "go", args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GO111MODULE=on", "GOROOT=", "GOWORK=off", "GOFLAGS=-modcacherw", "GOTOOLCHAIN=local", "PWD="+dir)
 	if env != "" {
