@@ -73,7 +73,7 @@ func FindBootstrap(ctx context.Context, pin *line.Pin, rep *progress.Reporter) (
 }
 
 func goEnv(ctx context.Context, rep *progress.Reporter, toolchain string) (*Bootstrap, error) {
-	cmd := exec.CommandContext(ctx, "go", "env", "GOROOT", "GOVERSION")
+	cmd := run.Command(ctx, "go", "env", "GOROOT", "GOVERSION")
 	cmd.Dir = os.TempDir() // no go.mod may choose another toolchain
 	cmd.Env = append(os.Environ(), "GOTOOLCHAIN="+toolchain, "GOROOT=", "GOWORK=off", "GOFLAGS=", "PWD="+cmd.Dir)
 	rep.TraceCmd(cmd)
