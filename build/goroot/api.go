@@ -8,11 +8,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
 	"gocoro/build/progress"
+	"gocoro/build/run"
 )
 
 // HasAPI reports whether a tree has the files that cmd/api checks the
@@ -99,8 +99,8 @@ func MakeAPI(ctx context.Context, dst, stock string, rep *progress.Reporter, log
 		return err
 	}
 
-	run := func(name string, out *[]string, arg0 string, args ...string) error {
-		cmd := exec.Command(arg0, args...)
+	logged := func(name string, out *[]string, arg0 string, args ...string) error {
+		cmd := run.Command(ctx, arg0, args...)
 		cmd.Dir = filepath.Join(root, "src/cmd/api")
 		cmd.Env = BuildEnviron("GOROOT="+root, "GOFLAGS=", "GOCACHE="+filepath.Join(work, "gocache"), "PWD="+cmd.Dir,
 			"PATH="+filepath.Join(root, "bin")+string(os.PathListSeparator)+os.Getenv("PATH"))
@@ -117,11 +117,11 @@ func MakeAPI(ctx context.Context, dst, stock string, rep *progress.Reporter, log
 		})
 	}
 	test := filepath.Join(work, "api.test")
-	if err := run("building cmd/api", nil, filepath.Join(root, "bin/go"), "test", "-c", "-o", test, "."); err != nil {
+	if err := logged("building cmd/api", nil, filepath.Join(root, "bin/go"), "test", "-c", "-o", test, "."); err != nil {
 		return err
 	}
 	var features []string
-	err := run("cmd/api -check", &features, test, "-check")
+	err := logged("cmd/api -check", &features, test, "-check")
 	if ctx.Err() != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 	"gocoro/build/goroot"
 	"gocoro/build/line"
 	"gocoro/build/progress"
+	"gocoro/build/run"
 	"gocoro/build/store"
 	"gocoro/build/upstream"
 	"gocoro/build/workspace"
@@ -123,9 +124,9 @@ func (s *session) api(ctx context.Context, l *line.Line) ([]byte, error) {
 func edit(fs *flag.FlagSet) func(context.Context, []string) error {
 	f := new(flags)
 	f.register(fs)
-	var run *string
+	var script *string
 	fs.Func("run", "run a `command` in the workspace ('' is your shell), and save if it succeeds", func(s string) error {
-		run = &s
+		script = &s
 		return nil
 	})
 	discard := fs.Bool("discard", false, "remove the workspace, with all that is in it")
@@ -141,12 +142,12 @@ func edit(fs *flag.FlagSet) func(context.Context, []string) error {
 		if err != nil {
 			return err
 		}
-		if run == nil {
+		if script == nil {
 			fmt.Println(w.Dir)
-			fmt.Fprintf(os.Stderr, "\none commit a patch; build it with a cache of its own:\n\n\tcd %s/src && GOCACHE=%s ./make.bash\n\nand write your work back with: go run ./build save -line %s\n", progress.ShellQuote(w.Dir), progress.ShellQuote(cacheOf(w)), l.Name)
+			fmt.Fprintf(os.Stderr, "\none commit a patch; build it with a cache of its own:\n\n\tcd %s/src && GOCACHE=%s ./make.bash\n\nand write your work back with: go run ./build save -line %s\n", run.Quote(w.Dir), run.Quote(cacheOf(w)), l.Name)
 			return nil
 		}
-		if err := s.shell(ctx, w, *run); err != nil {
+		if err := s.shell(ctx, w, *script); err != nil {
 			return fmt.Errorf("nothing is saved: %v\n\tyour work is in %s; go run ./build save -line %s saves it", err, w.Dir, l.Name)
 		}
 		return s.save(ctx, l, workspace.SaveOptions{})

@@ -13,15 +13,14 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"gocoro/build/goroot"
+	"gocoro/build/run"
 	"gocoro/ci/fuzz"
 	"gocoro/ci/plant"
-	"gocoro/ci/platform/group"
 )
 
 // A Runner plants mutants in the runtime of GOROOT, which stays as it is: the
@@ -151,12 +150,10 @@ func (r *Runner) programs(ctx context.Context, exe string) (killer string, err e
 func (r *Runner) program(ctx context.Context, exe, name string) (bool, error) {
 	limited, cancel := context.WithTimeout(ctx, r.Limit)
 	defer cancel()
-	cmd := exec.CommandContext(limited, exe, name)
+	cmd := run.Command(limited, exe, name)
 	cmd.Env = append(os.Environ(), "GODEBUG=corolock=1")
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
-	group.Set(cmd)
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	err := cmd.Run()
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) && limited.Err() == nil {
 		return false, err

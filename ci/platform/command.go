@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"gocoro/ci/platform/group"
+	"gocoro/build/run"
 )
 
 // What Debian's cross packages for arm64 install, and where.
@@ -42,9 +42,8 @@ var emulators = []string{"qemu-aarch64-static", "qemu-aarch64"}
 // for the command.
 func (m Method) Command(ctx context.Context, env []string, name string, args ...string) *exec.Cmd {
 	argv := append(append(m.Wrapper(), name), args...)
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd := run.Command(ctx, argv[0], argv[1:]...)
 	cmd.Env = m.Env(env)
-	group.Set(cmd)
 	return cmd
 }
 

@@ -29,6 +29,7 @@ import (
 	"strings"
 	"time"
 
+	"gocoro/build/run"
 	"gocoro/ci/journal"
 	"gocoro/ci/verdict"
 )
@@ -363,14 +364,14 @@ func reproduce(c *verdict.CellOutcome) string {
 	a := c.Attempts[0]
 	var words []string
 	if a.Dir != "" {
-		words = append(words, "cd", quote(a.Dir), "&&")
+		words = append(words, "cd", run.Quote(a.Dir), "&&")
 	}
 	if len(a.Env) > 0 {
 		words = append(words, "env")
 		var unset, set []string
 		for _, kv := range a.Env {
 			if k, v, ok := strings.Cut(kv, "="); ok {
-				set = append(set, k+"="+quote(v))
+				set = append(set, k+"="+run.Quote(v))
 			} else {
 				unset = append(unset, "-u", k)
 			}
@@ -378,20 +379,9 @@ func reproduce(c *verdict.CellOutcome) string {
 		words = append(append(words, unset...), set...)
 	}
 	for _, arg := range a.Command {
-		words = append(words, quote(arg))
+		words = append(words, run.Quote(arg))
 	}
 	return strings.Join(words, " ")
-}
-
-// quote quotes a word for a POSIX shell, if it needs that.
-func quote(s string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-./=,:@%+", r)
-	}
-	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 // A clipper shortens texts so that all together stay below a budget.

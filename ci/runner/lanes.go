@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gocoro/build/progress"
+	"gocoro/build/run"
 	"gocoro/build/store"
 	"gocoro/ci/plan"
 	"gocoro/ci/verdict"
@@ -126,7 +127,7 @@ func (r *Runner) Begin(lane int) func(step, what string) (end func(ok bool)) {
 // yield lets a command of the second lane run at the lowest priority.
 func (r *Runner) yield(cmd *exec.Cmd) {
 	if r.behind {
-		progress.Idle(cmd)
+		run.Idle(cmd)
 	}
 }
 

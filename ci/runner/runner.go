@@ -19,6 +19,7 @@ import (
 	"gocoro/build/goroot"
 	"gocoro/build/line"
 	"gocoro/build/progress"
+	"gocoro/build/run"
 	"gocoro/build/store"
 	"gocoro/ci/journal"
 	"gocoro/ci/plan"
@@ -300,7 +301,7 @@ func attempt(limited, ctx context.Context, cell *verdict.Cell, cmd *exec.Cmd) er
 	err = cmd.Run()
 	if cmd.SysProcAttr != nil && cmd.SysProcAttr.Setpgid && cmd.Process != nil {
 		// A test binary that died may have left programs that it ran.
-		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		run.Signal(cmd, syscall.SIGKILL)
 	}
 	exit, sig := status(cmd, err)
 	timedOut := limited.Err() != nil && ctx.Err() == nil

@@ -16,6 +16,7 @@ import (
 	"gocoro/build/command"
 	"gocoro/build/line"
 	"gocoro/build/progress"
+	"gocoro/build/run"
 	"gocoro/build/store"
 	"gocoro/ci/journal"
 	"gocoro/ci/plan"
@@ -344,7 +345,7 @@ func setup(ctx context.Context, rep *progress.Reporter, repo *line.Repo, st *sto
 		return nil
 	}
 	s := rep.Start("setup", "scripts/setup-linux.sh")
-	cmd := exec.Command("sh", filepath.Join(repo.Dir, "scripts/setup-linux.sh"), st.Root)
+	cmd := run.Command(ctx, "sh", filepath.Join(repo.Dir, "scripts/setup-linux.sh"), st.Root)
 	if err := rep.Run(ctx, "scripts/setup-linux.sh", cmd, filepath.Join(st.Root, "log", "setup.log"), nil); err != nil {
 		s.Fail()
 		return fmt.Errorf("setup: %w", err)
