@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"time"
 
 	"gocoro/build/command"
 	"gocoro/build/driver"
@@ -346,7 +345,14 @@ func (s *session) newPin(ctx context.Context, l *line.Line, name, release string
 	if err != nil {
 		return nil, nil, err
 	}
-	to.Pin.Time = time.Now().UTC().Format("2006-01-02T15:04:05Z")
+	// Upstream's time, not this one's: the same move makes the same release.
+	data, err := os.ReadFile(filepath.Join(up, "VERSION"))
+	if err != nil {
+		return nil, nil, err
+	}
+	if to.Pin.Time, err = line.VersionTime(data); err != nil {
+		return nil, nil, fmt.Errorf("%s: %w\n\ta release takes its time from there, which upstream's have since Go 1.21: go run ./build watch lists them", release, err)
+	}
 	if script, err := os.ReadFile(filepath.Join(up, "src", "make.bash")); err == nil {
 		if m := bootgo.FindSubmatch(script); m != nil {
 			to.Pin.Bootstrap = "go" + string(m[1])
