@@ -72,7 +72,7 @@ with, for you to fill in.
 
 It refuses what would lose something: files that are in no commit, a rebase that
 is under way, a series without a patch, patches that somebody changed since.`},
-		{Name: "rebase", Args: common + " -to RELEASE [-fast] [-test] | -continue | -skip | -abort", Setup: rebase,
+		{Name: "rebase", Args: common + " -to RELEASE [-back] [-fast] [-test] | -continue | -skip | -abort", Setup: rebase,
 			Short: "move a line to another upstream release",
 			Long: `
 Rebase gets the release, checks it against the checksum database, merges each
@@ -83,7 +83,9 @@ Where a patch conflicts, it stops and leaves the conflict in .edit/<line>, with
 both sides and what the patch was made on. Nothing in patches/ or src/ has
 changed then. Correct the files, git add them there, and run rebase -continue;
 -skip leaves the patch out, and -abort forgets the move. A patch of which
-nothing is left, because the release has all of it, is dropped.`},
+nothing is left, because the release has all of it, is dropped.
+
+A release that is older than the one that the line is on wants -back.`},
 		{Name: "new-line", Args: "LINE -from L [-to RELEASE] [-overlay NAMES] [-fast] [-source S] [-x]", Setup: newLine,
 			Short: "start a line from the series of another",
 			Long: `
