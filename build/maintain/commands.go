@@ -207,6 +207,7 @@ func save(fs *flag.FlagSet) func(context.Context, []string) error {
 	f.register(fs)
 	var o workspace.SaveOptions
 	fs.StringVar(&o.Overlay, "overlay", "", "the `folder` of src/ that new files go to, if the line has several")
+	fs.BoolVar(&o.Drop, "drop", false, "remove the patches and overlay files that the workspace no longer has")
 	fs.BoolVar(&o.Rewrite, "rewrite", false, "write patches that have not changed anew, too")
 	return f.command(func(ctx context.Context, s *session) error {
 		l, err := s.line(ctx)

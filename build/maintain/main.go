@@ -62,7 +62,7 @@ result is saved.
 
 A workspace that is there already, with work in it, is kept. With -discard it is
 removed, with all that is in it.`},
-		{Name: "save", Args: common + " [-overlay NAME] [-rewrite]", Setup: save,
+		{Name: "save", Args: common + " [-overlay NAME] [-drop] [-rewrite]", Setup: save,
 			Short: "write what was edited back to patches/ and src/",
 			Long: `
 Save writes each commit of the workspace to a patch, and the files of the overlay
@@ -71,7 +71,9 @@ adds goes to the overlay. A new patch gets the lines that its message must end
 with, for you to fill in.
 
 It refuses what would lose something: files that are in no commit, a rebase that
-is under way, a series without a patch, patches that somebody changed since.`},
+is under way, a commit checked out without a branch, a series without a patch,
+patches that somebody changed since. If a patch or a file of the overlay is gone,
+it says which and removes it only with -drop.`},
 		{Name: "rebase", Args: common + " -to RELEASE [-back] [-fast] [-test] | -continue | -skip | -abort", Setup: rebase,
 			Short: "move a line to another upstream release",
 			Long: `
