@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -19,6 +18,7 @@ import (
 
 	"gocoro/build/goroot"
 	"gocoro/build/progress"
+	"gocoro/build/run"
 	"gocoro/build/tree"
 )
 
@@ -136,7 +136,7 @@ func (j *Job) Pack(ctx context.Context, out string) error {
 }
 
 func (j *Job) run(ctx context.Context, suffix, root string, env []string, name string, args ...string) error {
-	cmd := exec.Command(name, args...)
+	cmd := run.Command(ctx, name, args...)
 	cmd.Dir = filepath.Join(root, "src")
 	cmd.Env = goroot.BuildEnviron(append(env, "PWD="+cmd.Dir)...)
 	if j.Lock != nil {

@@ -14,6 +14,7 @@ import (
 	"gocoro/build/install"
 	"gocoro/build/line"
 	"gocoro/build/progress"
+	"gocoro/build/run"
 	"gocoro/build/store"
 )
 
@@ -182,7 +183,7 @@ func (f *Flags) again() string {
 	s := ""
 	for _, v := range [][2]string{{"line", f.Line}, {"root", f.Root}, {"bin", f.Bin}} {
 		if v[1] != "" {
-			s += " -" + v[0] + " " + progress.ShellQuote(v[1])
+			s += " -" + v[0] + " " + run.Quote(v[1])
 		}
 	}
 	return s

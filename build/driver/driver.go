@@ -276,7 +276,7 @@ func (d *Driver) Make(ctx context.Context) (string, error) {
 			}
 		default:
 			g.Go(func() (err error) {
-				api, err = d.api(gctx)
+				api, err = d.api(gctx, true)
 				return err
 			})
 		}
@@ -365,7 +365,7 @@ func (d *Driver) builds(ctx context.Context, patch string) error {
 // API makes the API baseline of the upstream, whatever the line keeps, and
 // returns its text.
 func (d *Driver) API(ctx context.Context) ([]byte, error) {
-	dir, err := d.api(ctx)
+	dir, err := d.api(ctx, false)
 	if err != nil {
 		return nil, err
 	}
@@ -393,8 +393,9 @@ func (d *Driver) CheckAPI(ctx context.Context) error {
 
 // api returns the path of the API baseline of the upstream, an item of its
 // own: it does not depend on the series. It is empty if the source has neither
-// an api folder nor binaries to make one with (dir=).
-func (d *Driver) api(ctx context.Context) (string, error) {
+// an api folder nor binaries to make one with (dir=). With idle it is made at the
+// lowest priority, beside make.bash.
+func (d *Driver) api(ctx context.Context, idle bool) (string, error) {
 	key, err := d.upstreamKey(ctx)
 	if err != nil {
 		return "", err
@@ -410,7 +411,7 @@ func (d *Driver) api(ctx context.Context) (string, error) {
 		return "", nil
 	}
 	return d.Store.Item(ctx, "api", key, func(dir string, lock *os.File) error {
-		return goroot.MakeAPI(ctx, dir, up, d.Rep, d.Store.Log("api", key), lock)
+		return goroot.MakeAPI(ctx, dir, up, d.Rep, d.Store.Log("api", key), lock, idle)
 	})
 }
 

@@ -7,6 +7,8 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+
+	"gocoro/build/run"
 )
 
 // A Setting is one environment variable.
@@ -80,7 +82,7 @@ func Print(w io.Writer, shell string, settings []Setting) error {
 	switch shell {
 	case "sh":
 		line = func(s Setting) string {
-			v := quote(s.Value, `'\''`)
+			v := run.SingleQuote(s.Value, `'\''`)
 			switch {
 			case s.Prepend:
 				v += `":$` + s.Name + `"`
@@ -91,7 +93,7 @@ func Print(w io.Writer, shell string, settings []Setting) error {
 		}
 	case "fish":
 		line = func(s Setting) string {
-			v := quote(strings.ReplaceAll(s.Value, `\`, `\\`), `\'`)
+			v := run.SingleQuote(strings.ReplaceAll(s.Value, `\`, `\\`), `\'`)
 			switch {
 			case s.Prepend:
 				v += " $" + s.Name
@@ -103,9 +105,9 @@ func Print(w io.Writer, shell string, settings []Setting) error {
 	case "github":
 		line = func(s Setting) string {
 			if s.Prepend || s.Append {
-				return "echo " + quote(s.Value, `'\''`) + ` >>"$GITHUB_` + s.Name + `"`
+				return "echo " + run.SingleQuote(s.Value, `'\''`) + ` >>"$GITHUB_` + s.Name + `"`
 			}
-			return "echo " + quote(s.Name+"="+s.Value, `'\''`) + ` >>"$GITHUB_ENV"`
+			return "echo " + run.SingleQuote(s.Name+"="+s.Value, `'\''`) + ` >>"$GITHUB_ENV"`
 		}
 	default:
 		return fmt.Errorf("unknown -shell %q: want %s", shell, strings.Join(Shells, ", "))
@@ -119,9 +121,4 @@ func Print(w io.Writer, shell string, settings []Setting) error {
 		}
 	}
 	return nil
-}
-
-// quote returns s in single quotes, with those that it holds written as esc.
-func quote(s, esc string) string {
-	return "'" + strings.ReplaceAll(s, "'", esc) + "'"
 }

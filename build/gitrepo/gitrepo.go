@@ -543,11 +543,17 @@ func (r *Repo) Export(ctx context.Context, c string) ([]byte, error) {
 
 // Commits returns the commits between base and head, oldest first.
 func (r *Repo) Commits(ctx context.Context, base, head string) ([]string, error) {
-	if _, err := r.git(ctx, "merge-base", "--is-ancestor", base, head); err != nil {
+	if before, err := r.Before(ctx, base, head); err != nil {
+		return nil, err
+	} else if !before && base != head {
 		return nil, fmt.Errorf("%s is not made on %s", head, base)
 	}
-	if out, err := r.git(ctx, "rev-list", "--merges", base+".."+head); err != nil || out != "" {
-		return nil, errors.Join(err, fmt.Errorf("commit %s is a merge, and a series is a straight line of commits", out))
+	merges, err := r.git(ctx, "rev-list", "--merges", base+".."+head)
+	if err != nil {
+		return nil, err
+	}
+	if m := strings.Fields(merges); len(m) > 0 {
+		return nil, fmt.Errorf("commit %s is a merge, and a series is a straight line of commits", strings.Join(m, ", "))
 	}
 	out, err := r.git(ctx, "rev-list", "--reverse", base+".."+head)
 	return strings.Fields(out), err
@@ -556,6 +562,26 @@ func (r *Repo) Commits(ctx context.Context, base, head string) ([]string, error)
 // Head returns the commit that is checked out.
 func (r *Repo) Head(ctx context.Context) (string, error) {
 	return r.git(ctx, "rev-parse", "--verify", "HEAD^{commit}")
+}
+
+// Detached reports whether a commit is checked out, and no branch.
+func (r *Repo) Detached(ctx context.Context) (bool, error) {
+	_, err := r.git(ctx, "symbolic-ref", "-q", "HEAD")
+	var g *Error
+	if errors.As(err, &g) && g.Status == 1 {
+		return true, nil
+	}
+	return false, err
+}
+
+// Before reports whether commit a is an ancestor of b, and another one.
+func (r *Repo) Before(ctx context.Context, a, b string) (bool, error) {
+	_, err := r.git(ctx, "merge-base", "--is-ancestor", a, b)
+	var g *Error
+	if errors.As(err, &g) && g.Status == 1 {
+		return false, nil
+	}
+	return a != b, err
 }
 
 // Parent returns a commit's first parent.

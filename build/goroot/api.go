@@ -8,11 +8,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
 	"gocoro/build/progress"
+	"gocoro/build/run"
 )
 
 // HasAPI reports whether a tree has the files that cmd/api checks the
@@ -84,8 +84,9 @@ func PackAPI(text []byte) ([]byte, error) {
 // tree's check against it then says what it should: the series changes no
 // public API.
 //
-// lock is inherited by the commands, as in Make.
-func MakeAPI(ctx context.Context, dst, stock string, rep *progress.Reporter, log string, lock *os.File) error {
+// lock is inherited by the commands, as in Make. With idle they take only
+// processor time that nobody else wants: beside make.bash they must not slow it.
+func MakeAPI(ctx context.Context, dst, stock string, rep *progress.Reporter, log string, lock *os.File, idle bool) error {
 	work := filepath.Join(dst, ".work") // in dst, whose leftovers the next run removes
 	defer os.RemoveAll(work)
 	root := filepath.Join(work, "goroot")
@@ -99,14 +100,12 @@ func MakeAPI(ctx context.Context, dst, stock string, rep *progress.Reporter, log
 		return err
 	}
 
-	run := func(name string, out *[]string, arg0 string, args ...string) error {
-		cmd := exec.Command(arg0, args...)
+	logged := func(name string, out *[]string, arg0 string, args ...string) error {
+		cmd := run.Command(ctx, arg0, args...)
 		cmd.Dir = filepath.Join(root, "src/cmd/api")
 		cmd.Env = BuildEnviron("GOROOT="+root, "GOFLAGS=", "GOCACHE="+filepath.Join(work, "gocache"), "PWD="+cmd.Dir,
 			"PATH="+filepath.Join(root, "bin")+string(os.PathListSeparator)+os.Getenv("PATH"))
-		// This runs beside make.bash and must not slow it: it takes only
-		// processor time that nobody else wants.
-		quiet := &progress.Reporter{Idle: true}
+		quiet := &progress.Reporter{Idle: idle}
 		cmd.ExtraFiles = []*os.File{lock}
 		rep.TraceCmd(cmd)
 		// Not rep.Run: even with -v nobody wants to see 150,000 features.
@@ -117,11 +116,11 @@ func MakeAPI(ctx context.Context, dst, stock string, rep *progress.Reporter, log
 		})
 	}
 	test := filepath.Join(work, "api.test")
-	if err := run("building cmd/api", nil, filepath.Join(root, "bin/go"), "test", "-c", "-o", test, "."); err != nil {
+	if err := logged("building cmd/api", nil, filepath.Join(root, "bin/go"), "test", "-c", "-o", test, "."); err != nil {
 		return err
 	}
 	var features []string
-	err := run("cmd/api -check", &features, test, "-check")
+	err := logged("cmd/api -check", &features, test, "-check")
 	if ctx.Err() != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 
 	"gocoro/build/line"
 	"gocoro/build/progress"
+	"gocoro/build/run"
 )
 
 // keepEnv lists the variables that pass from the user's environment into a
@@ -72,7 +73,7 @@ func FindBootstrap(ctx context.Context, pin *line.Pin, rep *progress.Reporter) (
 }
 
 func goEnv(ctx context.Context, rep *progress.Reporter, toolchain string) (*Bootstrap, error) {
-	cmd := exec.CommandContext(ctx, "go", "env", "GOROOT", "GOVERSION")
+	cmd := run.Command(ctx, "go", "env", "GOROOT", "GOVERSION")
 	cmd.Dir = os.TempDir() // no go.mod may choose another toolchain
 	cmd.Env = append(os.Environ(), "GOTOOLCHAIN="+toolchain, "GOROOT=", "GOWORK=off", "GOFLAGS=", "PWD="+cmd.Dir)
 	rep.TraceCmd(cmd)
@@ -99,7 +100,7 @@ func goEnv(ctx context.Context, rep *progress.Reporter, toolchain string) (*Boot
 // which gets through is found out. next is what an error says to type, unless
 // its cause lies outside the tree.
 func Make(ctx context.Context, dir string, boot *Bootstrap, leak []string, rep *progress.Reporter, log string, lock *os.File, detail func(string), next string) error {
-	cmd := exec.Command("bash", "make.bash", "--no-banner")
+	cmd := run.Command(ctx, "bash", "make.bash", "--no-banner")
 	cmd.Dir = filepath.Join(dir, "src")
 	cmd.Env = append(BuildEnviron("GOROOT_BOOTSTRAP="+boot.GOROOT, "PWD="+cmd.Dir), leak...)
 	if lock != nil {
@@ -112,7 +113,7 @@ func Make(ctx context.Context, dir string, boot *Bootstrap, leak []string, rep *
 			detail(strings.TrimSuffix(l, "."))
 		}
 	})
-	var ce *progress.CommandError
+	var ce *run.Error
 	if errors.As(err, &ce) {
 		ce.Next = next
 		if hint := hintFor(ce.Tail); hint != "" {

@@ -57,6 +57,16 @@ func Files(l *line.Line, up string) ([]Problem, error) {
 			add(name, "rename it, or let save do it: go run ./build edit, then save", "it is number %d in order, want a name that begins with %s", n, want)
 		}
 	}
+	if data, err := os.ReadFile(filepath.Join(up, "VERSION")); err != nil {
+		return nil, err
+	} else if want, err := line.VersionTime(data); err == nil {
+		switch got := l.Pin.Time; {
+		case l.Pin.Revision == 1 && got != want:
+			add("pin", "make it so, and VERSION too if this is the default line", "the time of revision 1 is %s, want %s, as upstream's VERSION has it", got, want)
+		case l.Pin.Revision > 1 && got <= want:
+			add("pin", "make it the day of the change, such as 2026-12-01T00:00:00Z", "the time of revision %d is %s, want a later one than upstream's %s", l.Pin.Revision, got, want)
+		}
+	}
 	overlay, err := l.Overlay()
 	if err != nil {
 		return nil, err

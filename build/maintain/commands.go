@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"flag"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"gocoro/build/goroot"
 	"gocoro/build/line"
 	"gocoro/build/progress"
+	"gocoro/build/run"
 	"gocoro/build/store"
 	"gocoro/build/upstream"
 	"gocoro/build/workspace"
@@ -112,20 +114,47 @@ func (s *session) api(ctx context.Context, l *line.Line) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.rep.Printf("making the API baseline of %s", l.Pin.Upstream)
-	text, err := d.API(ctx)
-	if err != nil {
+	if _, err := d.Fetch(ctx); err != nil { // a step of its own
 		return nil, err
 	}
+	what := "making the API baseline of " + l.Pin.Upstream
+	step := s.rep.Start("api", what+" with its own cmd/api, which takes a minute or a few")
+	stop := still(step, what, 10*time.Second)
+	text, err := d.API(ctx)
+	stop()
+	if err != nil {
+		step.Fail()
+		return nil, err
+	}
+	step.Done(fmt.Sprintf("the API baseline of %s, %d lines", l.Pin.Upstream, bytes.Count(text, []byte("\n"))))
 	return goroot.PackAPI(text)
+}
+
+// still has the step say, again and again until stop is called, that it is at
+// work: where there is no terminal, nothing else shows that.
+func still(step *progress.Step, what string, every time.Duration) (stop func()) {
+	start, done := time.Now(), make(chan struct{})
+	go func() {
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				step.Detail(fmt.Sprintf("still %s, for %v", what, time.Since(start).Round(every)))
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() { close(done) }
 }
 
 func edit(fs *flag.FlagSet) func(context.Context, []string) error {
 	f := new(flags)
 	f.register(fs)
-	var run *string
+	var script *string
 	fs.Func("run", "run a `command` in the workspace ('' is your shell), and save if it succeeds", func(s string) error {
-		run = &s
+		script = &s
 		return nil
 	})
 	discard := fs.Bool("discard", false, "remove the workspace, with all that is in it")
@@ -141,12 +170,12 @@ func edit(fs *flag.FlagSet) func(context.Context, []string) error {
 		if err != nil {
 			return err
 		}
-		if run == nil {
+		if script == nil {
 			fmt.Println(w.Dir)
-			fmt.Fprintf(os.Stderr, "\none commit a patch; build it with a cache of its own:\n\n\tcd %s/src && GOCACHE=%s ./make.bash\n\nand write your work back with: go run ./build save -line %s\n", progress.ShellQuote(w.Dir), progress.ShellQuote(cacheOf(w)), l.Name)
+			fmt.Fprintf(os.Stderr, "\none commit a patch; build it with a cache of its own:\n\n\tcd %s/src && GOCACHE=%s ./make.bash\n\nand write your work back with: go run ./build save -line %s\n", run.Quote(w.Dir), run.Quote(cacheOf(w)), l.Name)
 			return nil
 		}
-		if err := s.shell(ctx, w, *run); err != nil {
+		if err := s.shell(ctx, w, *script); err != nil {
 			return fmt.Errorf("nothing is saved: %v\n\tyour work is in %s; go run ./build save -line %s saves it", err, w.Dir, l.Name)
 		}
 		return s.save(ctx, l, workspace.SaveOptions{})
@@ -179,6 +208,7 @@ func save(fs *flag.FlagSet) func(context.Context, []string) error {
 	f.register(fs)
 	var o workspace.SaveOptions
 	fs.StringVar(&o.Overlay, "overlay", "", "the `folder` of src/ that new files go to, if the line has several")
+	fs.BoolVar(&o.Drop, "drop", false, "remove the patches and overlay files that the workspace no longer has")
 	fs.BoolVar(&o.Rewrite, "rewrite", false, "write patches that have not changed anew, too")
 	return f.command(func(ctx context.Context, s *session) error {
 		l, err := s.line(ctx)
@@ -213,6 +243,7 @@ func rebase(fs *flag.FlagSet) func(context.Context, []string) error {
 	f := new(flags)
 	f.register(fs)
 	to := fs.String("to", "", "the `release` to move to, such as go1.27.4")
+	back := fs.Bool("back", false, "move to a release that is older than the line's")
 	test := fs.Bool("test", false, "run the tests of the line afterwards (go run ./ci)")
 	fast := fs.Bool("fast", false, "leave the type-checking out of lint")
 	goOn := fs.Bool("continue", false, "go on: the conflict is resolved")
@@ -256,6 +287,9 @@ func rebase(fs *flag.FlagSet) func(context.Context, []string) error {
 				}
 				if got := version.Lang(*to); version.IsValid(*to) && got != l.Name {
 					return fmt.Errorf("%s is no release of line %s\n\tstart a line for it: go run ./build new-line %s -from %s -to %s", *to, l.Name, got, l.Name, *to)
+				}
+				if version.Compare(*to, l.Pin.Upstream) < 0 && version.IsValid(*to) && !*back {
+					return fmt.Errorf("%s is older than %s, which line %s is on\n\tif you mean it: go run ./build rebase -line %[3]s -to %[1]s -back", *to, l.Pin.Upstream, l.Name)
 				}
 				names, err = s.move(ctx, l, l.Name, *to, nil)
 			}
@@ -346,7 +380,14 @@ func (s *session) newPin(ctx context.Context, l *line.Line, name, release string
 	if err != nil {
 		return nil, nil, err
 	}
-	to.Pin.Time = time.Now().UTC().Format("2006-01-02T15:04:05Z")
+	// Upstream's time, not this one's: the same move makes the same release.
+	data, err := os.ReadFile(filepath.Join(up, "VERSION"))
+	if err != nil {
+		return nil, nil, err
+	}
+	if to.Pin.Time, err = line.VersionTime(data); err != nil {
+		return nil, nil, fmt.Errorf("%s: %w\n\ta release takes its time from there, which upstream's have since Go 1.21: go run ./build watch lists them", release, err)
+	}
 	if script, err := os.ReadFile(filepath.Join(up, "src", "make.bash")); err == nil {
 		if m := bootgo.FindSubmatch(script); m != nil {
 			to.Pin.Bootstrap = "go" + string(m[1])

@@ -62,7 +62,7 @@ result is saved.
 
 A workspace that is there already, with work in it, is kept. With -discard it is
 removed, with all that is in it.`},
-		{Name: "save", Args: common + " [-overlay NAME] [-rewrite]", Setup: save,
+		{Name: "save", Args: common + " [-overlay NAME] [-drop] [-rewrite]", Setup: save,
 			Short: "write what was edited back to patches/ and src/",
 			Long: `
 Save writes each commit of the workspace to a patch, and the files of the overlay
@@ -71,8 +71,10 @@ adds goes to the overlay. A new patch gets the lines that its message must end
 with, for you to fill in.
 
 It refuses what would lose something: files that are in no commit, a rebase that
-is under way, a series without a patch, patches that somebody changed since.`},
-		{Name: "rebase", Args: common + " -to RELEASE [-fast] [-test] | -continue | -skip | -abort", Setup: rebase,
+is under way, a commit checked out without a branch, a series without a patch,
+patches that somebody changed since. If a patch or a file of the overlay is gone,
+it says which and removes it only with -drop.`},
+		{Name: "rebase", Args: common + " -to RELEASE [-back] [-fast] [-test] | -continue | -skip | -abort", Setup: rebase,
 			Short: "move a line to another upstream release",
 			Long: `
 Rebase gets the release, checks it against the checksum database, merges each
@@ -83,7 +85,9 @@ Where a patch conflicts, it stops and leaves the conflict in .edit/<line>, with
 both sides and what the patch was made on. Nothing in patches/ or src/ has
 changed then. Correct the files, git add them there, and run rebase -continue;
 -skip leaves the patch out, and -abort forgets the move. A patch of which
-nothing is left, because the release has all of it, is dropped.`},
+nothing is left, because the release has all of it, is dropped.
+
+A release that is older than the one that the line is on wants -back.`},
 		{Name: "new-line", Args: "LINE -from L [-to RELEASE] [-overlay NAMES] [-fast] [-source S] [-x]", Setup: newLine,
 			Short: "start a line from the series of another",
 			Long: `

@@ -2,10 +2,6 @@ package progress
 
 import (
 	"bytes"
-	"context"
-	"errors"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -61,36 +57,5 @@ func TestPlain(t *testing.T) {
 	}
 	if strings.ContainsAny(buf.String(), "\r\x1b") {
 		t.Errorf("control characters where no terminal is: %q", buf.String())
-	}
-}
-
-// A command that fails is told with the end of its output, a last line without
-// a newline included; the log has all of it.
-func TestRun(t *testing.T) {
-	log := filepath.Join(t.TempDir(), "logs", "x.log")
-	r := &Reporter{W: new(bytes.Buffer)}
-	lines := 0
-	cmd := exec.Command("sh", "-c", "for i in 1 2 3 4 5; do for j in 0 1 2 3 4 5 6 7 8 9; do echo $i$j; done; done; printf end; exit 7")
-	err := r.Run(context.Background(), "the command", cmd, log, func(string) { lines++ })
-	var ce *CommandError
-	if !errors.As(err, &ce) {
-		t.Fatalf("error %v, want a CommandError", err)
-	}
-	ce.Next = "do this"
-	want := "the command: exit status 7\n\t| 21\n"
-	if got := err.Error(); !strings.HasPrefix(got, want) || !strings.HasSuffix(got, "\t| 59\n\t| end\n\tfull log: "+log+"\n\tnext: do this") {
-		t.Errorf("error:\n%v", got)
-	}
-	if len(ce.Tail) != 40 || lines != 51 {
-		t.Errorf("%d lines of tail and %d of output, want 40 and 51", len(ce.Tail), lines)
-	}
-}
-
-func TestShellQuote(t *testing.T) {
-	for _, s := range []string{"", "plain", "a b", "it's", "$HOME", `back\slash`, "~", "a;b", "line\nline"} {
-		out, err := exec.Command("sh", "-c", "printf %s "+ShellQuote(s)).Output()
-		if err != nil || string(out) != s {
-			t.Errorf("the shell reads %s as %q (%v), want %q", ShellQuote(s), out, err, s)
-		}
 	}
 }

@@ -16,7 +16,6 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
 	"slices"
@@ -29,6 +28,7 @@ import (
 	"gocoro/build/line"
 	"gocoro/build/progress"
 	"gocoro/build/proof"
+	"gocoro/build/run"
 	"gocoro/build/store"
 	"gocoro/build/sumdb"
 	"gocoro/build/upstream"
@@ -317,7 +317,7 @@ func (c *Checker) platform(ctx context.Context, f *Folder, platform string, name
 	if !ok {
 		return nil
 	}
-	v = run(ctx, wrap, root, tmp, c.Release, platform)
+	v = try(ctx, wrap, root, tmp, c.Release, platform)
 	c.Say("run", platform, v)
 	return nil
 }
@@ -521,9 +521,9 @@ func main() {
 }
 `
 
-// run runs the unpacked toolchain: the go command alone, and to compile and
+// try runs the unpacked toolchain: the go command alone, and to compile and
 // run a program.
-func run(ctx context.Context, wrap []string, root, tmp, release, platform string) *proof.Verdict {
+func try(ctx context.Context, wrap []string, root, tmp, release, platform string) *proof.Verdict {
 	v := new(proof.Verdict)
 	dir := filepath.Join(tmp, "hello")
 	if err := os.Mkdir(dir, 0o777); err != nil {
@@ -542,14 +542,14 @@ func run(ctx context.Context, wrap []string, root, tmp, release, platform string
 	asked, answered := 0, 0
 	ask := func(want string, args ...string) {
 		argv := append(append(slices.Clone(wrap), filepath.Join(root, "bin/go")), args...)
-		cmd := exec.Command(argv[0], argv[1:]...)
+		cmd := run.Command(ctx, argv[0], argv[1:]...)
 		cmd.Dir = dir
 		// The user's settings are those of the machine that checks.
 		cmd.Env = slices.DeleteFunc(goroot.Environ("GOROOT=", "GO111MODULE=off", "CGO_ENABLED=0", "GOEXPERIMENT="+experiment, "PWD="+dir,
 			"GOCACHE="+filepath.Join(tmp, "gocache"), "GOPATH="+filepath.Join(tmp, "gopath")), func(kv string) bool { return strings.HasPrefix(kv, "GOTOOLCHAIN=") })
 		var out bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &out
-		err := progress.Group(ctx, cmd)
+		err := cmd.Run()
 		asked++
 		switch got := strings.TrimSpace(out.String()); {
 		case err != nil:

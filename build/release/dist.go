@@ -17,7 +17,7 @@ import (
 	"gocoro/build/dist"
 	"gocoro/build/driver"
 	"gocoro/build/line"
-	"gocoro/build/progress"
+	"gocoro/build/run"
 	"gocoro/build/store"
 	"gocoro/build/sumdb"
 )
@@ -268,7 +268,7 @@ func (o *options) publish(ctx context.Context, d *driver.Driver, dirs map[string
 
 // report says where the release is and what to do with it.
 func (o *options) report(name string) {
-	dir := progress.ShellQuote(o.folder.Dir)
+	dir := run.Quote(o.folder.Dir)
 	fmt.Printf("%s is in %s\n\n\t(cd %[2]s && sha256sum -c %s)\n\tgo run ./build check %[2]s\n", name, dir, SumsFile)
 	if o.key != nil {
 		fmt.Printf("\nThe checksum database %s has its modules. Its users set\n\n\tGOPROXY=URL/proxy  GOSUMDB=%s\n", o.key.Name(), o.key.Public)

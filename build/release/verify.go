@@ -18,6 +18,7 @@ import (
 	"gocoro/build/line"
 	"gocoro/build/progress"
 	"gocoro/build/proof"
+	"gocoro/build/run"
 	"gocoro/build/series"
 	"gocoro/build/store"
 	"gocoro/build/upstream"
@@ -291,7 +292,7 @@ func (v *verification) twice(ctx context.Context) error {
 	}
 	env := append(junk(), "HOME="+home, "GOCACHE="+filepath.Join(home, "go-build"), "GOPATH="+filepath.Join(home, "go"), "XDG_CACHE_HOME="+filepath.Join(home, ".cache"),
 		"GOCORO_CACHE="+filepath.Join(other, "cache"), "GOMODCACHE="+modcache, leakVar+"="+strings.Join(v.leak, ","))
-	cmd := exec.Command("sh", args...)
+	cmd := run.Command(ctx, "sh", args...)
 	cmd.Env = append(os.Environ(), env...)
 	s := d.Rep.Start("twice", "a second build, in another folder and environment")
 	err = d.Rep.Run(ctx, "the second build", cmd, filepath.Join(d.Store.Root, "log", "verify-twice.log"), func(l string) {

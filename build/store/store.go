@@ -384,6 +384,17 @@ func (s *Store) remove(ctx context.Context, it Item) error {
 	return RemoveAll(it.Path)
 }
 
+// Drop removes an item, if it is there, from a store that the caller uses. Who
+// is copying it at the moment sees an error.
+func (s *Store) Drop(ctx context.Context, kind, key string) error {
+	lock, err := s.Lock(ctx, kind+"-"+key)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	return s.remove(ctx, Item{Path: s.Path(kind, key)})
+}
+
 func size(path string) (n int64) {
 	filepath.WalkDir(path, func(_ string, d fs.DirEntry, err error) error {
 		if err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/mod/sumdb/dirhash"
 
+	"gocoro/build/run"
 	"gocoro/build/series"
 )
 
@@ -76,7 +77,7 @@ func (t *tarball) Unpack(ctx context.Context, dir string) error {
 // download fetches the archive with curl, which every system that builds Go
 // has. The hash that is checked afterwards is what makes the result good.
 func (t *tarball) download(ctx context.Context, file string) error {
-	cmd := exec.CommandContext(ctx, "curl", "--fail", "--location", "--silent", "--show-error", "--retry", "3", "--output", file, "--", t.from)
+	cmd := run.Command(ctx, "curl", "--fail", "--location", "--silent", "--show-error", "--retry", "3", "--output", file, "--", t.from)
 	t.env.trace(cmd)
 	out, err := cmd.CombinedOutput()
 	if err == nil {
@@ -96,7 +97,7 @@ func (t *tarball) download(ctx context.Context, file string) error {
 // sooner: archive/tar looks up users, by C code where there is a C compiler.
 func untar(ctx context.Context, env *Env, archive *os.File, dir string, flags ...string) error {
 	args := append([]string{"-x", "-f", "-", "-C", dir, "--no-same-owner", "--no-same-permissions"}, flags...)
-	cmd := exec.CommandContext(ctx, "tar", args...)
+	cmd := run.Command(ctx, "tar", args...)
 	cmd.Stdin = archive
 	env.trace(cmd)
 	out, err := cmd.CombinedOutput()

@@ -9,15 +9,17 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/mod/module"
 	"golang.org/x/mod/sumdb/dirhash"
+
+	"gocoro/build/run"
 )
 
 // moduleSource is the golang.org/toolchain module of the release for the host: what
@@ -172,7 +174,7 @@ func (m *moduleSource) checksumDatabase(ctx context.Context, dir string) (db str
 // goCommand runs the go command in dir, with env, if not empty, added to what
 // it finds in the environment.
 func (m *moduleSource) goCommand(ctx context.Context, dir, env string, args ...string) (stdout, stderr []byte, err error) {
-	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd := run.Command(ctx, "go", args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GO111MODULE=on", "GOROOT=", "GOWORK=off", "GOFLAGS=-modcacherw", "GOTOOLCHAIN=local", "PWD="+dir)
 	if env != "" {
@@ -229,13 +231,17 @@ func unzip(dir, file, prefix string) (h1 string, unpackErr, err error) {
 	}
 	queue := make(chan chan result, 2*runtime.GOMAXPROCS(0)) // bounds what waits in memory
 	stop := make(chan struct{})
-	defer close(stop)
+	var work sync.WaitGroup
+	defer func() { // before zr.Close, and before the caller removes dir
+		close(stop)
+		work.Wait()
+	}()
 	slices.SortFunc(zr.File, func(a, b *zip.File) int { return strings.Compare(a.Name, b.Name) })
 	names := make([]string, len(zr.File))
 	for i, f := range zr.File {
 		names[i] = f.Name
 	}
-	go func() {
+	work.Go(func() {
 		for _, f := range zr.File {
 			done := make(chan result, 1)
 			select {
@@ -243,15 +249,15 @@ func unzip(dir, file, prefix string) (h1 string, unpackErr, err error) {
 			case <-stop:
 				return
 			}
-			go func() {
+			work.Go(func() {
 				var r result
 				if r.data, r.readErr = readFile(f); r.readErr == nil {
 					r.unpackErr = writeFile(dir, prefix, f.Name, r.data)
 				}
 				done <- r
-			}()
+			})
 		}
-	}()
+	})
 	h1, err = dirhash.Hash1(names, func(name string) (io.ReadCloser, error) {
 		r := <-<-queue
 		if r.unpackErr != nil && unpackErr == nil {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/mod/sumdb/dirhash"
 
@@ -147,5 +148,19 @@ func TestUnzipErrors(t *testing.T) {
 	}
 	if h1, _, err := unzip(t.TempDir(), file, "m/"); err == nil || !strings.Contains(err.Error(), "m/50") {
 		t.Errorf("a damaged file: hash %q, error %v, want an error that names m/50", h1, err)
+	}
+
+	// The caller removes the directory: nothing may be written to it any more.
+	for range 25 {
+		dir := t.TempDir()
+		unzip(dir, file, "m/")
+		got, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Millisecond)
+		if late, err := os.ReadDir(dir); err != nil || len(late) != len(got) {
+			t.Fatalf("got %d files after unzip had returned (%v), want %d as before", len(late), err, len(got))
+		}
 	}
 }

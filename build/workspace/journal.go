@@ -15,6 +15,8 @@ import (
 type change struct {
 	Path     string // relative to the top of the checkout
 	Old, New []byte // nil: there is no such file
+
+	To string `json:"-"` // the name that what it held has now, if it is removed
 }
 
 // journalFile is where the changes of a save stand while they are made. Whoever

@@ -25,8 +25,8 @@ import (
 	"time"
 
 	"gocoro/build/goroot"
+	"gocoro/build/run"
 	"gocoro/ci/fuzz/program"
-	"gocoro/ci/platform/group"
 )
 
 // A Class says how the runs of a program ended.
@@ -108,19 +108,17 @@ func (r *Runner) Run(ctx context.Context, p *program.Program, pull string) (*Out
 	if pull == "coro" || r.Only != "" {
 		args = append(args, r.Args...)
 	}
-	cmd := exec.CommandContext(limited, args[0], args[1:]...)
+	cmd := run.Command(limited, args[0], args[1:]...)
 	cmd.Env = append(append(os.Environ(), "GOTRACEBACK=system", "GODEBUG="), r.Env...)
 	cmd.Stdin = strings.NewReader(p.String())
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	group.Set(cmd)
-	cmd.Cancel = func() error {
-		// Every Go program prints its goroutines on SIGQUIT, and dies.
-		return syscall.Kill(-cmd.Process.Pid, syscall.SIGQUIT)
-	}
+	// Every Go program prints its goroutines on SIGQUIT, and dies.
+	cmd.Cancel = func() error { return run.Signal(cmd, syscall.SIGQUIT) }
+	cmd.WaitDelay = 5 * time.Second
 	err = cmd.Run()
 	if cmd.Process != nil && limited.Err() != nil {
-		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what did not
+		run.Signal(cmd, syscall.SIGKILL) // what did not
 	}
 	if ctx.Err() != nil {
 		return nil, ctx.Err()

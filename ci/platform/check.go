@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"gocoro/build/run"
 	"gocoro/ci/platform/system"
 )
 
@@ -57,7 +58,7 @@ type machine struct {
 }
 
 func (m Method) check(cache string, h machine) error {
-	e := &Missing{Method: m, Fix: "sh " + setup + " " + quote(cache)}
+	e := &Missing{Method: m, Fix: "sh " + setup + " " + run.Quote(cache)}
 	need := func(ok bool, thing string) {
 		if !ok {
 			e.Things = append(e.Things, thing)
@@ -147,12 +148,4 @@ func release() string {
 		return runtime.GOOS
 	}
 	return strings.TrimSpace(string(data))
-}
-
-// quote returns s as a word for the shell.
-func quote(s string) string {
-	if s != "" && !strings.ContainsAny(s, " \t\n'\"\\$`!*?[](){}<>|&;#~") {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"gocoro/ci/platform/group"
+	"gocoro/build/run"
 )
 
 // What Debian's cross packages for arm64 install, and where.
@@ -42,9 +42,8 @@ var emulators = []string{"qemu-aarch64-static", "qemu-aarch64"}
 // for the command.
 func (m Method) Command(ctx context.Context, env []string, name string, args ...string) *exec.Cmd {
 	argv := append(append(m.Wrapper(), name), args...)
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd := run.Command(ctx, argv[0], argv[1:]...)
 	cmd.Env = m.Env(env)
-	group.Set(cmd)
 	return cmd
 }
 
@@ -66,6 +65,20 @@ func (m Method) Emulator() []string {
 		return nil
 	}
 	return []string{emulator(exec.LookPath)}
+}
+
+// Tools returns the names of the programs, other than the toolchain's, that the
+// results of the method depend on. Not all of them need be there.
+func (m Method) Tools() []string {
+	switch m.Kind {
+	case Cross:
+		return nil
+	case QemuUser:
+		return append([]string{arm64CC}, emulators...)
+	case QemuSystem:
+		return []string{arm64CC, "qemu-system-aarch64"}
+	}
+	return []string{"cc", "gcc", "clang"}
 }
 
 // Go returns the command "go args…" of the toolchain in goroot, building for

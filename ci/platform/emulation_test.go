@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"gocoro/ci/platform/group"
+	"gocoro/build/run"
 )
 
 // These tests run emulated programs:
@@ -146,9 +146,8 @@ func gone(t *testing.T, mark string) {
 func TestEmulatorSignal(t *testing.T) {
 	exe := child(t)
 	argv := append(qemuUser.Emulator(), exe, "hang")
-	cmd := exec.CommandContext(context.Background(), argv[0], argv[1:]...)
+	cmd := run.Command(context.Background(), argv[0], argv[1:]...)
 	cmd.Env = qemuUser.Env(nil)
-	group.Set(cmd)
 	var dump bytes.Buffer
 	cmd.Stderr = &dump
 	out, err := cmd.StdoutPipe()
@@ -161,7 +160,7 @@ func TestEmulatorSignal(t *testing.T) {
 	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGQUIT); err != nil {
+	if err := run.Signal(cmd, syscall.SIGQUIT); err != nil {
 		t.Fatal(err)
 	}
 	if err := cmd.Wait(); err == nil {

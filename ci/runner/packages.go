@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -89,6 +90,10 @@ func (r *Runner) packages(ctx context.Context, c plan.Cell, cell *verdict.Cell) 
 	limited, cancel := context.WithTimeout(ctx, c.Limit())
 	defer cancel()
 
+	exec, err := executors(c)
+	if err != nil {
+		return err
+	}
 	out, err := cell.Attempt(verdict.Attempt{Command: []string{"go", "run", "./build", "dist", "-line", c.Line}, Dir: r.Repo.Dir})
 	if err != nil {
 		return err
@@ -97,11 +102,14 @@ func (r *Runner) packages(ctx context.Context, c plan.Cell, cell *verdict.Cell) 
 	build := func(test string, args ...string) {
 		start := time.Now()
 		cmd := r.buildCommand(limited, args...)
-		text, err := cmd.CombinedOutput()
-		fmt.Fprintf(out.Stderr, "=== %s\n%s\n", strings.Join(cmd.Args, " "), text)
+		command := strings.Join(cmd.Args, " ")
+		fmt.Fprintf(out.Stderr, "=== %s\n", command)
+		var end tail
+		w := io.MultiWriter(out.Stderr, &end)
+		cmd.Stdout, cmd.Stderr = w, w
 		why := ""
-		if err != nil {
-			why = fmt.Sprintf("%s: %v\n%s", strings.Join(cmd.Args, " "), err, text)
+		if err := cmd.Run(); err != nil {
+			why = fmt.Sprintf("%s: %v\n%s", command, err, end)
 		}
 		ev.test(test, why, time.Since(start))
 	}
@@ -110,10 +118,6 @@ func (r *Runner) packages(ctx context.Context, c plan.Cell, cell *verdict.Cell) 
 		build(proved(p), "verify", "-line", c.Line, "-proof", p)
 	}
 
-	exec, err := executors(c)
-	if err != nil {
-		return err
-	}
 	start := time.Now()
 	check := &release.Checker{Dir: dir, Release: c.Of.Release(), Exec: exec, Say: func(what, platform string, v *proof.Verdict) {
 		fmt.Fprintln(out.Stderr, what, platform, v.Text)

@@ -12,7 +12,7 @@ import (
 
 	"gocoro/build/driver"
 	"gocoro/build/goroot"
-	"gocoro/build/progress"
+	"gocoro/build/run"
 	"gocoro/ci/platform"
 	"gocoro/ci/suite"
 )
@@ -74,7 +74,7 @@ func Bench(fs *flag.FlagSet) func(context.Context, []string) error {
 				continue // the binary of the patched side
 			}
 			step := d.Rep.Start("bench", "building the runtime's test on "+s.name)
-			cmd := exec.Command(filepath.Join(s.goroot, "bin/go"), "test", "-c", "-o", filepath.Join(tmp, s.name+".test"), "runtime")
+			cmd := run.Command(ctx, filepath.Join(s.goroot, "bin/go"), "test", "-c", "-o", filepath.Join(tmp, s.name+".test"), "runtime")
 			cmd.Env = goroot.Environ("GOROOT="+s.goroot, "GOCACHE="+filepath.Join(d.Store.Root, "gocache", s.key),
 				"GOEXPERIMENT="+platform.Experiments(s.goroot, ""))
 			cmd.Dir = filepath.Join(s.goroot, "src")
@@ -98,12 +98,12 @@ func Bench(fs *flag.FlagSet) func(context.Context, []string) error {
 					if s.name == "stock" {
 						binary = "stock.test"
 					}
-					cmd := exec.Command(filepath.Join(tmp, binary), "-test.run=^$", "-test.bench="+p.pattern, "-test.benchtime="+p.rounds)
+					cmd := run.Command(limited, filepath.Join(tmp, binary), "-test.run=^$", "-test.bench="+p.pattern, "-test.benchtime="+p.rounds)
 					cmd.Dir = filepath.Join(s.goroot, "src/runtime")
 					cmd.Env = goroot.Environ("GOROOT="+s.goroot, s.env)
 					var buf bytes.Buffer
 					cmd.Stdout, cmd.Stderr = &buf, &buf
-					err := progress.Group(limited, cmd)
+					err := cmd.Run()
 					cancel()
 					switch {
 					case ctx.Err() != nil:

@@ -26,7 +26,7 @@ import (
 	"sync"
 	"time"
 
-	"gocoro/ci/platform/group"
+	"gocoro/build/run"
 	"gocoro/ci/platform/system/frame"
 )
 
@@ -125,12 +125,11 @@ func Prepare(ctx context.Context, cache, root string) (*Machine, error) {
 	defer os.RemoveAll(tmp)
 
 	guest := filepath.Join(tmp, "guest")
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-o", guest, guestPackage)
+	build := run.Command(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-o", guest, guestPackage)
 	build.Dir = root
 	// Whatever the caller set up for the toolchain under test is not for this.
 	build.Env = append(os.Environ(), "GOOS=linux", "GOARCH=arm64", "CGO_ENABLED=0",
 		"GOFLAGS=", "GOEXPERIMENT=", "GOROOT=")
-	group.Set(build)
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("%s (in %s): %v\n%s", build, root, err, out)
 	}
@@ -266,8 +265,7 @@ func (m *Machine) boot(ctx context.Context, runs []Run, collected *frame.Collect
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	console := filepath.Join(tmp, "console")
-	cmd := exec.CommandContext(ctx, m.QEMU, m.args(initramfs, console)...)
-	group.Set(cmd)
+	cmd := run.Command(ctx, m.QEMU, m.args(initramfs, console)...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	w := &watched{collector: collected, runs: runs, dead: cancel}
