@@ -87,6 +87,11 @@ func (r *Runner) packages(ctx context.Context, c plan.Cell, cell *verdict.Cell) 
 	}
 	defer os.RemoveAll(tmp)
 	dir := filepath.Join(tmp, "dist")
+	if keep := os.Getenv("GOCORO_PACKAGES"); keep != "" { // the release workflow publishes what was tested
+		if dir, err = filepath.Abs(filepath.Join(keep, c.Of.Release())); err != nil {
+			return err
+		}
+	}
 	limited, cancel := context.WithTimeout(ctx, c.Limit())
 	defer cancel()
 
@@ -113,7 +118,11 @@ func (r *Runner) packages(ctx context.Context, c plan.Cell, cell *verdict.Cell) 
 		}
 		ev.test(test, why, time.Since(start))
 	}
-	build(makePackages, "dist", "-line", c.Line, "-platform", "all", "-o", dir)
+	args := []string{"dist", "-line", c.Line, "-platform", "all", "-flat", "-o", dir}
+	if b := os.Getenv("GOCORO_BUILDER"); b != "" {
+		args = append(args, "-builder", b)
+	}
+	build(makePackages, args...)
 	for _, p := range c.Proofs() {
 		build(proved(p), "verify", "-line", c.Line, "-proof", p)
 	}
