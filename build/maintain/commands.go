@@ -17,6 +17,7 @@ import (
 	"gocoro/build/driver"
 	"gocoro/build/goroot"
 	"gocoro/build/line"
+	"gocoro/build/lint"
 	"gocoro/build/progress"
 	"gocoro/build/run"
 	"gocoro/build/store"
@@ -445,6 +446,18 @@ func (s *session) moved(ctx context.Context, name string, names []string, err er
 		return err
 	}
 	fmt.Printf("line %s is on %s: %s, %d patches\n", name, l.Pin.Upstream, l.Release(), len(patches))
+	stale, err := lint.Names(s.Repo)
+	if err != nil {
+		return err
+	}
+	if len(stale) > 0 {
+		defer func() {
+			fmt.Printf("\nthese places name another release than the pins have, and go run ./build lint wants them corrected:\n")
+			for _, p := range stale {
+				fmt.Printf("%s: %s\n", p.File, p.Text)
+			}
+		}()
+	}
 	if err := s.lint(ctx, l, fast); err != nil {
 		fmt.Fprintf(os.Stderr, "the series is moved and saved; correct what lint has found (go run ./build edit -line %s), and lint again\n", name)
 		return err

@@ -31,7 +31,7 @@ The exit status is 0 if a person has nothing to do, 1 if a patch conflicts or
 applies only with fuzz, or if a file of the overlay is in the way.
 
 With -upstream it asks Gerrit for each change that a header names.`},
-		{Name: "lint", Args: "[-line L|all] [-build] [-fast] [-source S] [-x]", Setup: lintCommand,
+		{Name: "lint", Args: "[-line L|all] [-build] [-fast] [-docs=false] [-source S] [-x]", Setup: lintCommand,
 			Short: "check the patches, and that each step of the series compiles",
 			Long: `
 Lint checks the names and the order of the patches, their headers, white space,
@@ -42,6 +42,11 @@ test programs, too. It begins after the first patch, because a file of the
 overlay may need what that adds. At the end it compares coroswitch_m with
 upstream's: the path without a lock must have no further call or atomic
 operation.
+
+It also looks for places in README.md and docs/ that name another release than
+the pins have; -docs=false leaves that out. What is dated there is history: a line
+with a date, an indented block after a paragraph with a date, and the documents
+that say what was measured and decided.
 
 With -fast it leaves the type-checking out. With -build it also runs make.bash
 after each patch, for this host, and stops at the first one after which that
