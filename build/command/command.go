@@ -134,7 +134,8 @@ func (p *Program) other(ctx context.Context, c *Command, args []string, stdout, 
 	// nobody asks this program for its revision.
 	build := run.Command(ctx, "go", "build", "-buildvcs=false", "-o", program, c.Program)
 	var words bytes.Buffer
-	build.Stdout, build.Stderr = stderr, io.MultiWriter(stderr, &words)
+	build.Stdout = io.MultiWriter(stderr, &words)
+	build.Stderr = build.Stdout
 	if err := build.Run(); err != nil {
 		fmt.Fprintf(stderr, "%s %s: compiling %s failed: %v\n\t%s\n", p.Name, c.Name, c.Program, err, advice(c, err, words.String()))
 		return 1
