@@ -100,8 +100,10 @@ with those whose files were changed after the installation marked.`},
 		{Name: "clean", Args: "[-n]", Setup: driver.Clean,
 			Short: "empty the build cache",
 			Long: `
-Clean removes everything in the build cache: the folder gocoro in your cache
-folder, or GOCORO_CACHE. Installed toolchains stay. It waits for builds that
+Clean removes what gocoro has made in the build cache: the directory gocoro/v2
+in your cache directory, or GOCORO_CACHE. It names and leaves anything else that
+is there. A directory without the file gocoro-cache is not a build cache, and
+nothing in it is touched. Installed toolchains stay. Clean waits for builds that
 are under way.`},
 
 		{Name: "status", Program: maintain, Short: "show whether the patches apply, here or to another release"},

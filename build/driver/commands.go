@@ -348,14 +348,15 @@ func Clean(fs *flag.FlagSet) func(context.Context, []string) error {
 		if err != nil {
 			return err
 		}
+		var foreign []string
 		var sum int64
 		show := func(it store.Item) {
 			sum += it.Bytes
 			fmt.Printf("%8.1f MB  %s\n", float64(it.Bytes)/1e6, it.Path)
 		}
 		if *dry {
-			items, err := st.Items()
-			if err != nil {
+			var items []store.Item
+			if items, foreign, err = st.Items(); err != nil {
 				return err
 			}
 			for _, it := range items {
@@ -364,12 +365,15 @@ func Clean(fs *flag.FlagSet) func(context.Context, []string) error {
 			fmt.Printf("would free %.1f MB", float64(sum)/1e6)
 		} else {
 			st.Waiting = func(string) { fmt.Fprintln(os.Stderr, "waiting for the builds under way to finish") }
-			if err := st.Clean(ctx, show); err != nil {
+			if foreign, err = st.Clean(ctx, show); err != nil {
 				return err
 			}
 			fmt.Printf("freed %.1f MB", float64(sum)/1e6)
 		}
 		fmt.Println("; installed toolchains are not part of the cache")
+		for _, path := range foreign {
+			fmt.Printf("left      %s, which gocoro did not make\n", path)
+		}
 		return nil
 	}
 }
