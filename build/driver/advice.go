@@ -13,7 +13,6 @@ import (
 	"gocoro/build/command"
 	"gocoro/build/doctor"
 	"gocoro/build/env"
-	"gocoro/build/progress"
 	"gocoro/build/store"
 )
 
@@ -94,18 +93,19 @@ func Doctor(fs *flag.FlagSet) func(context.Context, []string) error {
 		if err != nil {
 			return err
 		}
-		st, err := store.Open()
-		if err != nil {
+		if err := f.exists(); err != nil {
 			return err
 		}
 		t, err := f.target(ctx, l.Release(), nil)
 		if err != nil {
 			return err
 		}
+		st, cache := store.Open()
 		m, err := doctor.Look(ctx, l.Repo(), l, st, t, *dir)
 		if err != nil {
-			return progress.Explain(err, st.Root)
+			return err
 		}
+		m.Cache = cache
 		bad := 0
 		for _, x := range doctor.Examine(m) {
 			fmt.Println(x)

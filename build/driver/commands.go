@@ -4,9 +4,11 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"gocoro/build/command"
@@ -94,6 +96,18 @@ func (f *Flags) target(ctx context.Context, name string, trace func(*exec.Cmd)) 
 	return t, err
 }
 
+// exists checks that the directory of -root is there, for commands that only
+// look at it or remove from it.
+func (f *Flags) exists() error {
+	if f.Root == "" {
+		return nil
+	}
+	if st, err := os.Stat(f.Root); err != nil || !st.IsDir() {
+		return fmt.Errorf("-root %s is not a directory\n\tgive the directory that holds installed toolchains, or leave -root out for ~/sdk", f.Root)
+	}
+	return nil
+}
+
 // Use calls f, which uses what the store holds.
 func (d *Driver) Use(ctx context.Context, f func() error) error {
 	if !d.Dry {
@@ -161,7 +175,7 @@ func Install(fs *flag.FlagSet) func(context.Context, []string) error {
 			return err
 		}
 		if !changed {
-			fmt.Printf("%s is installed and up to date: %s\n", t.Name, t.GOROOT())
+			fmt.Printf("%s is installed and up to date: %s\n%s", t.Name, t.GOROOT(), pathHint(t, os.Getenv("PATH")))
 		}
 		if d.Dry {
 			return nil
@@ -193,19 +207,22 @@ func next(t *install.Target, flags, path string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\nInstalled %s in %s\n", t.Name, t.GOROOT())
 	fmt.Fprintf(&b, "Linked    %s\n\n", t.Link())
-	onPath := false
-	for _, p := range filepath.SplitList(path) {
-		if p != "" && filepath.Clean(p) == t.Bin {
-			onPath = true
-		}
-	}
-	if !onPath {
-		fmt.Fprintf(&b, "%s is not on your PATH, where the go command looks for toolchains:\n\n\texport PATH=\"$PATH:%s\"\n\n", t.Bin, t.Bin)
-	}
+	b.WriteString(pathHint(t, path))
 	fmt.Fprintf(&b, "Use it for one command, or for all of them from now on:\n\n")
 	fmt.Fprintf(&b, "\tGOTOOLCHAIN=%s go version\n\tgo env -w GOTOOLCHAIN=%s\n\n", t.Name, t.Name)
+	fmt.Fprintf(&b, "The latter is taken back, also after the toolchain was removed, by\n\n\t%s\n\n", install.Unset)
 	fmt.Fprintf(&b, "Test it:    go run ./ci\nRemove it:  go run ./build uninstall%s\n", flags)
 	return b.String()
+}
+
+// pathHint tells what to type if PATH lacks the directory of the link.
+func pathHint(t *install.Target, path string) string {
+	for _, p := range filepath.SplitList(path) {
+		if p != "" && filepath.Clean(p) == t.Bin {
+			return ""
+		}
+	}
+	return fmt.Sprintf("%s is not on your PATH, where the go command looks for toolchains:\n\n\texport PATH=\"$PATH:%s\"\n\n", t.Bin, t.Bin)
 }
 
 // API is the command that checks or makes a line's API baseline.
@@ -244,6 +261,7 @@ func Uninstall(fs *flag.FlagSet) func(context.Context, []string) error {
 	f := new(Flags)
 	fs.StringVar(&f.Line, "line", "", "the `line` whose release to remove (default: the line of VERSION)")
 	fs.BoolVar(&f.Dry, "n", false, "say what would be removed, and remove nothing")
+	force := fs.Bool("force", false, "remove a toolchain even if files in it were changed since, or its record is damaged")
 	f.registerTarget(fs)
 	return func(ctx context.Context, args []string) error {
 		if len(args) == 0 {
@@ -257,21 +275,68 @@ func Uninstall(fs *flag.FlagSet) func(context.Context, []string) error {
 			if !line.IsName(name) {
 				return fmt.Errorf("%q is not the name of a gocoro release such as go1.22.12-coro1\n\tgo run ./build list shows what is installed", name)
 			}
+		}
+		if err := f.exists(); err != nil {
+			return err
+		}
+		st, err := store.Open()
+		if err != nil {
+			return err
+		}
+		// All names are looked at before the first is removed, by the same code
+		// whether it is to be done or only to be said.
+		var all []*install.Removal
+		for i, name := range args {
+			if slices.Contains(args[:i], name) {
+				continue
+			}
 			t, err := f.target(ctx, name, nil)
 			if err != nil {
 				return err
 			}
-			if f.Dry {
-				fmt.Printf("would remove %s and %s\n", t.GOROOT(), t.Link())
-				continue
+			if !f.Dry && st.Exists() { // else nobody installs
+				lock, err := lockTarget(ctx, st, t)
+				if err != nil {
+					return err
+				}
+				defer lock.Close()
 			}
-			if err := t.Uninstall(); err != nil {
+			rm, err := t.Removal(*force)
+			if err != nil {
+				if len(args) > 1 {
+					err = fmt.Errorf("nothing is removed: %w", err)
+				}
 				return err
 			}
-			fmt.Printf("removed %s and %s\n", t.GOROOT(), t.Link())
+			all = append(all, rm)
+		}
+		for _, rm := range all {
+			for _, w := range rm.Warnings() {
+				fmt.Fprintln(os.Stderr, "warning: "+w)
+			}
+		}
+		for _, rm := range all {
+			did := "would remove"
+			if !f.Dry {
+				did = "removed"
+				if err := rm.Do(); err != nil {
+					return fmt.Errorf("%w\n\twhat is left is removed by the same command: go run ./build uninstall %s", err, rm.Target.Name)
+				}
+			}
+			fmt.Printf("%s %s\n", did, strings.Join(rm.Paths, " and "))
+			for _, path := range rm.Kept {
+				fmt.Printf("left %s, which does not link to %s\n", path, rm.Target.GOROOT())
+			}
 		}
 		return nil
 	}
+}
+
+// lockTarget keeps other processes from changing what is installed at t.
+func lockTarget(ctx context.Context, st *store.Store, t *install.Target) (io.Closer, error) {
+	var k store.Key
+	k.Add("install", []byte(t.GOROOT()))
+	return st.Lock(ctx, "install-"+k.String())
 }
 
 // List is the command that shows the lines and what is installed.
@@ -306,16 +371,24 @@ func List(fs *flag.FlagSet) func(context.Context, []string) error {
 			}
 			fmt.Printf("\t%-8s %s, %d patches%s\n", l.Name, l.Release(), len(patches), mark)
 		}
+		if err := f.exists(); err != nil {
+			return err
+		}
 		t, err := f.target(ctx, "", nil)
 		if err != nil {
 			return err
 		}
-		recs, err := install.List(t.Root)
+		list, err := install.List(t.Root)
 		if err != nil {
 			return err
 		}
 		fmt.Printf("Installed in %s:\n", t.Root)
-		for _, r := range recs {
+		for _, e := range list {
+			if e.Err != nil {
+				fmt.Printf("\t%s  DAMAGED: %v, or remove it: go run ./build uninstall -force %s\n", e.Name, e.Err, e.Name)
+				continue
+			}
+			r := e.Record
 			it := &install.Target{Root: t.Root, Bin: t.Bin, Name: r.Release}
 			state, err := it.Check(r.Key)
 			if err != nil {
@@ -328,10 +401,20 @@ func List(fs *flag.FlagSet) func(context.Context, []string) error {
 			if state == install.Modified {
 				notes = append(notes, "MODIFIED since")
 			}
+			if line.IsOldName(r.Release) {
+				notes = append(notes, "a name of the first form, with a dot; remove it: go run ./build uninstall "+r.Release)
+			}
 			fmt.Printf("\t%s  from %s, %s\n", r.Release, r.Upstream, strings.Join(notes, ", "))
 		}
-		if len(recs) == 0 {
+		if len(list) == 0 {
 			fmt.Println("\tnothing")
+		}
+		left, err := install.Leftovers(t.Root, t.Bin)
+		if err != nil {
+			return err
+		}
+		for _, path := range left {
+			fmt.Printf("Left by a killed run: %s (go run ./build doctor says more)\n", path)
 		}
 		return nil
 	}
