@@ -97,8 +97,8 @@ type Machine struct {
 
 	Root      string
 	Installed []Install
-	Leftovers []string          // files and folders that killed or removed installations left
-	Tools     map[string]string // "git" -> path, or empty if it is not there
+	Leftovers []install.Leftover // of killed or removed installations
+	Tools     map[string]string  // "git" -> path, or empty if it is not there
 	Disks     []Disk
 	Cache     error // why there is no build cache
 
@@ -326,7 +326,7 @@ func (m *Machine) leftovers() []Finding {
 		}
 	}
 	for _, l := range m.Leftovers {
-		add(Note, "rm -rf "+l, "%s is left of an installation that was killed or removed", l)
+		add(Note, l.Fix, "%s is left of an installation that was killed or removed", l.Path)
 	}
 	if m.First != "" {
 		add(Note, store.RemoveNames(m.First, m.FirstNames), "%s has %s that the first release of gocoro left in its build cache", m.First, megabytes(m.FirstSize))

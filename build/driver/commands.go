@@ -413,8 +413,8 @@ func List(fs *flag.FlagSet) func(context.Context, []string) error {
 		if err != nil {
 			return err
 		}
-		for _, path := range left {
-			fmt.Printf("Left by a killed run: %s (go run ./build doctor says more)\n", path)
+		for _, l := range left {
+			fmt.Printf("Left by a killed run: %s; to put it right: %s\n", l.Path, l.Fix)
 		}
 		return nil
 	}

@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -175,7 +176,7 @@ func (t *Target) goBinary() string { return filepath.Join(t.GOROOT(), "bin", "go
 // in the place of the link is gocoro's. cache is the root of the build cache. It
 // changes nothing.
 func (t *Target) Allowed(cache string) error {
-	for _, v := range []struct{ flag, dir, other string }{{"-root", t.Root, t.Bin}, {"-bin", t.Bin, t.Root}} {
+	for _, v := range []struct{ flag, dir string }{{"-root", t.Root}, {"-bin", t.Bin}} {
 		if !filepath.IsAbs(v.dir) {
 			return fmt.Errorf("%s %q is not an absolute path", v.flag, v.dir)
 		}
@@ -189,10 +190,14 @@ func (t *Target) Allowed(cache string) error {
 		if within(v.dir, cache) {
 			return fmt.Errorf("%s %s lies in the build cache, which go run ./build clean empties\n\tchoose a directory outside of it with %s", v.flag, v.dir, v.flag)
 		}
-		if goroot := gorootAround(v.dir); goroot != "" || within(v.dir, t.GOROOT()) {
-			if goroot == "" {
-				goroot = t.GOROOT()
-			}
+		goroot := around(v.dir, "VERSION", "bin/go")
+		if v.flag == "-bin" { // a link in another's bin does no harm
+			goroot = around(v.dir, RecordFile)
+		}
+		if within(v.dir, t.GOROOT()) {
+			goroot = t.GOROOT()
+		}
+		if goroot != "" {
 			return fmt.Errorf("%s %s lies in a Go toolchain, %s, which must stay as it is\n\tchoose a directory outside of it, such as %s %s", v.flag, v.dir, goroot, v.flag, filepath.Dir(goroot))
 		}
 	}
@@ -209,10 +214,11 @@ func (t *Target) Allowed(cache string) error {
 	return nil
 }
 
-// gorootAround returns the GOROOT that dir lies in, if any. It need not exist.
-func gorootAround(dir string) string {
+// around returns the directory that dir is or lies in and that has all of the
+// files, if any. Dir need not exist.
+func around(dir string, files ...string) string {
 	for {
-		if isFile(filepath.Join(dir, "VERSION")) && isFile(filepath.Join(dir, "bin", "go")) {
+		if !slices.ContainsFunc(files, func(f string) bool { return !isFile(filepath.Join(dir, f)) }) {
 			return dir
 		}
 		up := filepath.Dir(dir)
@@ -353,17 +359,36 @@ func List(root string) ([]Entry, error) {
 	return list, nil // os.ReadDir sorts
 }
 
+// A Leftover is what a killed run has left.
+type Leftover struct {
+	Path string
+	Fix  string // the command that puts it right
+}
+
 // Leftovers returns what killed runs have left in the root and in the directory
 // of the links: unfinished copies, and links to what is not there any more.
-func Leftovers(root, bin string) ([]string, error) {
-	var left []string
+func Leftovers(root, bin string) ([]Leftover, error) {
+	var left []Leftover
+	back := map[string]bool{} // names whose toolchain can be had back
+	add := func(path string) {
+		left = append(left, Leftover{path, "rm -rf '" + path + "'"})
+	}
 	ents, err := readDir(root)
 	if err != nil {
 		return nil, err
 	}
 	for _, e := range ents {
-		if isTemporary(e.Name()) {
-			left = append(left, filepath.Join(root, e.Name()))
+		path := filepath.Join(root, e.Name())
+		goroot, old := strings.CutSuffix(path, oldSuffix)
+		switch {
+		case !isTemporary(e.Name()):
+		case old && !isDir(goroot) && whole(path):
+			// The run was killed between the two renames of an installation, or
+			// before an uninstallation removed anything.
+			left = append(left, Leftover{path, "mv '" + path + "' '" + goroot + "'"})
+			back[filepath.Base(goroot)] = true
+		default:
+			add(path)
 		}
 	}
 	if ents, err = readDir(bin); err != nil {
@@ -375,8 +400,8 @@ func Leftovers(root, bin string) ([]string, error) {
 			continue
 		}
 		_, err := os.Stat(link)
-		if isTemporary(e.Name()) || line.IsName(e.Name()) && errors.Is(err, fs.ErrNotExist) {
-			left = append(left, link)
+		if isTemporary(e.Name()) || line.IsName(e.Name()) && errors.Is(err, fs.ErrNotExist) && !back[e.Name()] {
+			add(link)
 		}
 	}
 	return left, nil
@@ -396,6 +421,21 @@ func isTemporary(name string) bool {
 		}
 	}
 	return false
+}
+
+// whole reports whether all files are in dir that were installed.
+func whole(dir string) bool {
+	r, err := Read(dir)
+	if err != nil {
+		return false
+	}
+	seal, err := store.Seal(dir, RecordFile)
+	return err == nil && seal == r.Seal
+}
+
+func isDir(name string) bool {
+	st, err := os.Stat(name)
+	return err == nil && st.IsDir()
 }
 
 // readDir is os.ReadDir, for which a directory that is not there is empty.
