@@ -38,6 +38,9 @@ func Env(fs *flag.FlagSet) func(context.Context, []string) error {
 		switch *route {
 		case "path":
 			t, err := f.target(ctx, l.Release(), nil)
+			if err == nil {
+				err = directories(t)
+			}
 			if err != nil {
 				return err
 			}
@@ -93,10 +96,10 @@ func Doctor(fs *flag.FlagSet) func(context.Context, []string) error {
 		if err != nil {
 			return err
 		}
-		if err := f.exists(); err != nil {
-			return err
-		}
 		t, err := f.target(ctx, l.Release(), nil)
+		if err == nil {
+			err = directories(t)
+		}
 		if err != nil {
 			return err
 		}

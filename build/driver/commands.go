@@ -96,14 +96,30 @@ func (f *Flags) target(ctx context.Context, name string, trace func(*exec.Cmd)) 
 	return t, err
 }
 
-// exists checks that the directory of -root is there, for commands that only
-// look at it or remove from it.
-func (f *Flags) exists() error {
-	if f.Root == "" {
-		return nil
+// existing returns the target, like target, for a command that only looks at
+// what is there: a directory that is given must exist.
+func (f *Flags) existing(ctx context.Context, name string) (*install.Target, error) {
+	for _, v := range []struct{ flag, dir, next string }{
+		{"-root", f.Root, "give the directory that holds installed toolchains, or leave -root out for ~/sdk"},
+		{"-bin", f.Bin, "give the directory that holds their links, or leave -bin out for GOBIN"},
+	} {
+		if _, err := os.Stat(v.dir); v.dir != "" && err != nil {
+			return nil, fmt.Errorf("%s %s is not a directory\n\t%s", v.flag, v.dir, v.next)
+		}
 	}
-	if st, err := os.Stat(f.Root); err != nil || !st.IsDir() {
-		return fmt.Errorf("-root %s is not a directory\n\tgive the directory that holds installed toolchains, or leave -root out for ~/sdk", f.Root)
+	t, err := f.target(ctx, name, nil)
+	if err != nil {
+		return nil, err
+	}
+	return t, directories(t)
+}
+
+// directories checks that what is there of the target's directories are such.
+func directories(t *install.Target) error {
+	for _, v := range [][2]string{{"-root", t.Root}, {"-bin", t.Bin}} {
+		if st, err := os.Stat(v[1]); err == nil && !st.IsDir() {
+			return fmt.Errorf("%s %s is not a directory\n\tgive another one with %s", v[0], v[1], v[0])
+		}
 	}
 	return nil
 }
@@ -276,9 +292,6 @@ func Uninstall(fs *flag.FlagSet) func(context.Context, []string) error {
 				return fmt.Errorf("%q is not the name of a gocoro release such as go1.22.12-coro1\n\tgo run ./build list shows what is installed", name)
 			}
 		}
-		if err := f.exists(); err != nil {
-			return err
-		}
 		st, err := store.Open()
 		if err != nil {
 			return err
@@ -290,7 +303,7 @@ func Uninstall(fs *flag.FlagSet) func(context.Context, []string) error {
 			if slices.Contains(args[:i], name) {
 				continue
 			}
-			t, err := f.target(ctx, name, nil)
+			t, err := f.existing(ctx, name)
 			if err != nil {
 				return err
 			}
@@ -371,10 +384,7 @@ func List(fs *flag.FlagSet) func(context.Context, []string) error {
 			}
 			fmt.Printf("\t%-8s %s, %d patches%s\n", l.Name, l.Release(), len(patches), mark)
 		}
-		if err := f.exists(); err != nil {
-			return err
-		}
-		t, err := f.target(ctx, "", nil)
+		t, err := f.existing(ctx, "")
 		if err != nil {
 			return err
 		}
