@@ -442,6 +442,9 @@ func (d *Driver) Install(ctx context.Context, t *install.Target, replace bool) (
 	if state == install.Current && t.Linked() {
 		return false, nil
 	}
+	if err := t.Allowed(d.Store.Root); err != nil {
+		return false, fmt.Errorf("install: %w", err)
+	}
 	if !d.Dry {
 		if err := t.Writable(); err != nil {
 			return false, fmt.Errorf("install: %w", err)
@@ -461,9 +464,7 @@ func (d *Driver) Install(ctx context.Context, t *install.Target, replace bool) (
 	if err != nil {
 		return false, err
 	}
-	var lockKey store.Key
-	lockKey.Add("install", []byte(t.GOROOT()))
-	lock, err := d.Store.Lock(ctx, "install-"+lockKey.String())
+	lock, err := lockTarget(ctx, d.Store, t)
 	if err != nil {
 		return false, err
 	}

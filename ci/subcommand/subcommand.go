@@ -322,11 +322,9 @@ func Setup(fs *flag.FlagSet) func(context.Context, []string) error {
 		if err != nil {
 			return err
 		}
-		st, err := store.Open()
-		if err != nil {
-			return err
-		}
-		return setup(ctx, progress.New(os.Stderr), repo, st, cells)
+		return inStore(ctx, func(st *store.Store) error {
+			return setup(ctx, progress.New(os.Stderr), repo, st, cells)
+		})
 	}
 }
 
