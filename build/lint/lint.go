@@ -228,9 +228,6 @@ func checkPatch(p *series.Patch, tests map[string]bool) (problems []Problem, tit
 		if f.IsNew && !f.IsRename && strings.HasPrefix(name, "src/") {
 			add(name, "move it to src/<overlay>/ in the checkout, and out of the patch", "the patch adds a whole file: those belong to the overlay")
 		}
-		if name == "VERSION" || name == "go.env" {
-			add(name, "take it out of the patch", "the driver writes this file")
-		}
 		for _, frag := range f.TextFragments {
 			at := int(frag.NewPosition)
 			crlf := slices.ContainsFunc(frag.Lines, func(l gitdiff.Line) bool { return l.Op != gitdiff.OpAdd && strings.HasSuffix(l.Line, "\r\n") })

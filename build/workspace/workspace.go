@@ -283,8 +283,8 @@ func (w *Workspace) apply(ctx context.Context, parent string) ([]patch, error) {
 			return nil, err
 		}
 		for _, name := range p.Files {
-			if _, ok := w.state.Overlay[name]; ok || name == "VERSION" || name == "go.env" {
-				return nil, fmt.Errorf("%s changes %s, which is not upstream's: it comes from the overlay or is written by the driver\n\ttake that out of the patch", file, name)
+			if _, ok := w.state.Overlay[name]; ok {
+				return nil, fmt.Errorf("%s changes %s, which is not upstream's: it comes from the overlay\n\ttake that out of the patch", file, name)
 			}
 		}
 		c, _, err := w.git.Apply(ctx, parent, p)
