@@ -126,7 +126,7 @@ func (e *Env) turn(ctx context.Context) (unlock func(), err error) {
 // Recover finishes what an interrupted command had begun to write. Until then
 // the checkout may be a mixture of old and new files.
 func (e *Env) Recover(ctx context.Context) error {
-	if changes, err := readJournal(e.Repo.Dir); changes == nil || err != nil {
+	if changes, _, err := readJournal(e.Repo.Dir); changes == nil || err != nil {
 		return err
 	}
 	unlock, err := e.lock(ctx)
@@ -138,7 +138,7 @@ func (e *Env) Recover(ctx context.Context) error {
 }
 
 func (e *Env) recover() error {
-	done, err := recoverJournal(e.Repo.Dir)
+	done, err := recoverJournal(e.Repo.Dir, e.step)
 	if err != nil {
 		return err
 	}
@@ -345,7 +345,7 @@ func (e *Env) temp(l *line.Line) (w *Workspace, remove func(), err error) {
 // keep renames the workspace of a temporary folder to its place.
 func (w *Workspace) keep() error {
 	to := w.env.dir(w.line.Name)
-	if err := store.RemoveAll(to); err != nil {
+	if err := w.env.remove(w.line.Name); err != nil {
 		return err
 	}
 	if err := os.Rename(w.Dir, to); err != nil {
@@ -433,12 +433,34 @@ func (e *Env) Discard(ctx context.Context, l *line.Line) error {
 		return err
 	}
 	defer unlock()
+	if _, err := os.Lstat(e.workspace(l, e.dir(l.Name)).stateFile()); errors.Is(err, fs.ErrNotExist) {
+		if _, err := e.open(l); err != nil {
+			return err // it is something else
+		}
+	}
 	return e.remove(l.Name)
 }
 
+// remove removes the workspace of the line. Under its name it is there wholly
+// or not at all: the next command removes what is left of it under another.
 func (e *Env) remove(name string) error {
-	if err := store.RemoveAll(e.dir(name)); err != nil {
+	if err := e.step("remove"); err != nil {
 		return err
+	}
+	if _, err := os.Lstat(e.dir(name)); err == nil {
+		tmp, err := os.MkdirTemp(filepath.Join(e.Repo.Dir, editFolder), "tmp-")
+		if err != nil {
+			return err
+		}
+		if err := os.Rename(e.dir(name), filepath.Join(tmp, name)); err != nil {
+			return err
+		}
+		if err := e.step("forget"); err != nil {
+			return err
+		}
+		if err := store.RemoveAll(tmp); err != nil {
+			return err
+		}
 	}
 	os.Remove(filepath.Join(e.Repo.Dir, editFolder)) // if empty
 	return nil
