@@ -795,6 +795,12 @@ func (w *Workspace) collect(ctx context.Context, head string, o SaveOptions) ([]
 				}
 			}
 		}
+		if message, back, err := w.git.ReadBack(ctx, c, text); err != nil {
+			return nil, err
+		} else if message != back {
+			got, want := firstDifference(back, message)
+			return nil, fmt.Errorf("%s: the message of the commit for %s does not survive in a patch: it is read back with %q, want %q\n\tword it otherwise: git -C %[1]s commit --amend, or git rebase -i with \"reword\" if it is not the last one", w.Dir, name, got, want)
+		}
 		text = withTrailers(text)
 		if err := w.valid(name, text); err != nil {
 			return nil, err
@@ -827,6 +833,15 @@ func (w *Workspace) collect(ctx context.Context, head string, o SaveOptions) ([]
 // overlayFile returns where in the checkout an overlay file is.
 func overlayFile(folder, name string) string {
 	return "src/" + folder + "/" + strings.TrimPrefix(name, "src/")
+}
+
+// firstDifference returns the first line of each text that the other has not.
+func firstDifference(a, b string) (string, string) {
+	x, y := strings.Split(a, "\n"), strings.Split(b, "\n")
+	for len(x) > 0 && len(y) > 0 && x[0] == y[0] {
+		x, y = x[1:], y[1:]
+	}
+	return append(x, "")[0], append(y, "")[0]
 }
 
 // commits0 returns the first commit: the overlay with VERSION and go.env.
