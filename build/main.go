@@ -34,7 +34,7 @@ var program = command.Program{
 			Short: "fetch, patch, make and install a toolchain",
 			Long: `
 Install does all the steps that are not done yet and copies the result to
-~/sdk/<name>, where <name> is the release's, such as go1.27.3-coro1. It then
+~/sdk/<name>, where <name> is the release's, such as go1.27.4-coro1. It then
 makes a link <name> in GOBIN, which is how GOTOOLCHAIN=<name> finds it.
 
 Nothing is installed before everything is built. A run that was killed, or ran

@@ -465,7 +465,7 @@ func (r *Repo) message(ctx context.Context, p *series.Patch) (message string, au
 	}
 	defer os.RemoveAll(dir)
 	msg := filepath.Join(dir, "msg")
-	out, err := r.run(ctx, p.Data, nil, "mailinfo", "--encoding=UTF-8", msg, filepath.Join(dir, "patch"))
+	out, err := r.run(ctx, p.Data, nil, "mailinfo", "-b", "--encoding=UTF-8", msg, filepath.Join(dir, "patch"))
 	if err != nil {
 		return "", nil, err
 	}
@@ -489,6 +489,23 @@ func (r *Repo) message(ctx context.Context, p *series.Patch) (message string, au
 		message += "\n" + b + "\n"
 	}
 	return message, []string{"GIT_AUTHOR_NAME=" + info["Author"], "GIT_AUTHOR_EMAIL=" + info["Email"], "GIT_AUTHOR_DATE=" + info["Date"]}, nil
+}
+
+// ReadBack returns the message of the commit c and the one that is read from
+// its patch. They differ if the message has something that git takes for a part
+// of the mail and not of the message, such as "Re:" at its beginning.
+func (r *Repo) ReadBack(ctx context.Context, c string, patch []byte) (message, back string, err error) {
+	out, err := r.git(ctx, "show", "-s", "--no-show-signature", "--format=%s%x00%b", c)
+	if err != nil {
+		return "", "", err
+	}
+	subject, body, _ := strings.Cut(out, "\x00")
+	message = subject + "\n"
+	if b := strings.Trim(body, "\n"); b != "" {
+		message += "\n" + b + "\n"
+	}
+	back, _, err = r.message(ctx, &series.Patch{File: "the patch of commit " + c, Data: patch})
+	return message, back, err
 }
 
 // Merge makes a commit on onto of what c changes, by a merge of three: c's

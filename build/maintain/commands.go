@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -321,7 +322,17 @@ func newLine(fs *flag.FlagSet) func(context.Context, []string) error {
 			}
 			args = append(args[:1:1], fs.Args()...)
 		}
-		if len(args) != 1 || *from == "" || version.Lang(args[0]) != args[0] {
+		if len(args) == 1 && version.Lang(args[0]) != args[0] {
+			name := version.Lang("go" + strings.TrimPrefix(args[0], "go"))
+			if name == "" {
+				return fmt.Errorf("%q is not the name of a line, which is that of a minor release of Go such as go1.28\n\tfor example: go run ./build new-line go1.28 -from go1.27", args[0])
+			}
+			return fmt.Errorf("%q is not the name of a line: want %s\n\tgo run ./build new-line %[2]s -from %s", args[0], name, cmp.Or(*from, "L"))
+		}
+		if len(args) == 1 && *from == "" {
+			return fmt.Errorf("new-line wants -from, the line whose series %s begins with\n\tfor example: go run ./build new-line %[1]s -from go1.27", args[0])
+		}
+		if len(args) != 1 {
 			return fmt.Errorf("new-line wants the name of a line, and the line that it begins with\n\tfor example: go run ./build new-line go1.28 -from go1.27")
 		}
 		name := args[0]

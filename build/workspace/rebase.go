@@ -379,7 +379,7 @@ func (e *Env) Abort(ctx context.Context, name string) error {
 		return err
 	}
 	defer unlock()
-	back, err := rollBack(e.Repo.Dir)
+	back, err := rollBack(e.Repo.Dir, e.step)
 	if err != nil {
 		return err
 	}

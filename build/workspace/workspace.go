@@ -126,7 +126,7 @@ func (e *Env) turn(ctx context.Context) (unlock func(), err error) {
 // Recover finishes what an interrupted command had begun to write. Until then
 // the checkout may be a mixture of old and new files.
 func (e *Env) Recover(ctx context.Context) error {
-	if changes, err := readJournal(e.Repo.Dir); changes == nil || err != nil {
+	if changes, _, err := readJournal(e.Repo.Dir); changes == nil || err != nil {
 		return err
 	}
 	unlock, err := e.lock(ctx)
@@ -138,7 +138,7 @@ func (e *Env) Recover(ctx context.Context) error {
 }
 
 func (e *Env) recover() error {
-	done, err := recoverJournal(e.Repo.Dir)
+	done, err := recoverJournal(e.Repo.Dir, e.step)
 	if err != nil {
 		return err
 	}
@@ -283,8 +283,8 @@ func (w *Workspace) apply(ctx context.Context, parent string) ([]patch, error) {
 			return nil, err
 		}
 		for _, name := range p.Files {
-			if _, ok := w.state.Overlay[name]; ok || name == "VERSION" || name == "go.env" {
-				return nil, fmt.Errorf("%s changes %s, which is not upstream's: it comes from the overlay or is written by the driver\n\ttake that out of the patch", file, name)
+			if _, ok := w.state.Overlay[name]; ok {
+				return nil, fmt.Errorf("%s changes %s, which is not upstream's: it comes from the overlay\n\ttake that out of the patch", file, name)
 			}
 		}
 		c, _, err := w.git.Apply(ctx, parent, p)
@@ -345,7 +345,7 @@ func (e *Env) temp(l *line.Line) (w *Workspace, remove func(), err error) {
 // keep renames the workspace of a temporary folder to its place.
 func (w *Workspace) keep() error {
 	to := w.env.dir(w.line.Name)
-	if err := store.RemoveAll(to); err != nil {
+	if err := w.env.remove(w.line.Name); err != nil {
 		return err
 	}
 	if err := os.Rename(w.Dir, to); err != nil {
@@ -433,12 +433,34 @@ func (e *Env) Discard(ctx context.Context, l *line.Line) error {
 		return err
 	}
 	defer unlock()
+	if _, err := os.Lstat(e.workspace(l, e.dir(l.Name)).stateFile()); errors.Is(err, fs.ErrNotExist) {
+		if _, err := e.open(l); err != nil {
+			return err // it is something else
+		}
+	}
 	return e.remove(l.Name)
 }
 
+// remove removes the workspace of the line. Under its name it is there wholly
+// or not at all: the next command removes what is left of it under another.
 func (e *Env) remove(name string) error {
-	if err := store.RemoveAll(e.dir(name)); err != nil {
+	if err := e.step("remove"); err != nil {
 		return err
+	}
+	if _, err := os.Lstat(e.dir(name)); err == nil {
+		tmp, err := os.MkdirTemp(filepath.Join(e.Repo.Dir, editFolder), "tmp-")
+		if err != nil {
+			return err
+		}
+		if err := os.Rename(e.dir(name), filepath.Join(tmp, name)); err != nil {
+			return err
+		}
+		if err := e.step("forget"); err != nil {
+			return err
+		}
+		if err := store.RemoveAll(tmp); err != nil {
+			return err
+		}
 	}
 	os.Remove(filepath.Join(e.Repo.Dir, editFolder)) // if empty
 	return nil
@@ -773,6 +795,12 @@ func (w *Workspace) collect(ctx context.Context, head string, o SaveOptions) ([]
 				}
 			}
 		}
+		if message, back, err := w.git.ReadBack(ctx, c, text); err != nil {
+			return nil, err
+		} else if message != back {
+			got, want := firstDifference(back, message)
+			return nil, fmt.Errorf("%s: the message of the commit for %s does not survive in a patch: it is read back with %q, want %q\n\tword it otherwise: git -C %[1]s commit --amend, or git rebase -i with \"reword\" if it is not the last one", w.Dir, name, got, want)
+		}
 		text = withTrailers(text)
 		if err := w.valid(name, text); err != nil {
 			return nil, err
@@ -805,6 +833,15 @@ func (w *Workspace) collect(ctx context.Context, head string, o SaveOptions) ([]
 // overlayFile returns where in the checkout an overlay file is.
 func overlayFile(folder, name string) string {
 	return "src/" + folder + "/" + strings.TrimPrefix(name, "src/")
+}
+
+// firstDifference returns the first line of each text that the other has not.
+func firstDifference(a, b string) (string, string) {
+	x, y := strings.Split(a, "\n"), strings.Split(b, "\n")
+	for len(x) > 0 && len(y) > 0 && x[0] == y[0] {
+		x, y = x[1:], y[1:]
+	}
+	return append(x, "")[0], append(y, "")[0]
 }
 
 // commits0 returns the first commit: the overlay with VERSION and go.env.
