@@ -172,6 +172,8 @@ func Install(fs *flag.FlagSet) func(context.Context, []string) error {
 		}
 		if changed {
 			fmt.Print(next(t, f.again(), os.Getenv("PATH")))
+		} else if hint := offPath(t, os.Getenv("PATH")); hint != "" {
+			fmt.Print("\n" + hint)
 		}
 		return nil
 	})
@@ -194,19 +196,24 @@ func next(t *install.Target, flags, path string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\nInstalled %s in %s\n", t.Name, t.GOROOT())
 	fmt.Fprintf(&b, "Linked    %s\n\n", t.Link())
-	onPath := false
-	for _, p := range filepath.SplitList(path) {
-		if p != "" && filepath.Clean(p) == t.Bin {
-			onPath = true
-		}
-	}
-	if !onPath {
-		fmt.Fprintf(&b, "%s is not on your PATH, where the go command looks for toolchains:\n\n\texport PATH=\"$PATH:%s\"\n\n", t.Bin, t.Bin)
+	if hint := offPath(t, path); hint != "" {
+		fmt.Fprintf(&b, "%s\n", hint)
 	}
 	fmt.Fprintf(&b, "Use it for one command, or for all of them from now on:\n\n")
 	fmt.Fprintf(&b, "\tGOTOOLCHAIN=%s go version\n\tgo env -w GOTOOLCHAIN=%s\n\n", t.Name, t.Name)
 	fmt.Fprintf(&b, "Test it:    go run ./ci\nRemove it:  go run ./build uninstall%s\n", flags)
 	return b.String()
+}
+
+// offPath tells what to type if the directory of the link is not on path, and
+// returns "" if it is.
+func offPath(t *install.Target, path string) string {
+	for _, p := range filepath.SplitList(path) {
+		if p != "" && filepath.Clean(p) == t.Bin {
+			return ""
+		}
+	}
+	return fmt.Sprintf("%s is not on your PATH, where the go command looks for toolchains:\n\n\texport PATH=\"$PATH\":%s\n", t.Bin, run.Quote(t.Bin))
 }
 
 // API is the command that checks or makes a line's API baseline.
