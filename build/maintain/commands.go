@@ -280,13 +280,6 @@ func newLine(fs *flag.FlagSet) func(context.Context, []string) error {
 		return nil
 	})
 	return func(ctx context.Context, args []string) error {
-		// The name comes first, and flags end at the first argument.
-		if len(args) > 0 {
-			if err := fs.Parse(args[1:]); err != nil {
-				return command.ExitError(2)
-			}
-			args = append(args[:1:1], fs.Args()...)
-		}
 		if len(args) != 1 || *from == "" || version.Lang(args[0]) != args[0] {
 			return fmt.Errorf("new-line wants the name of a line, and the line that it begins with\n\tfor example: go run ./build new-line go1.28 -from go1.27")
 		}

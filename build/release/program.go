@@ -47,7 +47,7 @@ Verify has three proofs, and prints a line for each with its figures:
 	          programs that these are linked into.
 
 The exit status is 0 only if all that was asked for holds.`},
-		{Name: "check", Args: "[-line L] [-release NAME] [-exec os/arch=CMD] [-v] DIR", Setup: Check,
+		{Name: "check", Args: "[-line L] [-release NAME] [-exec os/arch=CMD] DIR", Setup: Check,
 			Short: "unpack the packages of a release folder and look at them",
 			Long: `
 Check reads what dist has put into DIR as its users would: SHA256SUMS,
