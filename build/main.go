@@ -62,7 +62,7 @@ Go that runs this command is the bootstrap.`},
 Api makes the API baseline of the line's upstream with upstream's own cmd/api,
 which all.bash checks the patched tree against, and compares it with the one
 that the line keeps. With -w it writes it there.`},
-		{Name: "env", Args: "[-line L] [-shell sh|fish|github] [-route path|unpacked|module] [-dir DIR] [-bin DIR] [-url URL] [-key KEY]", Setup: driver.Env,
+		{Name: "env", Args: "[-line L] [-shell sh|fish|github] [-route path|unpacked|module] [-dir DIR] [-root DIR] [-bin DIR] [-url URL] [-key KEY]", Setup: driver.Env,
 			Short: "print the settings that select the toolchain",
 			Long: `
 Env prints the environment variables of the chosen route to the toolchain, as

@@ -15,6 +15,7 @@ import (
 	"os/signal"
 	"path"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 
@@ -79,7 +80,8 @@ func (p *Program) run(ctx context.Context, args []string, stdout, stderr io.Writ
 		return p.other(ctx, c, append([]string{c.Name}, args...), stdout, stderr)
 	}
 	fs, do := p.setup(c, stderr)
-	if err := fs.Parse(args); err != nil {
+	flags, names := split(fs, args)
+	if err := fs.Parse(flags); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			p.helpOn(c, stdout)
 			return 0
@@ -87,7 +89,7 @@ func (p *Program) run(ctx context.Context, args []string, stdout, stderr io.Writ
 		fmt.Fprintf(stderr, "\t%s help %s explains the flags\n", p.Name, c.Name)
 		return 2
 	}
-	err := do(ctx, fs.Args())
+	err := do(ctx, names)
 	var exit ExitError
 	switch {
 	case err == nil:
@@ -119,6 +121,64 @@ func (p *Program) setup(c *Command, stderr io.Writer) (*flag.FlagSet, func(conte
 	fs.SetOutput(stderr)
 	fs.Usage = func() {}
 	return fs, c.Setup(fs)
+}
+
+// split returns the arguments that are flags, with their values, and those that
+// are not, which flags may follow: package flag by itself would take a flag
+// after a name for one more name. After an argument -- there are only names.
+func split(fs *flag.FlagSet, args []string) (flags, names []string) {
+	for len(args) > 0 {
+		arg := args[0]
+		args = args[1:]
+		switch {
+		case arg == "--":
+			return flags, append(names, args...)
+		case len(arg) < 2 || arg[0] != '-':
+			names = append(names, arg)
+			continue
+		}
+		flags = append(flags, arg)
+		name, _, hasValue := strings.Cut(strings.TrimPrefix(arg[1:], "-"), "=")
+		if f := fs.Lookup(name); f != nil && !hasValue && !isBool(f) && len(args) > 0 {
+			flags = append(flags, args[0])
+			args = args[1:]
+		}
+	}
+	return flags, names
+}
+
+// isBool reports whether the flag takes its value only after =.
+func isBool(f *flag.Flag) bool {
+	b, ok := f.Value.(interface{ IsBoolFlag() bool })
+	return ok && b.IsBoolFlag()
+}
+
+// flagInUsage matches a flag in the Args of a command.
+var flagInUsage = regexp.MustCompile(`(?:^|[ \[|])-([a-z][-a-z0-9]*)`)
+
+// CheckUsage returns where the usage lines of the program's commands name other
+// flags than the commands have, in words, one difference each.
+func (p *Program) CheckUsage() []string {
+	var diffs []string
+	for _, c := range p.Commands {
+		if c.Setup == nil {
+			continue // of another program
+		}
+		fs, _ := p.setup(&c, io.Discard)
+		shown := map[string]bool{}
+		for _, m := range flagInUsage.FindAllStringSubmatch(c.Args, -1) {
+			shown[m[1]] = true
+			if fs.Lookup(m[1]) == nil {
+				diffs = append(diffs, fmt.Sprintf("%s: the usage line has -%s, which is no flag", c.Name, m[1]))
+			}
+		}
+		fs.VisitAll(func(f *flag.Flag) {
+			if !shown[f.Name] {
+				diffs = append(diffs, fmt.Sprintf("%s: the usage line lacks -%s", c.Name, f.Name))
+			}
+		})
+	}
+	return diffs
 }
 
 // other runs the command in the program that has it.

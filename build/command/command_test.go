@@ -44,6 +44,11 @@ func TestProgram(t *testing.T) {
 		{"-f oh", 1, "", "toy: oh\n"},
 		{"-f exit", 7, "", ""},
 		{"one two", 2, "", "toy one: unexpected argument \"two\": this command takes flags only\n\ttoy help one explains it\n"},
+		{"one two -f oh", 1, "", "toy: oh\n"},
+		{"one two -f", 2, "", "flag needs an argument: -f\n"},
+		{"one two -g", 2, "", "flag provided but not defined: -g\n"},
+		{"one -- -f", 2, "", "toy one: unexpected argument \"-f\""},
+		{"one two --help", 0, "Usage: toy one [-f S]\n", ""},
 		{"two", 2, "", "toy: unknown command \"two\"\n\ttoy help lists the commands\n"},
 		{"one -g", 2, "", "flag provided but not defined: -g\n\ttoy help one explains the flags\n"},
 		{"help", 0, "Toy does little.\n\nUsage:\n\n\ttoy [command] [flags]\n", ""},
@@ -62,6 +67,64 @@ func TestProgram(t *testing.T) {
 
 func holds(text, part string) bool {
 	return strings.Contains(text, part) && (part != "" || text == "")
+}
+
+func TestSplit(t *testing.T) {
+	for _, tc := range []struct {
+		name         string
+		args         string
+		flags, names string
+	}{
+		{"none", "", "", ""},
+		{"flags first", "-n -o DIR a b", "-n -o DIR", "a b"},
+		{"flags last", "a b -n -o DIR", "-n -o DIR", "a b"},
+		{"flags between", "a -n b -o=DIR c", "-n -o=DIR", "a b c"},
+		{"two dashes", "a --n --o DIR", "--n --o DIR", "a"},
+		{"a value that looks like a flag", "a -o -n b", "-o -n", "a b"},
+		{"a value that looks like the end", "a -o -- b -n", "-o -- -n", "a b"},
+		{"a bool with a value", "a -n=false b", "-n=false", "a b"},
+		{"the end of flags", "-n a -- -o b -n", "-n", "a -o b -n"},
+		{"a dash", "- -n", "-n", "-"},
+		{"an unknown flag", "a -x b", "-x", "a b"},
+		{"no value", "a -o", "-o", "a"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			fs := flag.NewFlagSet("", flag.ContinueOnError)
+			fs.Bool("n", false, "")
+			fs.String("o", "", "")
+			flags, names := split(fs, strings.Fields(tc.args))
+			if got := strings.Join(flags, " "); got != tc.flags {
+				t.Errorf("flags: got %q, want %q", got, tc.flags)
+			}
+			if got := strings.Join(names, " "); got != tc.names {
+				t.Errorf("names: got %q, want %q", got, tc.names)
+			}
+		})
+	}
+}
+
+func TestCheckUsage(t *testing.T) {
+	setup := func(fs *flag.FlagSet) func(context.Context, []string) error {
+		fs.Bool("n", false, "")
+		fs.String("sumdb-key", "", "")
+		return nil
+	}
+	for _, tc := range []struct {
+		args string
+		want string
+	}{
+		{"[-n] [-sumdb-key FILE] DIR", ""},
+		{"-sumdb-key a-b|c [-n|-sumdb-key x] [NAME ...]", ""},
+		{"[-n]", "x: the usage line lacks -sumdb-key"},
+		{"[-n] [-sumdb-key FILE] [-v]", "x: the usage line has -v, which is no flag"},
+	} {
+		t.Run(tc.args, func(t *testing.T) {
+			p := Program{Commands: []Command{{Name: "x", Args: tc.args, Setup: setup}, {Name: "far", Program: "toy/program"}}}
+			if got := strings.Join(p.CheckUsage(), "\n"); got != tc.want {
+				t.Errorf("got %q, want %q", got, tc.want)
+			}
+		})
+	}
 }
 
 // In a checkout that git takes for another user's, as in a container, the

@@ -22,7 +22,7 @@ func Env(fs *flag.FlagSet) func(context.Context, []string) error {
 	fs.StringVar(&f.Line, "line", "", "the `line` whose release to use (default: the line of VERSION)")
 	f.registerTarget(fs)
 	route := fs.String("route", "path", "the `way` to the toolchain: path (installed), unpacked (an archive or a copy elsewhere) or module (a release folder)")
-	shell := fs.String("shell", "sh", "the `language` to print: "+strings.Join(env.Shells, ", "))
+	shell := fs.String("shell", "sh", "the `language` to print: "+env.Shells)
 	dir := fs.String("dir", "", "for -route unpacked: the `folder` of the toolchain")
 	url := fs.String("url", "", "for -route module: the `URL` of the release folder")
 	key := fs.String("key", "", "for -route module: the public `key` of its checksum database")

@@ -192,7 +192,7 @@ func Install(fs *flag.FlagSet) func(context.Context, []string) error {
 			return err
 		}
 		if !changed {
-			fmt.Printf("%s is installed and up to date: %s\n%s", t.Name, t.GOROOT(), pathHint(t, os.Getenv("PATH")))
+			fmt.Printf("%s is installed and up to date: %s\n", t.Name, t.GOROOT())
 		}
 		if d.Dry {
 			return nil
@@ -202,6 +202,8 @@ func Install(fs *flag.FlagSet) func(context.Context, []string) error {
 		}
 		if changed {
 			fmt.Print(next(t, f.again(), os.Getenv("PATH")))
+		} else if hint := pathHint(t, os.Getenv("PATH")); hint != "" {
+			fmt.Print("\n" + hint)
 		}
 		return nil
 	})
@@ -232,14 +234,15 @@ func next(t *install.Target, flags, path string) string {
 	return b.String()
 }
 
-// pathHint tells what to type if PATH lacks the directory of the link.
+// pathHint tells what to type if PATH lacks the directory of the link, and
+// returns "" if it has it.
 func pathHint(t *install.Target, path string) string {
 	for _, p := range filepath.SplitList(path) {
 		if p != "" && filepath.Clean(p) == t.Bin {
 			return ""
 		}
 	}
-	return fmt.Sprintf("%s is not on your PATH, where the go command looks for toolchains:\n\n\texport PATH=\"$PATH:%s\"\n\n", t.Bin, t.Bin)
+	return fmt.Sprintf("%s is not on your PATH, where the go command looks for toolchains:\n\n\texport PATH=\"$PATH\":%s\n\n", t.Bin, run.Quote(t.Bin))
 }
 
 // API is the command that checks or makes a line's API baseline.

@@ -20,6 +20,9 @@ type Setting struct {
 	// Prepend adds Value, a folder, in front of a list such as PATH, and
 	// Append behind it.
 	Prepend, Append bool
+
+	// Unset removes the variable; there is no Value.
+	Unset bool
 }
 
 // Path returns the settings of the PATH route: the go command finds the link
@@ -35,6 +38,7 @@ func Path(name, bin string) []Setting {
 func Unpacked(goroot string) []Setting {
 	return []Setting{
 		{Name: "PATH", Value: filepath.Join(goroot, "bin"), Prepend: true, Why: "the unpacked toolchain is the go command"},
+		{Name: "GOROOT", Unset: true, Why: "it would name another toolchain's files"},
 		{Name: "GOTOOLCHAIN", Value: "local", Why: "and stays it, whatever a go.mod says"},
 	}
 }
@@ -72,18 +76,20 @@ func Module(name, url, key, others string) ([]Setting, error) {
 }
 
 // Shells lists the languages that Print knows.
-var Shells = []string{"sh", "fish", "github"}
+const Shells = "sh (or bash, zsh, dash, ksh: the same), fish, github"
 
-// Print writes the settings as commands for a shell: "sh" (any POSIX shell),
-// "fish", or "github" for a step of a GitHub workflow, which hands settings on
-// to the steps after it through two files.
+// Print writes the settings as commands for a shell: "sh" (any POSIX shell, by
+// its own name, too), "fish", or "github" for a step of a GitHub workflow, which
+// hands settings on to the steps after it through two files.
 func Print(w io.Writer, shell string, settings []Setting) error {
 	var line func(Setting) string
 	switch shell {
-	case "sh":
+	case "sh", "bash", "zsh", "dash", "ksh":
 		line = func(s Setting) string {
 			v := run.SingleQuote(s.Value, `'\''`)
 			switch {
+			case s.Unset:
+				return "unset " + s.Name
 			case s.Prepend:
 				v += `":$` + s.Name + `"`
 			case s.Append:
@@ -95,6 +101,8 @@ func Print(w io.Writer, shell string, settings []Setting) error {
 		line = func(s Setting) string {
 			v := run.SingleQuote(strings.ReplaceAll(s.Value, `\`, `\\`), `\'`)
 			switch {
+			case s.Unset:
+				return "set -e " + s.Name
 			case s.Prepend:
 				v += " $" + s.Name
 			case s.Append:
@@ -107,10 +115,12 @@ func Print(w io.Writer, shell string, settings []Setting) error {
 			if s.Prepend || s.Append {
 				return "echo " + run.SingleQuote(s.Value, `'\''`) + ` >>"$GITHUB_` + s.Name + `"`
 			}
+			// A workflow can give no step less than it has, but the go command
+			// takes an empty variable for one that is not set.
 			return "echo " + run.SingleQuote(s.Name+"="+s.Value, `'\''`) + ` >>"$GITHUB_ENV"`
 		}
 	default:
-		return fmt.Errorf("unknown -shell %q: want %s", shell, strings.Join(Shells, ", "))
+		return fmt.Errorf("unknown -shell %q: want %s\n\tmost shells take the words of sh: go run ./build env -shell sh", shell, Shells)
 	}
 	for _, s := range settings {
 		if strings.ContainsAny(s.Value, "\n\r") {

@@ -14,12 +14,14 @@ func TestPrint(t *testing.T) {
 	settings := []Setting{
 		{Name: "PATH", Value: odd, Append: true, Why: "odd"},
 		{Name: "GOTOOLCHAIN", Value: odd, Why: "odd"},
+		{Name: "GOROOT", Unset: true, Why: "odd"},
 	}
-	const show = "printf '%s\\n' \"$PATH\" \"$GOTOOLCHAIN\""
+	const show = "printf '%s\\n' \"$PATH\" \"$GOTOOLCHAIN\"; printenv GOROOT || :"
 	for _, tt := range []struct{ shell, program, show string }{
 		{"sh", "sh", show},
+		{"bash", "bash", show},
 		{"fish", "fish", show},
-		{"github", "sh", `printf '%s\n' "$PATH:$(cat "$GITHUB_PATH")"; cut -d= -f2- "$GITHUB_ENV"`},
+		{"github", "sh", `printf '%s\n' "$PATH:$(cat "$GITHUB_PATH")"; sed -n 's/^GOTOOLCHAIN=//p' "$GITHUB_ENV"; grep '^GOROOT=.' "$GITHUB_ENV" || :`},
 	} {
 		t.Run(tt.shell, func(t *testing.T) {
 			var b strings.Builder
@@ -31,7 +33,7 @@ func TestPrint(t *testing.T) {
 				if tt.shell == "fish" {
 					// The one shell that a machine may lack: then the form
 					// must be the one its manual gives.
-					want := "# odd\nset -gx PATH $PATH '/a b/it\\'s\\\\ $HOME;\"x\"'\n# odd\nset -gx GOTOOLCHAIN '/a b/it\\'s\\\\ $HOME;\"x\"'\n"
+					want := "# odd\nset -gx PATH $PATH '/a b/it\\'s\\\\ $HOME;\"x\"'\n# odd\nset -gx GOTOOLCHAIN '/a b/it\\'s\\\\ $HOME;\"x\"'\n# odd\nset -e GOROOT\n"
 					if b.String() != want {
 						t.Errorf("printed %s\nwant %s", b.String(), want)
 					}
@@ -42,7 +44,7 @@ func TestPrint(t *testing.T) {
 			dir := t.TempDir()
 			cmd := exec.Command(program, "-c", b.String()+tt.show)
 			cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir,
-				"GITHUB_ENV=" + filepath.Join(dir, "env"), "GITHUB_PATH=" + filepath.Join(dir, "path")}
+				"GOROOT=/other", "GITHUB_ENV=" + filepath.Join(dir, "env"), "GITHUB_PATH=" + filepath.Join(dir, "path")}
 			out, err := cmd.CombinedOutput()
 			if err != nil {
 				t.Fatalf("%v\n%s\n%s", err, b.String(), out)
@@ -52,7 +54,7 @@ func TestPrint(t *testing.T) {
 			}
 		})
 	}
-	if err := Print(new(strings.Builder), "csh", settings); err == nil || !strings.Contains(err.Error(), "want sh, fish, github") {
+	if err := Print(new(strings.Builder), "csh", settings); err == nil || !strings.Contains(err.Error(), "want sh (or bash, zsh, dash, ksh: the same), fish, github\n\t") {
 		t.Errorf("csh: error %v", err)
 	}
 	if err := Print(new(strings.Builder), "sh", []Setting{{Name: "X", Value: "a\nb"}}); err == nil {

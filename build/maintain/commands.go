@@ -315,13 +315,6 @@ func newLine(fs *flag.FlagSet) func(context.Context, []string) error {
 		return nil
 	})
 	return func(ctx context.Context, args []string) error {
-		// The name comes first, and flags end at the first argument.
-		if len(args) > 0 {
-			if err := fs.Parse(args[1:]); err != nil {
-				return command.ExitError(2)
-			}
-			args = append(args[:1:1], fs.Args()...)
-		}
 		if len(args) == 1 && version.Lang(args[0]) != args[0] {
 			name := version.Lang("go" + strings.TrimPrefix(args[0], "go"))
 			if name == "" {

@@ -15,7 +15,7 @@ var program = command.Program{
 	Name: "go run ./build",
 	Doc:  "Maintain has the maintainers' commands of go run ./build.",
 	Commands: []command.Command{
-		{Name: "status", Args: "[-line L|all] [-to RELEASE] [-upstream] [-json] [-source S] [-x]", Setup: status,
+		{Name: "status", Args: "[-line L|all] [-to RELEASE] [-upstream] [-gerrit URL] [-json] [-source S] [-x]", Setup: status,
 			Short: "show whether the patches apply, here or to another release",
 			Long: `
 Status tries each patch of the line, or of all lines, and prints a row for it: it

@@ -1,0 +1,10 @@
+package main
+
+import "testing"
+
+// The usage line of each command names exactly its flags.
+func TestUsage(t *testing.T) {
+	for _, diff := range program.CheckUsage() {
+		t.Error(diff)
+	}
+}
