@@ -73,6 +73,9 @@ func TestItem(t *testing.T) {
 			return fail
 		})
 	}
+	if _, err := s.Item(ctx, "nokind", key, nil); err == nil {
+		t.Errorf("an item that Clean would not remove: got no error")
+	}
 	boom := errors.New("boom")
 	if _, err := build(boom); err != boom {
 		t.Fatalf("error %v, want %v", err, boom)
