@@ -62,8 +62,9 @@ func Look(ctx context.Context, repo *line.Repo, l *line.Line, st *store.Store, t
 	}
 	m.Go = ask(ctx, "go", os.TempDir(), "GOTOOLCHAIN=local")
 	m.Seen = ask(ctx, "go", abs)
-	if f := install.ReadGoEnv(install.GoEnvFile())["GOTOOLCHAIN"]; f != "" && m.Env["GOTOOLCHAIN"] != "" {
-		m.Hidden = ask(ctx, "go", abs, "GOTOOLCHAIN="+f)
+	file, _, _ := strings.Cut(install.ReadGoEnv(install.GoEnvFile())["GOTOOLCHAIN"], "+")
+	if line.IsName(file) && m.Env["GOTOOLCHAIN"] != "" {
+		m.Hidden = ask(ctx, "go", os.TempDir(), "GOTOOLCHAIN="+file)
 	}
 	if err := m.settings(ctx, abs); err != nil {
 		return nil, err

@@ -300,17 +300,17 @@ func Uninstall(fs *flag.FlagSet) func(context.Context, []string) error {
 		if err != nil {
 			return err
 		}
+		st.Waiting = func(string) { fmt.Fprintln(os.Stderr, "waiting for an installation under way to finish") }
+		at, err := f.existing(ctx, "")
+		if err != nil {
+			return err
+		}
 		// All names are looked at before the first is removed, by the same code
-		// whether it is to be done or only to be said.
+		// whether it is to be done or only to be said. They are locked in order,
+		// so that two runs do not wait for each other.
 		var all []*install.Removal
-		for i, name := range args {
-			if slices.Contains(args[:i], name) {
-				continue
-			}
-			t, err := f.existing(ctx, name)
-			if err != nil {
-				return err
-			}
+		for _, name := range slices.Compact(slices.Sorted(slices.Values(args))) {
+			t := &install.Target{Root: at.Root, Bin: at.Bin, Name: name}
 			if !f.Dry && st.Exists() { // else nobody installs
 				lock, err := lockTarget(ctx, st, t)
 				if err != nil {
@@ -337,7 +337,7 @@ func Uninstall(fs *flag.FlagSet) func(context.Context, []string) error {
 			if !f.Dry {
 				did = "removed"
 				if err := rm.Do(); err != nil {
-					return fmt.Errorf("%w\n\twhat is left is removed by the same command: go run ./build uninstall %s", err, rm.Target.Name)
+					return err
 				}
 			}
 			fmt.Printf("%s %s\n", did, strings.Join(rm.Paths, " and "))

@@ -499,6 +499,9 @@ func (d *Driver) check(t *install.Target, key string, replace bool) (install.Sta
 	case state == install.Other:
 		err = fmt.Errorf("%s is installed with other content: the patches, the overlay or the upstream have changed since\n\ta release does not change under its name: raise the revision in %s and in VERSION,\n\tor say that you mean it: go run ./build install -replace", t.GOROOT(), d.Line.Pin.File)
 	case state == install.Modified:
+		if _, err := install.Read(t.GOROOT()); err != nil {
+			return state, err
+		}
 		err = fmt.Errorf("files in %s have changed since it was installed\n\tkeep them by moving the folder away, or lose them: go run ./build install -replace", t.GOROOT())
 	}
 	return state, err

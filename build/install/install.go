@@ -127,7 +127,7 @@ type DamagedError struct {
 }
 
 func (e *DamagedError) Error() string {
-	return fmt.Sprintf("the record of an installation is damaged: %s: %v\n\trepair it: go run ./build install -replace", filepath.Join(e.Dir, RecordFile), e.Err)
+	return fmt.Sprintf("the record of an installation is damaged: %s: %v\n\trepair it: go run ./build install -replace -line %s", filepath.Join(e.Dir, RecordFile), e.Err, filepath.Base(e.Dir))
 }
 
 // State is what Check found at a target.

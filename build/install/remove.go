@@ -92,6 +92,14 @@ func (t *Target) flags() string {
 // Do removes it.
 func (rm *Removal) Do() error {
 	t := rm.Target
+	if err := rm.do(); err != nil {
+		return fmt.Errorf("removing %s: %w\n\tto remove the rest: go run ./build uninstall -force %s%s", t.Name, err, t.flags(), t.Name)
+	}
+	return nil
+}
+
+func (rm *Removal) do() error {
+	t := rm.Target
 	// The link goes first: what GOTOOLCHAIN finds must be whole.
 	if t.Linked() {
 		atWrite("remove the link")

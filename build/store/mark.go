@@ -118,7 +118,8 @@ func (s *Store) Exists() bool {
 func (s *Store) foreign(next string) error {
 	why := fmt.Sprintf("%s is not a build cache of gocoro: it is not empty and has no file %s", s.Root, MarkFile)
 	if names := FirstNames(s.Root); names != nil {
-		why += " (gocoro's first release may have left it; to remove what that has written: " + RemoveNames(s.Root, names) + ")"
+		why += ", as gocoro's first release left its cache"
+		next = "remove what that release has written (" + RemoveNames(s.Root, names) + "), or " + next
 	}
 	return fmt.Errorf("%s\n\t%s", why, next)
 }

@@ -73,6 +73,9 @@ func TestItem(t *testing.T) {
 			return fail
 		})
 	}
+	if _, err := s.Item(ctx, "nokind", key, nil); err == nil {
+		t.Errorf("an item that Clean would not remove: got no error")
+	}
 	boom := errors.New("boom")
 	if _, err := build(boom); err != boom {
 		t.Fatalf("error %v, want %v", err, boom)
@@ -163,7 +166,7 @@ func TestMark(t *testing.T) {
 				os.MkdirAll(filepath.Join(root, dir), 0o777)
 			}
 			os.WriteFile(filepath.Join(root, "lock", "store"), nil, 0o666)
-		}, "' && rm -rf goroot tmp lock)\n\tset GOCORO_CACHE"},
+		}, "' && rm -rf goroot tmp lock), or set GOCORO_CACHE"},
 		{"another version's", func(root string) {
 			os.Mkdir(root, 0o777)
 			os.WriteFile(filepath.Join(root, MarkFile), []byte("gocoro cache 3\n"), 0o666)
