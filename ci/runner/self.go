@@ -189,12 +189,15 @@ func (r *Runner) user(ctx context.Context, c plan.Cell, cell *verdict.Cell) erro
 	if _, err := d.Install(ctx, t, false); err != nil {
 		return err
 	}
-	// The build cache keeps what it is compiled from, for all lines and runs. If
-	// this fails, the stories that need no debugger still have their say.
+	// Compiled once, whatever the line: the build cache keeps it. If this fails,
+	// the stories that need no debugger still have their say.
 	dlv := r.hostGo(ctx, "install", delve(d.Line.Pin.Upstream))
 	dlv.Env = append(dlv.Env, "GOBIN="+tmp)
 	if err := runStep(ctx, cell, "install Delve", dlv, false); err != nil {
 		return err
+	}
+	if s := &cell.Steps[len(cell.Steps)-1]; !s.OK {
+		s.Output += "\tthe go command asks the module proxy for it; once GOPROXY answers, type: go run ./ci test -suite user -line " + c.Line + "\n"
 	}
 	limited, cancel := context.WithTimeout(ctx, c.Limit())
 	defer cancel()
