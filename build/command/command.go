@@ -4,6 +4,7 @@
 package command
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -16,6 +17,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"gocoro/build/run"
 )
 
 // A Command is a row of a program's table.
@@ -75,7 +78,7 @@ func (p *Program) run(ctx context.Context, args []string, stdout, stderr io.Writ
 	if c.Program != "" {
 		return p.other(ctx, c, append([]string{c.Name}, args...), stdout, stderr)
 	}
-	fs, run := p.setup(c, stderr)
+	fs, do := p.setup(c, stderr)
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			p.helpOn(c, stdout)
@@ -84,7 +87,7 @@ func (p *Program) run(ctx context.Context, args []string, stdout, stderr io.Writ
 		fmt.Fprintf(stderr, "\t%s help %s explains the flags\n", p.Name, c.Name)
 		return 2
 	}
-	err := run(ctx, fs.Args())
+	err := do(ctx, fs.Args())
 	var exit ExitError
 	switch {
 	case err == nil:
@@ -127,16 +130,20 @@ func (p *Program) other(ctx context.Context, c *Command, args []string, stdout, 
 	}
 	defer os.RemoveAll(dir)
 	program := filepath.Join(dir, path.Base(path.Dir(c.Program)))
-	build := exec.CommandContext(ctx, "go", "build", "-o", program, c.Program)
-	build.Stdout, build.Stderr = stderr, stderr
+	// Git refuses a checkout that another user owns, as in a container, and
+	// nobody asks this program for its revision.
+	build := run.Command(ctx, "go", "build", "-buildvcs=false", "-o", program, c.Program)
+	var words bytes.Buffer
+	build.Stdout = io.MultiWriter(stderr, &words)
+	build.Stderr = build.Stdout
 	if err := build.Run(); err != nil {
-		fmt.Fprintf(stderr, "%s %s: go build %s: %v\n\trun it from inside the checkout of gocoro\n", p.Name, c.Name, c.Program, err)
+		fmt.Fprintf(stderr, "%s %s: compiling %s failed: %v\n\t%s\n", p.Name, c.Name, c.Program, err, advice(c, err, words.String()))
 		return 1
 	}
-	run := exec.CommandContext(ctx, program, args...)
-	run.Cancel = func() error { return run.Process.Signal(syscall.SIGTERM) }
-	run.Stdin, run.Stdout, run.Stderr = os.Stdin, stdout, stderr
-	err = run.Run()
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, stdout, stderr
+	err = cmd.Run()
 	var exit *exec.ExitError
 	switch {
 	case errors.As(err, &exit) && exit.ExitCode() >= 0:
@@ -146,6 +153,18 @@ func (p *Program) other(ctx context.Context, c *Command, args []string, stdout, 
 		return 1
 	}
 	return 0
+}
+
+// advice returns what to do after the go command could not compile the program
+// of c and has said the words.
+func advice(c *Command, err error, words string) string {
+	switch {
+	case errors.Is(err, exec.ErrNotFound):
+		return "put the bin directory of a Go installation on PATH, and run the command again"
+	case strings.Contains(words, "is not in std"), strings.Contains(words, "go.mod file not found"), strings.Contains(words, "no required module provides"):
+		return "run it from inside the checkout of gocoro"
+	}
+	return "the go command says why above; see it again with: go build -buildvcs=false -o " + os.DevNull + " " + c.Program
 }
 
 func (p *Program) help(ctx context.Context, args []string, stdout, stderr io.Writer) int {

@@ -5,6 +5,9 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -59,4 +62,37 @@ func TestProgram(t *testing.T) {
 
 func holds(text, part string) bool {
 	return strings.Contains(text, part) && (part != "" || text == "")
+}
+
+// In a checkout that git takes for another user's, as in a container, the
+// program of a command is compiled all the same.
+func TestForeignCheckout(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"go.mod":          "module toy\n\ngo 1.22\n",
+		"program/main.go": "package main\n\nimport (\n\t\"fmt\"\n\t\"os\"\n)\n\nfunc main() { fmt.Println(os.Args[1:]) }\n",
+	} {
+		file := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out, err := exec.Command("git", "init", "-q", dir).CombinedOutput(); err != nil {
+		t.Fatalf("git init: %v\n%s", err, out)
+	}
+	t.Chdir(dir)
+	t.Setenv("GOFLAGS", "-buildvcs=auto") // what it is if nobody sets it
+	t.Setenv("GOWORK", "off")
+	t.Setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+	t.Setenv("GIT_CONFIG_GLOBAL", os.DevNull)
+	t.Setenv("GIT_CONFIG_NOSYSTEM", "1")
+	p := Program{Name: "toy", Commands: []Command{{Name: "far", Program: "toy/program"}}}
+	var stdout, stderr bytes.Buffer
+	status := p.run(t.Context(), []string{"far", "-n", "x"}, &stdout, &stderr)
+	if got, want := stdout.String(), "[far -n x]\n"; status != 0 || got != want {
+		t.Errorf("got status %d, stdout %q, stderr %q; want 0 and %q", status, got, &stderr, want)
+	}
 }

@@ -7,6 +7,7 @@
 package line
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"go/version"
@@ -16,6 +17,8 @@ import (
 	"slices"
 	"sort"
 	"strings"
+
+	"gocoro/build/run"
 )
 
 // A Repo is a checkout of gocoro.
@@ -116,6 +119,9 @@ func (r *Repo) Line(name string) (*Line, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := CheckLineEnds(pinFile, data); err != nil {
+		return nil, err
+	}
 	pin, err := ParsePin(r.rel(pinFile), data)
 	if err != nil {
 		return nil, err
@@ -150,12 +156,29 @@ func (r *Repo) readVERSION() (name, text string, err error) {
 	if err != nil {
 		return "", "", err
 	}
+	if err := CheckLineEnds(file, data); err != nil {
+		return "", "", err
+	}
 	text = string(data)
 	name, _, _ = strings.Cut(text, "\n")
 	if !IsName(name) || IsOldName(name) {
 		return "", "", fmt.Errorf("%s: first line is %q, want a release name such as go1.22.12-coro1", file, name)
 	}
 	return name, text, nil
+}
+
+// CheckLineEnds returns an error if the first line of the file's text ends with
+// CRLF, as all of them do where git or an editor has converted the file: it
+// would not be what it seems, to the letter and in its hash.
+func CheckLineEnds(file string, text []byte) error {
+	first, _, _ := bytes.Cut(text, []byte("\n"))
+	if !bytes.HasSuffix(first, []byte("\r")) {
+		return nil
+	}
+	word := run.Quote(file)
+	return fmt.Errorf("%s has CRLF line ends, want LF: git (with core.autocrlf=true) or an editor has converted it"+
+		"\n\tthis file alone: tr -d '\\r' <%s >%[2]s.lf && mv %[2]s.lf %[2]s"+
+		"\n\tall files, where you have changed none: git config core.autocrlf false && git rm -r -q --cached . && git reset --hard", file, word)
 }
 
 func (r *Repo) rel(file string) string {
@@ -254,6 +277,15 @@ func (l *Line) Overlay() ([]OverlayFile, error) {
 			name := "src/" + filepath.ToSlash(rel)
 			if prev, dup := from[name]; dup {
 				return fmt.Errorf("overlays src/%s and src/%s both have %s\n\tkeep one of them", prev, o, name)
+			}
+			if strings.HasSuffix(name, ".go") {
+				data, err := os.ReadFile(path)
+				if err != nil {
+					return err
+				}
+				if err := CheckLineEnds(path, data); err != nil {
+					return err
+				}
 			}
 			from[name] = o
 			files = append(files, OverlayFile{Name: name, Path: path})

@@ -17,6 +17,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"gocoro/build/line"
 )
 
 // A Patch is one parsed patch file.
@@ -46,6 +48,9 @@ var generated = []string{
 func Read(file string) (*Patch, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
+		return nil, err
+	}
+	if err := line.CheckLineEnds(file, data); err != nil {
 		return nil, err
 	}
 	p := &Patch{File: file, Name: filepath.Base(file), Data: data}

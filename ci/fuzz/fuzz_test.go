@@ -17,7 +17,7 @@ import (
 
 // interp returns the interpreter, compiled with the Go that runs the test.
 var interp = sync.OnceValues(func() (string, error) {
-	out, err := exec.Command("go", "build", "-o", filepath.Join(tmp, "interp"), "./interp").CombinedOutput()
+	out, err := exec.Command("go", "build", "-buildvcs=false", "-o", filepath.Join(tmp, "interp"), "./interp").CombinedOutput()
 	if err != nil {
 		err = fmt.Errorf("go build: %w\n%s", err, out)
 	}
@@ -187,7 +187,7 @@ func TestSourceReproduces(t *testing.T) {
 		t.Fatal(err)
 	}
 	bin := file + ".exe"
-	if out, err := exec.Command("go", "build", "-o", bin, file).CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", bin, file).CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s\n%s", err, out, src)
 	}
 	if out, err := exec.Command(bin).CombinedOutput(); err == nil || !strings.Contains(string(out), key) {

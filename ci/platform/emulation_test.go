@@ -45,7 +45,7 @@ func child(t *testing.T) string {
 		t.Fatal(err)
 	}
 	exe := filepath.Join(t.TempDir(), "child")
-	cmd := qemuUser.Command(context.Background(), nil, "go", "build", "-o", exe, ".")
+	cmd := qemuUser.Command(context.Background(), nil, "go", "build", "-buildvcs=false", "-o", exe, ".")
 	cmd.Dir = "testdata/child"
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", cmd, err, out)
@@ -89,7 +89,7 @@ func TestQemuUser(t *testing.T) {
 // builds to run it itself.
 func TestQemuUserHost(t *testing.T) {
 	exe := child(t)
-	cmd := qemuUser.Command(context.Background(), nil, "env", "GOARCH=amd64", "go", "build", "-o", exe, ".")
+	cmd := qemuUser.Command(context.Background(), nil, "env", "GOARCH=amd64", "go", "build", "-buildvcs=false", "-o", exe, ".")
 	cmd.Dir = "testdata/child"
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", cmd, err, out)

@@ -33,7 +33,7 @@ func (r *Runner) fuzz(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *s
 	}
 	defer os.RemoveAll(tmp)
 	interp := filepath.Join(tmp, "interp")
-	build := t.Command(ctx, "build", "-o", interp, "./ci/fuzz/interp")
+	build := t.Command(ctx, "build", "-buildvcs=false", "-o", interp, "./ci/fuzz/interp")
 	build.Dir = r.Repo.Dir
 	build.Env = append(build.Env, "GOWORK=off", "PWD="+build.Dir)
 	if out, err := build.CombinedOutput(); err != nil {

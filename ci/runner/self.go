@@ -18,11 +18,12 @@ import (
 )
 
 // hostGo returns a command of the Go that runs the CI, in the checkout. The
-// user's flags stay out of it.
+// user's flags stay out of it, and so does git, which refuses a checkout that
+// another user owns, as in a container.
 func (r *Runner) hostGo(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = r.Repo.Dir
-	cmd.Env = append(os.Environ(), "GOFLAGS=", "GOWORK=off", "GOEXPERIMENT=", "GOOS=", "GOARCH=", "PWD="+r.Repo.Dir)
+	cmd.Env = append(os.Environ(), "GOFLAGS=-buildvcs=false", "GOWORK=off", "GOEXPERIMENT=", "GOOS=", "GOARCH=", "PWD="+r.Repo.Dir)
 	return cmd
 }
 

@@ -126,7 +126,7 @@ func Bench(fs *flag.FlagSet) func(context.Context, []string) error {
 			}
 			files = append(files, s.name+"="+file)
 		}
-		cmd := exec.CommandContext(ctx, "go", append([]string{"tool", "benchstat"}, files...)...)
+		cmd := exec.CommandContext(ctx, "go", append([]string{"run", "golang.org/x/perf/cmd/benchstat"}, files...)...)
 		cmd.Dir = d.Line.Repo().Dir
 		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 		return cmd.Run()

@@ -41,7 +41,7 @@ func machine(t *testing.T) *Machine {
 // toy builds testdata/toy for the machine.
 func toy(t *testing.T, name string, flags ...string) string {
 	exe := filepath.Join(t.TempDir(), name)
-	cmd := exec.Command("go", append(append([]string{"build", "-o", exe}, flags...), ".")...)
+	cmd := exec.Command("go", append(append([]string{"build", "-buildvcs=false", "-o", exe}, flags...), ".")...)
 	cmd.Dir = "testdata/toy"
 	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH=arm64", "CGO_ENABLED=1", "CC=aarch64-linux-gnu-gcc")
 	if out, err := cmd.CombinedOutput(); err != nil {
