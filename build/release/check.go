@@ -175,7 +175,7 @@ func (c *Checker) folder(f *Folder) error {
 			return err
 		}
 		name := filepath.ToSlash(rel)
-		ok := d.IsDir() || f.Sums[name] != "" || name == SumsFile || strings.HasPrefix(name, SumsFile+".") || strings.HasPrefix(name, "proxy/sumdb/")
+		ok := d.IsDir() || f.Sums[name] != "" || name == SumsFile || strings.HasPrefix(name, SumsFile+".") || strings.HasPrefix(name, sumdbDir+"/")
 		for n := range f.Sums {
 			ok = ok || strings.HasSuffix(n, ".provenance.json") && strings.HasPrefix(name, n+".")
 		}
@@ -401,21 +401,16 @@ func untar(v *proof.Verdict, file, dir string) (map[string][sha256.Size]byte, er
 // databases asks the checksum databases of the folder for the module, and
 // reports whether there are some and all have it.
 func (c *Checker) databases(v *proof.Verdict, f *Folder, names dist.Files, module *proof.Package) (vouched bool, err error) {
-	root := f.path("proxy/sumdb")
-	n, agree := 0, 0
-	err = filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
-		if err != nil || d.Name() != sumdb.KeyFile || d.IsDir() {
-			return err
-		}
-		data, err := os.ReadFile(file)
-		if err != nil {
-			return err
-		}
-		n++
-		dir, key := filepath.Dir(file), strings.TrimSpace(string(data))
+	keys, err := f.databases()
+	if err != nil {
+		return false, err
+	}
+	agree := 0
+	for _, dir := range slices.Sorted(maps.Keys(keys)) {
+		key := keys[dir]
 		if c.Key != "" && key != c.Key {
 			fault(v, "the checksum database in %s is of the key %s, want %s", dir, key, c.Key)
-			return nil
+			continue
 		}
 		lines, err := sumdb.Lookup(dir, key, modulePath, names.Version)
 		want := modulePath + " " + names.Version + " " + module.H1
@@ -427,15 +422,11 @@ func (c *Checker) databases(v *proof.Verdict, f *Folder, names dist.Files, modul
 		default:
 			agree++
 		}
-		return nil
-	})
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
 	}
-	if err == nil && n == 0 && c.Key != "" {
-		fault(v, "there is no checksum database in %s for the key %s", root, c.Key)
+	if len(keys) == 0 && c.Key != "" {
+		fault(v, "there is no checksum database in %s for the key %s", f.path(sumdbDir), c.Key)
 	}
-	return n > 0 && agree == n, err
+	return len(keys) > 0 && agree == len(keys), nil
 }
 
 // header checks that a program is of the platform, and that its build

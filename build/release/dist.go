@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -162,6 +163,22 @@ func (o *options) publish(ctx context.Context, d *driver.Driver, dirs map[string
 	if o.key != nil {
 		if err := sumdb.Check(o.folder.path("proxy"), o.key, records); err != nil {
 			return err
+		}
+	}
+
+	// Who has a database in GOSUMDB gets only what it knows.
+	databases, err := o.folder.databases()
+	if err != nil {
+		return err
+	}
+	for _, dir := range slices.Sorted(maps.Keys(databases)) {
+		if o.key != nil && dir == sumdb.Dir(o.folder.path("proxy"), o.key.Name()) {
+			continue
+		}
+		for _, r := range records {
+			if _, err := sumdb.Lookup(dir, databases[dir], r.Path, r.Version); err != nil {
+				return fmt.Errorf("the checksum database in %s would not know %s: %v\n\tgive its key with -sumdb-key, or another directory with -o", dir, r.Version, err)
+			}
 		}
 	}
 

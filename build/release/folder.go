@@ -19,6 +19,7 @@ import (
 
 	"gocoro/build/dist"
 	"gocoro/build/store"
+	"gocoro/build/sumdb"
 )
 
 // SumsFile is the name of the list of hashes in a release folder.
@@ -27,6 +28,9 @@ const SumsFile = "SHA256SUMS"
 // proxyDir is where a release folder has the files of modules.
 // Source: https://go.dev/ref/mod#goproxy-protocol
 const proxyDir = "proxy/golang.org/toolchain/@v"
+
+// sumdbDir is where a release folder has checksum databases.
+const sumdbDir = "proxy/sumdb"
 
 // Packages returns the files that a release has for a platform, by their name
 // in a release folder with a module proxy, with their name among the files of
@@ -186,6 +190,24 @@ func (f *Folder) writable() error {
 	return nil
 }
 
+// databases returns the directories of the folder's checksum databases, each
+// with the public key that lies in it.
+func (f *Folder) databases() (map[string]string, error) {
+	keys := map[string]string{}
+	err := filepath.WalkDir(f.path(sumdbDir), func(file string, d fs.DirEntry, err error) error {
+		if err != nil || d.Name() != sumdb.KeyFile || d.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(file)
+		keys[filepath.Dir(file)] = strings.TrimSpace(string(data))
+		return err
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return keys, err
+}
+
 // unfinished begins the name of the folder in which descriptions are made.
 const unfinished = ".gocoro-new-"
 
@@ -199,7 +221,7 @@ var temporary = regexp.MustCompile(`^\.(SHA256SUMS.*|releases\.json|go1\..+|v0\.
 // the folder may hold other things.
 func (f *Folder) sweep() error {
 	dirs := []string{f.Dir, f.path(proxyDir)}
-	err := filepath.WalkDir(f.path("proxy/sumdb"), func(file string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(f.path(sumdbDir), func(file string, d fs.DirEntry, err error) error {
 		if err == nil && d.IsDir() {
 			dirs = append(dirs, file)
 		}
