@@ -59,7 +59,7 @@ workflow's matrix.`},
 			Long: `
 Bench runs the coroutine benchmarks on stock upstream and on the patched
 runtime, in turn, and prints benchstat's comparison.`},
-		{Name: "fuzz", Args: "-goroot DIR [-seed N] [-count N] [-time D] [-p N] [-size N] [-race] [-exec CMD]", Setup: subcommand.Fuzz,
+		{Name: "fuzz", Args: "-goroot DIR [-seed N] [-only coro|chan] [-count N] [-time D] [-p N] [-size N] [-limit D] [-repeat N] [-shrink D] [-out DIR] [-failures N] [-godebug S] [-race] [-plain] [-exec CMD] [-interp ARGS]", Setup: subcommand.Fuzz,
 			Short: "run random programs on coroutines, locks and C calls",
 			Long: `
 Fuzz compiles an interpreter with the toolchain at -goroot and runs random
@@ -77,7 +77,7 @@ Mutate plants the faults of ci/mutate/mutants.go in the runtime of the
 toolchain at -goroot, one at a time and without writing there, and runs the
 shared-lock programs, and then the fuzzer, until one fails. A fault that none
 of them notices is a failure. It takes half a minute or more a fault.`},
-		{Name: "setup", Args: "", Setup: subcommand.Setup,
+		{Name: "setup", Args: selection, Setup: subcommand.Setup,
 			Short: "install what this machine lacks for its cells",
 			Long: `
 Setup installs what the cells of this machine need and do not find, with

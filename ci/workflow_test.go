@@ -300,3 +300,10 @@ func TestReleaseWorkflow(t *testing.T) {
 		t.Errorf("git check-ignore: got %v, %s, want both", err, out)
 	}
 }
+
+// A command's usage line names its flags, and no others.
+func TestUsage(t *testing.T) {
+	for _, wrong := range program.CheckUsage() {
+		t.Error(wrong)
+	}
+}

@@ -25,6 +25,14 @@ type toy struct {
 	env  *Env
 }
 
+// releaseDir returns where a release is unpacked, in a directory that is named
+// as an item of a store.
+func releaseDir(root, release string) string {
+	var k store.Key
+	k.Add("release", []byte(release))
+	return filepath.Join(root, k.String())
+}
+
 func newToy(t *testing.T) *toy {
 	t.Helper()
 	a, err := txtar.ParseFile("../maintain/testdata/toy.txtar")
@@ -34,7 +42,7 @@ func newToy(t *testing.T) *toy {
 	root := t.TempDir()
 	for _, f := range a.Files {
 		if name, ok := strings.CutPrefix(f.Name, "upstream/"); ok {
-			writeFile(t, filepath.Join(root, "go1.22.12", name), string(f.Data))
+			writeFile(t, filepath.Join(releaseDir(root, "go1.22.12"), name), string(f.Data))
 			text := string(f.Data)
 			switch name {
 			case "src/runtime/coro.go":
@@ -42,7 +50,7 @@ func newToy(t *testing.T) *toy {
 			case "src/runtime/proc.go":
 				text = strings.Replace(text, "gp = 1", "gp = 10", 1)
 			}
-			writeFile(t, filepath.Join(root, "go1.22.13", name), text)
+			writeFile(t, filepath.Join(releaseDir(root, "go1.22.13"), name), text)
 		} else {
 			writeFile(t, filepath.Join(root, f.Name), string(f.Data))
 		}
@@ -63,7 +71,7 @@ func openToy(t *testing.T, root string) *toy {
 		API: func(_ context.Context, l *line.Line) ([]byte, error) {
 			return []byte("the API of " + l.Pin.Upstream), nil
 		},
-		Fetch: func(_ context.Context, l *line.Line) (string, error) { return filepath.Join(root, l.Pin.Upstream), nil },
+		Fetch: func(_ context.Context, l *line.Line) (string, error) { return releaseDir(root, l.Pin.Upstream), nil },
 	}}
 }
 
