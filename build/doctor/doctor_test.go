@@ -76,7 +76,7 @@ func TestExamine(t *testing.T) {
 		{func(m *Machine) { m.Cache = errors.New("/c is not a build cache\n\tset GOCORO_CACHE") }, "stop  /c is not a build cache", "set GOCORO_CACHE"},
 		{func(m *Machine) {
 			m.First, m.FirstNames, m.FirstSize = "/home/u/.cache/gocoro", []string{"tmp", "lock"}, 3e6
-		}, "note  /home/u/.cache/gocoro has 3 MB that the first release of gocoro left", "cd '/home/u/.cache/gocoro' && rm -rf tmp lock"},
+		}, "note  /home/u/.cache/gocoro has 3 MB that the first release of gocoro left", "cd /home/u/.cache/gocoro && rm -rf tmp lock"},
 		{func(m *Machine) { m.Go = Go{Err: errors.New("exec format error")} }, "stop  the go command on PATH does not run: exec format error", "install Go"},
 		{func(m *Machine) { m.Go.Version = "go1.19.2" }, "note  go1.19.2 (/usr/bin/go) is too old to build go1.22.12", ""},
 		{func(m *Machine) { m.Tools["git"] = "" }, "stop  git is not on PATH", "install git"},

@@ -20,6 +20,7 @@ import (
 	"syscall"
 
 	"gocoro/build/line"
+	"gocoro/build/run"
 	"gocoro/build/store"
 	"gocoro/build/tree"
 )
@@ -371,7 +372,7 @@ func Leftovers(root, bin string) ([]Leftover, error) {
 	var left []Leftover
 	back := map[string]bool{} // names whose toolchain can be had back
 	add := func(path string) {
-		left = append(left, Leftover{path, "rm -rf '" + path + "'"})
+		left = append(left, Leftover{path, "rm -rf " + run.Quote(path)})
 	}
 	ents, err := readDir(root)
 	if err != nil {
@@ -385,7 +386,7 @@ func Leftovers(root, bin string) ([]Leftover, error) {
 		case old && !isDir(goroot) && whole(path):
 			// The run was killed between the two renames of an installation, or
 			// before an uninstallation removed anything.
-			left = append(left, Leftover{path, "mv '" + path + "' '" + goroot + "'"})
+			left = append(left, Leftover{path, "mv " + run.Quote(path) + " " + run.Quote(goroot)})
 			back[filepath.Base(goroot)] = true
 		default:
 			add(path)

@@ -37,7 +37,7 @@ func built(t *testing.T, word string) string {
 }
 
 func newTarget(t *testing.T) *Target {
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "it's here") // to be quoted for a shell
 	tg := &Target{Root: filepath.Join(dir, "sdk"), Bin: filepath.Join(dir, "bin"), Name: release}
 	if err := tg.Writable(); err != nil {
 		t.Fatal(err)

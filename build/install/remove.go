@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"gocoro/build/run"
 	"gocoro/build/store"
 )
 
@@ -36,7 +37,7 @@ func (t *Target) Removal(force bool) (*Removal, error) {
 	case errors.As(err, &damaged):
 		version, _ := os.ReadFile(filepath.Join(t.GOROOT(), "VERSION"))
 		if name, _, _ := strings.Cut(string(version), "\n"); name != t.Name {
-			return nil, fmt.Errorf("%s may not be gocoro's: its %s is damaged (%v), and its VERSION is %q\n\tlook at it, and remove it by hand: rm -rf %s", t.GOROOT(), RecordFile, damaged.Err, name, t.GOROOT())
+			return nil, fmt.Errorf("%s may not be gocoro's: its %s is damaged (%v), and its VERSION is %q\n\tlook at it, and remove it by hand: rm -rf %s", t.GOROOT(), RecordFile, damaged.Err, name, run.Quote(t.GOROOT()))
 		}
 		if !force {
 			return nil, fmt.Errorf("%s is damaged (%s: %v), so that nobody can tell whether its files were changed\n\tremove it all the same: go run ./build uninstall -force %s%s", t.GOROOT(), RecordFile, damaged.Err, t.flags(), t.Name)
@@ -44,7 +45,7 @@ func (t *Target) Removal(force bool) (*Removal, error) {
 	case err != nil:
 		return nil, err
 	case r.Release != t.Name:
-		return nil, fmt.Errorf("%s holds %s: it was renamed or copied after it was installed\n\tlook at it, and remove it by hand: rm -rf %s", t.GOROOT(), r.Release, t.GOROOT())
+		return nil, fmt.Errorf("%s holds %s: it was renamed or copied after it was installed\n\tlook at it, and remove it by hand: rm -rf %s", t.GOROOT(), r.Release, run.Quote(t.GOROOT()))
 	case !force:
 		seal, err := store.Seal(t.GOROOT(), RecordFile)
 		if err != nil {
@@ -86,7 +87,7 @@ func (t *Target) flags() string {
 	if root, err := DefaultRoot(); err == nil && root == t.Root {
 		return ""
 	}
-	return "-root '" + strings.ReplaceAll(t.Root, "'", `'\''`) + "' "
+	return "-root " + run.Quote(t.Root) + " "
 }
 
 // Do removes it.

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"gocoro/build/run"
 )
 
 // MarkFile is the name of the file that makes a directory a store. Its first
@@ -144,7 +146,7 @@ func FirstNames(dir string) []string {
 
 // RemoveNames returns a shell command that removes the names from dir.
 func RemoveNames(dir string, names []string) string {
-	return "cd '" + strings.ReplaceAll(dir, "'", `'\''`) + "' && rm -rf " + strings.Join(names, " ")
+	return "cd " + run.Quote(dir) + " && rm -rf " + strings.Join(names, " ")
 }
 
 // mark makes the root, if there is none, and marks it.

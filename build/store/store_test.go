@@ -166,7 +166,7 @@ func TestMark(t *testing.T) {
 				os.MkdirAll(filepath.Join(root, dir), 0o777)
 			}
 			os.WriteFile(filepath.Join(root, "lock", "store"), nil, 0o666)
-		}, "' && rm -rf goroot tmp lock), or set GOCORO_CACHE"},
+		}, " && rm -rf goroot tmp lock), or set GOCORO_CACHE"},
 		{"another version's", func(root string) {
 			os.Mkdir(root, 0o777)
 			os.WriteFile(filepath.Join(root, MarkFile), []byte("gocoro cache 3\n"), 0o666)
