@@ -18,7 +18,7 @@ import (
 var history = []string{"docs/corolock.md", "docs/decisions.md", "docs/measurements.md"}
 
 var (
-	anyName = regexp.MustCompile(`\b(?:go)?1\.[0-9]+(?:\.[0-9]+|rc[0-9]+)(?:-coro\.?[0-9]+)?`)
+	anyName = regexp.MustCompile(`\b(?:go|Go )1\.[0-9]+(?:\.[0-9]+|rc[0-9]+)(?:-coro\.?[0-9]+)?`)
 	aDate   = regexp.MustCompile(`\b20[0-9]{2}-[0-9]{2}-[0-9]{2}\b`)
 )
 
@@ -99,7 +99,7 @@ func stale(text string, pins map[string]*line.Line) (names []staleName) {
 				continue
 			}
 			for _, name := range anyName.FindAllString(l, -1) {
-				if why := otherThan(pins, "go"+strings.TrimPrefix(name, "go")); why != "" {
+				if why := otherThan(pins, strings.Replace(name, "Go ", "go", 1)); why != "" {
 					names = append(names, staleName{start + i, name, why})
 				}
 			}

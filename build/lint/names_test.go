@@ -29,12 +29,12 @@ func TestNames(t *testing.T) {
 		name, file, text string
 		want             []string
 	}{
-		{"current", "README.md", "GOTOOLCHAIN=go1.27.4-coro2 go version, on go1.27.4, newer than 1.26.3\n", nil},
+		{"current", "README.md", "GOTOOLCHAIN=go1.27.4-coro2 go version, on go1.27.4, newer than Go 1.26.3, for Delve 1.27.1 and dlv@v1.27.1\n", nil},
 		{"older upstream", "README.md", "GOTOOLCHAIN=go1.27.3-coro2\n", []string{"README.md:1"}},
 		{"other revision", "README.md", "x\n\n\ny\nfrom go1.27.4-coro1.linux-amd64.tar.gz\n", []string{"README.md:5"}},
 		{"old form", "docs/trust.md", "\n\n\tgo1.27.4-coro.2\n", []string{"docs/trust.md:3"}},
 		{"no such line", "docs/trust.md", "go1.21.1-coro1\n", []string{"docs/trust.md:1"}},
-		{"upstream alone", "docs/examples/README.md", "GOVERSION=go1.27.3, 1.27.2, go1.21.1\n", []string{"docs/examples/README.md:1", "docs/examples/README.md:1"}},
+		{"upstream alone", "docs/examples/README.md", "GOVERSION=go1.27.3, Go 1.27.2, go1.21.1\n", []string{"docs/examples/README.md:1", "docs/examples/README.md:1"}},
 		{"a later one", "docs/maintaining.md", "go run ./build rebase -to go1.27.5\n", nil},
 		{"a candidate", "docs/maintaining.md", "go1.27rc1\n", []string{"docs/maintaining.md:1"}},
 		{"dated line", "README.md", "On 2026-11-25 go1.27.3-coro1 was out.\nNow it is go1.27.3-coro1.\n", []string{"README.md:2"}},
