@@ -62,7 +62,7 @@ func (r *Runner) Run(ctx context.Context, m *Mutant) (*Result, error) {
 	}
 	for _, b := range binaries {
 		exe := filepath.Join(dir, b)
-		cmd := exec.CommandContext(ctx, filepath.Join(r.GOROOT, "bin", "go"), append(append([]string{"build"}, flags...), "-o", exe, ".")...)
+		cmd := run.Command(ctx, filepath.Join(r.GOROOT, "bin", "go"), append(append([]string{"build"}, flags...), "-o", exe, ".")...)
 		cmd.Dir = filepath.Join(r.GOROOT, "src", "runtime", "testdata", b)
 		cmd.Env = goroot.Environ("GOCACHE="+r.Cache, "PWD="+cmd.Dir)
 		if out, err := cmd.CombinedOutput(); err != nil {
@@ -127,7 +127,7 @@ func (m *Mutant) plant(root, dir string) (overlay string, err error) {
 // programs runs the shared-lock programs of a binary and returns the first one
 // seen to fail.
 func (r *Runner) programs(ctx context.Context, exe string) (killer string, err error) {
-	out, err := exec.CommandContext(ctx, exe, "CoroSharedNames").CombinedOutput()
+	out, err := run.Command(ctx, exe, "CoroSharedNames").CombinedOutput()
 	if err != nil {
 		return "CoroSharedNames", nil // the runtime does not even start
 	}
