@@ -34,7 +34,7 @@ var program = command.Program{
 			Short: "fetch, patch, make and install a toolchain",
 			Long: `
 Install does all the steps that are not done yet and copies the result to
-~/sdk/<name>, where <name> is the release's, such as go1.27.3-coro1. It then
+~/sdk/<name>, where <name> is the release's, such as go1.27.4-coro1. It then
 makes a link <name> in GOBIN, which is how GOTOOLCHAIN=<name> finds it.
 
 Nothing is installed before everything is built. A run that was killed, or ran
@@ -87,11 +87,13 @@ stop.`},
 		{Name: "verify", Program: releases, Short: "prove that the packages are upstream's and the patches"},
 		{Name: "check", Program: releases, Short: "unpack the packages of a release folder and look at them"},
 		{Name: "key", Program: releases, Short: "make a key for a checksum database"},
-		{Name: "uninstall", Args: "[-line L] [-root DIR] [-bin DIR] [-n] [name ...]", Setup: driver.Uninstall,
+		{Name: "uninstall", Args: "[-line L] [-root DIR] [-bin DIR] [-force] [-n] [name ...]", Setup: driver.Uninstall,
 			Short: "remove an installed toolchain",
 			Long: `
 Uninstall removes the named toolchains, or the one of the line, and their
-links. It removes nothing that install did not make.`},
+links. It removes nothing that install did not make, nothing whose files were
+changed since unless -force is given, and nothing at all if one of the names
+cannot be removed. It warns if GOTOOLCHAIN selects what it removes.`},
 		{Name: "list", Args: "[-root DIR] [-bin DIR]", Setup: driver.List,
 			Short: "show the lines and what is installed",
 			Long: `
@@ -100,8 +102,10 @@ with those whose files were changed after the installation marked.`},
 		{Name: "clean", Args: "[-n]", Setup: driver.Clean,
 			Short: "empty the build cache",
 			Long: `
-Clean removes everything in the build cache: the folder gocoro in your cache
-folder, or GOCORO_CACHE. Installed toolchains stay. It waits for builds that
+Clean removes what gocoro has made in the build cache: the directory gocoro/v2
+in your cache directory, or GOCORO_CACHE. It names and leaves anything else that
+is there. A directory without the file gocoro-cache is not a build cache, and
+nothing in it is touched. Installed toolchains stay. Clean waits for builds that
 are under way.`},
 
 		{Name: "status", Program: maintain, Short: "show whether the patches apply, here or to another release"},

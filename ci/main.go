@@ -20,13 +20,18 @@ var program = command.Program{
 	Doc:     "Ci tests the patched toolchains, and the program that makes them.",
 	Default: "test",
 	Commands: []command.Command{
-		{Name: "test", Args: selection + " [-within TIME] [-results DIR] [-report DIR]", Setup: subcommand.Test,
+		{Name: "test", Args: selection + " [-fresh] [-within TIME] [-results DIR] [-report DIR]", Setup: subcommand.Test,
 			Short: "build what is not built yet, run the cells of the plan, report",
 			Long: `
 Test runs cells: a suite, on a platform, in a configuration, on the patched
-tree or on stock upstream. With no flags it runs all of the default depth for
-every line. What this machine lacks (an emulator, a cross compiler) it
+tree or on stock upstream. With no flags it runs the default depth: all of it
+for the line of VERSION, and for every other line what breaks first. A line
+that -line names has all of the default depth. What this machine lacks (an emulator, a cross compiler) it
 installs first, if it may, with scripts/setup-linux.sh.
+
+A cell that passed before, with the same content of all that goes into it,
+does not run again: its record is used, and the run says so. With -fresh, and
+at night, every cell runs.
 
 With -within, as -within 1h, a slow machine puts off what it does not begin in
 that time of the cells that are the default line's alone: the run says which,

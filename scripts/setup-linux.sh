@@ -5,7 +5,7 @@
 #
 #	sh scripts/setup-linux.sh [cache folder]
 #
-# The cache folder is the project's: $GOCORO_CACHE, or gocoro in the user's
+# The cache folder is the project's: $GOCORO_CACHE, or gocoro/v2 in the user's
 # cache folder. The kernel of the virtual machine goes there.
 #
 # What is there is left alone: a second run does nothing, asks no server, and
@@ -112,6 +112,19 @@ private_apt() {
 	fi
 }
 
+# mark_cache makes the cache directory, if there is none, and marks it as
+# build/store does. One that holds anything and has no mark is somebody's.
+mark_cache() {
+	if [ -e "$cache/gocoro-cache" ]; then
+		return 0
+	fi
+	if [ -n "$(ls -A "$cache" 2>/dev/null)" ]; then
+		die 2 "$cache is not a build cache of gocoro: it is not empty and has no file gocoro-cache; type: sh scripts/setup-linux.sh NEWDIRECTORY"
+	fi
+	mkdir -p "$cache"
+	echo "gocoro cache 2" >"$cache/gocoro-cache"
+}
+
 # fetch_kernel puts an arm64 kernel into the cache folder, unless there is one:
 # in a folder of the package's name and version, complete or not at all. The
 # package is downloaded and unpacked, not installed. It is the one made for
@@ -124,6 +137,7 @@ fetch_kernel() {
 		fi
 	done
 	say "fetching an arm64 kernel into $kernels"
+	mark_cache
 	mkdir -p "$kernels"
 	work=$(mktemp -d "$kernels/.tmp-XXXXXX")
 	trap 'rm -rf "$work"' EXIT
@@ -170,7 +184,7 @@ allow_namespaces() {
 }
 
 [ $# -le 1 ] || die 2 "usage: sh scripts/setup-linux.sh [cache folder]"
-cache=${1:-${GOCORO_CACHE:-${XDG_CACHE_HOME:-${HOME:?}/.cache}/gocoro}}
+cache=${1:-${GOCORO_CACHE:-${XDG_CACHE_HOME:-${HOME:?}/.cache}/gocoro/v2}}
 case $cache in
 /*) ;;
 *) cache=$PWD/$cache ;;

@@ -10,7 +10,9 @@ import (
 	"path/filepath"
 	"strings"
 
+	"gocoro/build/install"
 	"gocoro/build/line"
+	"gocoro/build/store"
 )
 
 // A Level says how bad a finding is.
@@ -58,6 +60,7 @@ type Install struct {
 	Name     string
 	Linked   bool
 	Modified bool
+	Damaged  error // why its record cannot be read
 }
 
 // A Machine holds the facts.
@@ -70,6 +73,9 @@ type Machine struct {
 	// GOTOOLCHAIN=local: what is installed, not what it turns into. Seen is
 	// what the go command reports in the user's folder.
 	Go, Seen Go
+	// Hidden is what it would report there if the environment did not set
+	// GOTOOLCHAIN, if it does and the user's go.env file does, too.
+	Hidden Go
 
 	Env map[string]string // GOTOOLCHAIN, GOROOT, ...: of the process
 	// Set holds what "go env" says in the user's folder, from the process,
@@ -91,10 +97,15 @@ type Machine struct {
 
 	Root      string
 	Installed []Install
-	Leftovers []string          // files and folders that killed or removed installations left
-	Tools     map[string]string // "git" -> path, or empty if it is not there
+	Leftovers []install.Leftover // of killed or removed installations
+	Tools     map[string]string  // "git" -> path, or empty if it is not there
 	Disks     []Disk
-	Need      int64 // bytes that a build needs in the cache
+	Cache     error // why there is no build cache
+
+	First      string   // the build cache of gocoro's first release, if it is there
+	FirstNames []string // what that release made in it
+	FirstSize  int64
+	Need       int64 // bytes that a build needs in the cache
 }
 
 // Bad reports whether a finding should make doctor fail.
@@ -126,6 +137,10 @@ func Examine(m *Machine) []Finding {
 	}
 	if m.Tools["cc"] == "" {
 		add(Note, "install gcc or clang with the C library's headers", "there is no C compiler on PATH: the toolchain builds without one, programs that use cgo do not")
+	}
+	if m.Cache != nil {
+		text, next, _ := strings.Cut(m.Cache.Error(), "\n\t")
+		add(Stop, next, "%s", text)
 	}
 	for _, d := range m.Disks {
 		if d.Free < m.Need {
@@ -159,14 +174,35 @@ func (m *Machine) chosen() []Finding {
 		from = " (from " + m.EnvFile + ")"
 	}
 	if e, f := m.Env["GOTOOLCHAIN"], m.File["GOTOOLCHAIN"]; e != "" && f != "" && e != f {
-		add(Trap, "unset GOTOOLCHAIN", "GOTOOLCHAIN=%s in the environment hides the %s that go env -w wrote to %s", e, f, m.EnvFile)
+		if m.Hidden.Err != nil {
+			add(Trap, install.Unset, "GOTOOLCHAIN=%s in the environment hides the %s that go env -w wrote to %s, and that does not run: without the former every go command fails: %v", e, f, m.EnvFile, m.Hidden.Err)
+		} else {
+			add(Trap, "unset GOTOOLCHAIN", "GOTOOLCHAIN=%s in the environment hides the %s that go env -w wrote to %s", e, f, m.EnvFile)
+		}
 	}
 	name, mode, plus := strings.Cut(set, "+")
 	use := "go env -w GOTOOLCHAIN=" + m.Release
 	if m.Env["GOTOOLCHAIN"] != "" {
 		use = "export GOTOOLCHAIN=" + m.Release
 	}
+	unset := install.Unset
+	if e := m.Env["GOTOOLCHAIN"]; e != "" {
+		unset = "unset GOTOOLCHAIN"
+		if m.Hidden.Err != nil && m.File["GOTOOLCHAIN"] == e {
+			unset += "; " + install.Unset
+		}
+	}
 	switch {
+	case line.IsOldName(name):
+		build := "go run ./build && "
+		switch {
+		case m.has(m.Release):
+			build = ""
+		case m.Seen.Err != nil:
+			build = "GOTOOLCHAIN=local " + build
+		}
+		up, n, _ := line.ParseName(name)
+		add(Trap, build+use, "GOTOOLCHAIN=%s%s is a release's name of the first form, with a dot, which debuggers take for no Go version: it would be %s now, and this checkout makes %s", set, from, line.ReleaseName(up, n), m.Release)
 	case plus && line.IsName(name):
 		add(Trap, use, "GOTOOLCHAIN=%s%s: +%s leaves the fork, without a word, where a go.mod asks for a newer Go", set, from, mode)
 	case line.IsName(name) && !contains(m.Releases, name):
@@ -181,7 +217,11 @@ func (m *Machine) chosen() []Finding {
 	if line.IsName(name) && !plus {
 		switch {
 		case m.Seen.Err != nil:
-			add(Trap, "go run ./build  (or go env -u GOTOOLCHAIN)", "GOTOOLCHAIN=%s does not run in %s: %v", set, m.Dir, m.Seen.Err)
+			fix := unset
+			if contains(m.Releases, name) {
+				fix = "GOTOOLCHAIN=local go run ./build -line " + name + "  (or " + unset + ")"
+			}
+			add(Trap, fix, "GOTOOLCHAIN=%s does not run in %s: %v", set, m.Dir, m.Seen.Err)
 		case m.Seen.Version != name:
 			add(Trap, "find out which: GODEBUG=toolchaintrace=1 go version", "in %s the go command is %s, although GOTOOLCHAIN=%s", m.Dir, m.Seen.Version, set)
 		default:
@@ -239,13 +279,7 @@ func (m *Machine) found() []Finding {
 			add(Note, "take it out of PATH", "PATH has the relative entry %q: the go command runs no toolchain from there", p)
 		}
 	}
-	installed := false
-	for _, i := range m.Installed {
-		if i.Name == m.Release {
-			installed = true
-		}
-	}
-	if installed && !contains(m.Path, m.Bin) && len(m.Order) == 0 {
+	if m.has(m.Release) && !contains(m.Path, m.Bin) && len(m.Order) == 0 {
 		add(Trap, `export PATH="$PATH:`+m.Bin+`"`, "%s is not on PATH, and there the link %s is: GOTOOLCHAIN=%s does not find it", m.Bin, m.Release, m.Release)
 	}
 	for i, dir := range m.Order {
@@ -272,19 +306,49 @@ func (m *Machine) leftovers() []Finding {
 		fs = append(fs, Finding{l, fmt.Sprintf(format, args...), fix})
 	}
 	for _, i := range m.Installed {
+		force := ""
+		if i.Modified || i.Damaged != nil {
+			force = "-force "
+		}
 		switch {
-		case i.Modified:
-			add(Trap, "go run ./build install -replace", "%s was changed after it was installed: what it builds is not what the release builds", filepath.Join(m.Root, i.Name))
+		case i.Damaged != nil && !contains(m.Releases, i.Name):
+			add(Trap, "go run ./build uninstall -force "+i.Name, "%s is damaged: %s", filepath.Join(m.Root, i.Name), cause(i.Damaged))
+		case i.Damaged != nil:
+			add(Trap, "go run ./build install -replace -line "+i.Name, "%s is damaged: %s", filepath.Join(m.Root, i.Name), cause(i.Damaged))
+		case line.IsOldName(i.Name):
+			add(Note, "go run ./build uninstall "+force+i.Name, "%s is installed, a release under a name of the first form, with a dot, which debuggers take for no Go version; this checkout makes %s", i.Name, m.Release)
+		case i.Modified && contains(m.Releases, i.Name):
+			add(Trap, "go run ./build install -replace -line "+i.Name, "%s was changed after it was installed: what it builds is not what the release builds", filepath.Join(m.Root, i.Name))
 		case !contains(m.Releases, i.Name):
-			add(Note, "go run ./build uninstall "+i.Name, "%s is installed and no release of this checkout", i.Name)
+			add(Note, "go run ./build uninstall "+force+i.Name, "%s is installed and no release of this checkout", i.Name)
 		case !i.Linked:
-			add(Trap, "go run ./build", "%s is installed, but %s has no link to it", i.Name, m.Bin)
+			add(Trap, "go run ./build -line "+i.Name, "%s is installed, but %s has no link to it", i.Name, m.Bin)
 		}
 	}
 	for _, l := range m.Leftovers {
-		add(Note, "rm -rf "+l, "%s is left of an installation that was killed or removed", l)
+		add(Note, l.Fix, "%s is left of an installation that was killed or removed", l.Path)
+	}
+	if m.First != "" {
+		add(Note, store.RemoveNames(m.First, m.FirstNames), "%s has %s that the first release of gocoro left in its build cache", m.First, megabytes(m.FirstSize))
 	}
 	return fs
+}
+
+// has reports whether the release is installed.
+func (m *Machine) has(release string) bool {
+	for _, i := range m.Installed {
+		if i.Name == release {
+			return true
+		}
+	}
+	return false
+}
+
+// cause returns the first line of an error: what follows is what to do, which a
+// finding says by itself.
+func cause(err error) string {
+	text, _, _ := strings.Cut(err.Error(), "\n")
+	return text
 }
 
 func contains(list []string, s string) bool {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"gocoro/build/install"
 	"gocoro/build/line"
 )
 
@@ -52,6 +53,30 @@ func TestExamine(t *testing.T) {
 		want   string // level and text
 		fix    string
 	}{
+		{func(m *Machine) {
+			m.Env["GOTOOLCHAIN"] = "local"
+			m.Hidden = Go{Err: errors.New("not found")}
+		}, "trap  GOTOOLCHAIN=local in the environment hides the " + release + " that go env -w wrote to /home/u/.config/go/env, and that does not run: without the former every go command fails: not found", "GOTOOLCHAIN=local go env -u GOTOOLCHAIN"},
+		{func(m *Machine) {
+			m.Set["GOTOOLCHAIN"], m.Env["GOTOOLCHAIN"] = release, release
+			m.Seen.Err, m.Hidden.Err = errors.New("not found"), errors.New("not found")
+		}, "trap  GOTOOLCHAIN=" + release + " does not run", "unset GOTOOLCHAIN; GOTOOLCHAIN=local go env -u GOTOOLCHAIN"},
+		{func(m *Machine) { m.Set["GOTOOLCHAIN"] = "go1.22.12-coro.1" }, "trap  GOTOOLCHAIN=go1.22.12-coro.1 (from /home/u/.config/go/env) is a release's name of the first form, with a dot, which debuggers take for no Go version: it would be go1.22.12-coro1 now", "go env -w GOTOOLCHAIN=" + release},
+		{func(m *Machine) {
+			m.Set["GOTOOLCHAIN"], m.Installed, m.Seen.Err = "go1.22.12-coro.1", nil, errors.New("not found")
+		}, "trap  GOTOOLCHAIN=go1.22.12-coro.1", "GOTOOLCHAIN=local go run ./build && go env -w GOTOOLCHAIN=" + release},
+		{func(m *Machine) { m.Installed = append(m.Installed, Install{Name: "go1.22.12-coro.1"}) }, "note  go1.22.12-coro.1 is installed, a release under a name of the first form", "go run ./build uninstall go1.22.12-coro.1"},
+		{func(m *Machine) {
+			m.Installed = append(m.Installed, Install{Name: "go1.22.12-coro.1", Modified: true})
+		}, "note  go1.22.12-coro.1 is installed", "uninstall -force go1.22.12-coro.1"},
+		{func(m *Machine) { m.Installed[0].Damaged = errors.New("gocoro.json: cut\n\trepair") }, "trap  /home/u/sdk/" + release + " is damaged: gocoro.json: cut", "go run ./build install -replace -line " + release},
+		{func(m *Machine) {
+			m.Installed = append(m.Installed, Install{Name: "go1.22.12-coro7", Damaged: errors.New("cut")})
+		}, "trap  /home/u/sdk/go1.22.12-coro7 is damaged: cut", "uninstall -force go1.22.12-coro7"},
+		{func(m *Machine) { m.Cache = errors.New("/c is not a build cache\n\tset GOCORO_CACHE") }, "stop  /c is not a build cache", "set GOCORO_CACHE"},
+		{func(m *Machine) {
+			m.First, m.FirstNames, m.FirstSize = "/home/u/.cache/gocoro", []string{"tmp", "lock"}, 3e6
+		}, "note  /home/u/.cache/gocoro has 3 MB that the first release of gocoro left", "cd '/home/u/.cache/gocoro' && rm -rf tmp lock"},
 		{func(m *Machine) { m.Go = Go{Err: errors.New("exec format error")} }, "stop  the go command on PATH does not run: exec format error", "install Go"},
 		{func(m *Machine) { m.Go.Version = "go1.19.2" }, "note  go1.19.2 (/usr/bin/go) is too old to build go1.22.12", ""},
 		{func(m *Machine) { m.Tools["git"] = "" }, "stop  git is not on PATH", "install git"},
@@ -82,7 +107,9 @@ func TestExamine(t *testing.T) {
 		{func(m *Machine) { m.Installed[0].Modified = true }, "trap  /home/u/sdk/" + release + " was changed after it was installed", "-replace"},
 		{func(m *Machine) { m.Installed[0].Linked = false }, "trap  " + release + " is installed, but /home/u/go/bin has no link to it", "go run ./build"},
 		{func(m *Machine) { m.Installed = append(m.Installed, Install{Name: "go1.22.12-coro0"}) }, "note  go1.22.12-coro0 is installed and no release", "uninstall go1.22.12-coro0"},
-		{func(m *Machine) { m.Leftovers = []string{"/home/u/sdk/x.gocoro-old"} }, "note  /home/u/sdk/x.gocoro-old is left", "rm -rf"},
+		{func(m *Machine) {
+			m.Leftovers = []install.Leftover{{Path: "/home/u/sdk/x.gocoro-old", Fix: "rm -rf /home/u/sdk/x.gocoro-old"}}
+		}, "note  /home/u/sdk/x.gocoro-old is left", "rm -rf"},
 	} {
 		m := healthy()
 		tt.break_(m)

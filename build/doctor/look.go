@@ -24,14 +24,15 @@ import (
 const Space = 2e9
 
 // Look gathers the facts for the line. t says where its toolchain is, or would
-// be, installed, dir is the folder of the user's module.
+// be, installed, dir is the folder of the user's module. st is nil if there is no
+// build cache.
 func Look(ctx context.Context, repo *line.Repo, l *line.Line, st *store.Store, t *install.Target, dir string) (*Machine, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
 	}
 	if s, err := os.Stat(abs); err != nil || !s.IsDir() {
-		return nil, fmt.Errorf("-dir %s is not a folder", dir)
+		return nil, fmt.Errorf("-dir %s is not a folder\n\tgive the directory of the module that you build", dir)
 	}
 	m := &Machine{
 		Pin:     l.Pin,
@@ -61,6 +62,10 @@ func Look(ctx context.Context, repo *line.Repo, l *line.Line, st *store.Store, t
 	}
 	m.Go = ask(ctx, "go", os.TempDir(), "GOTOOLCHAIN=local")
 	m.Seen = ask(ctx, "go", abs)
+	file, _, _ := strings.Cut(install.ReadGoEnv(install.GoEnvFile())["GOTOOLCHAIN"], "+")
+	if line.IsName(file) && m.Env["GOTOOLCHAIN"] != "" {
+		m.Hidden = ask(ctx, "go", os.TempDir(), "GOTOOLCHAIN="+file)
+	}
 	if err := m.settings(ctx, abs); err != nil {
 		return nil, err
 	}
@@ -85,10 +90,18 @@ func Look(ctx context.Context, repo *line.Repo, l *line.Line, st *store.Store, t
 	if err := m.installed(t); err != nil {
 		return nil, err
 	}
-	for _, d := range []Disk{
-		{What: "the build cache", Dir: st.Root, Flag: "GOCORO_CACHE=FOLDER"},
-		{What: "the folder of toolchains", Dir: t.Root, Flag: "-root FOLDER"},
-	} {
+	if first, err := store.First(); err == nil {
+		for _, name := range store.FirstNames(first) {
+			m.First = first
+			m.FirstNames = append(m.FirstNames, name)
+			m.FirstSize += store.Size(filepath.Join(first, name))
+		}
+	}
+	disks := []Disk{{What: "the folder of toolchains", Dir: t.Root, Flag: "-root FOLDER"}}
+	if st != nil {
+		disks = append([]Disk{{What: "the build cache", Dir: st.Root, Flag: "GOCORO_CACHE=FOLDER"}}, disks...)
+	}
+	for _, d := range disks {
 		if d.Free, err = free(d.Dir); err != nil {
 			return nil, err
 		}
@@ -152,14 +165,7 @@ func (m *Machine) settings(ctx context.Context, dir string) error {
 	}
 	m.Set["GOTOOLCHAIN"] = strings.TrimSpace(string(out))
 	m.EnvFile = m.Set["GOENV"]
-	m.File = map[string]string{}
-	if data, err := os.ReadFile(m.EnvFile); err == nil {
-		for _, l := range strings.Split(string(data), "\n") {
-			if k, v, ok := strings.Cut(l, "="); ok && !strings.HasPrefix(l, "#") {
-				m.File[k] = v
-			}
-		}
-	}
+	m.File = install.ReadGoEnv(m.EnvFile)
 	if mod := m.Set["GOMOD"]; mod != "" && mod != os.DevNull {
 		var f struct{ Go, Toolchain string }
 		if err := goEnv(&f, []string{"GOTOOLCHAIN=local"}, "mod", "edit", "-json", mod); err != nil {
@@ -172,43 +178,24 @@ func (m *Machine) settings(ctx context.Context, dir string) error {
 
 // installed looks at the folder of toolchains and at that of the links.
 func (m *Machine) installed(t *install.Target) error {
-	recs, err := install.List(t.Root)
+	list, err := install.List(t.Root)
 	if err != nil {
 		return err
 	}
-	for _, r := range recs {
-		it := &install.Target{Root: t.Root, Bin: t.Bin, Name: r.Release}
-		state, err := it.Check(r.Key)
-		if err != nil {
-			return err
-		}
-		m.Installed = append(m.Installed, Install{Name: r.Release, Linked: it.Linked(), Modified: state == install.Modified})
-	}
-	for _, pattern := range []string{".gocoro-new", ".gocoro-old"} {
-		ents, err := os.ReadDir(t.Root)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		for _, e := range ents {
-			if strings.HasSuffix(e.Name(), pattern) {
-				m.Leftovers = append(m.Leftovers, filepath.Join(t.Root, e.Name()))
+	for _, e := range list {
+		it := &install.Target{Root: t.Root, Bin: t.Bin, Name: e.Name}
+		i := Install{Name: e.Name, Linked: it.Linked(), Damaged: e.Err}
+		if e.Err == nil {
+			state, err := it.Check(e.Record.Key)
+			if err != nil {
+				return err
 			}
+			i.Modified = state == install.Modified
 		}
+		m.Installed = append(m.Installed, i)
 	}
-	ents, err := os.ReadDir(t.Bin)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	for _, e := range ents {
-		link := filepath.Join(t.Bin, e.Name())
-		if !line.IsName(e.Name()) || e.Type()&fs.ModeSymlink == 0 {
-			continue
-		}
-		if _, err := os.Stat(link); errors.Is(err, fs.ErrNotExist) {
-			m.Leftovers = append(m.Leftovers, link)
-		}
-	}
-	return nil
+	m.Leftovers, err = install.Leftovers(t.Root, t.Bin)
+	return err
 }
 
 // free returns the bytes left on the disk that holds the folder, or would: the

@@ -13,7 +13,6 @@ import (
 	"gocoro/build/command"
 	"gocoro/build/doctor"
 	"gocoro/build/env"
-	"gocoro/build/progress"
 	"gocoro/build/store"
 )
 
@@ -39,6 +38,9 @@ func Env(fs *flag.FlagSet) func(context.Context, []string) error {
 		switch *route {
 		case "path":
 			t, err := f.target(ctx, l.Release(), nil)
+			if err == nil {
+				err = directories(t)
+			}
 			if err != nil {
 				return err
 			}
@@ -94,18 +96,19 @@ func Doctor(fs *flag.FlagSet) func(context.Context, []string) error {
 		if err != nil {
 			return err
 		}
-		st, err := store.Open()
-		if err != nil {
-			return err
-		}
 		t, err := f.target(ctx, l.Release(), nil)
+		if err == nil {
+			err = directories(t)
+		}
 		if err != nil {
 			return err
 		}
+		st, cache := store.Open()
 		m, err := doctor.Look(ctx, l.Repo(), l, st, t, *dir)
 		if err != nil {
-			return progress.Explain(err, st.Root)
+			return err
 		}
+		m.Cache = cache
 		bad := 0
 		for _, x := range doctor.Examine(m) {
 			fmt.Println(x)

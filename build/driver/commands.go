@@ -4,9 +4,11 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"gocoro/build/command"
@@ -95,6 +97,34 @@ func (f *Flags) target(ctx context.Context, name string, trace func(*exec.Cmd)) 
 	return t, err
 }
 
+// existing returns the target, like target, for a command that only looks at
+// what is there: a directory that is given must exist.
+func (f *Flags) existing(ctx context.Context, name string) (*install.Target, error) {
+	for _, v := range []struct{ flag, dir, next string }{
+		{"-root", f.Root, "give the directory that holds installed toolchains, or leave -root out for ~/sdk"},
+		{"-bin", f.Bin, "give the directory that holds their links, or leave -bin out for GOBIN"},
+	} {
+		if _, err := os.Stat(v.dir); v.dir != "" && err != nil {
+			return nil, fmt.Errorf("%s %s is not a directory\n\t%s", v.flag, v.dir, v.next)
+		}
+	}
+	t, err := f.target(ctx, name, nil)
+	if err != nil {
+		return nil, err
+	}
+	return t, directories(t)
+}
+
+// directories checks that what is there of the target's directories are such.
+func directories(t *install.Target) error {
+	for _, v := range [][2]string{{"-root", t.Root}, {"-bin", t.Bin}} {
+		if st, err := os.Stat(v[1]); err == nil && !st.IsDir() {
+			return fmt.Errorf("%s %s is not a directory\n\tgive another one with %s", v[0], v[1], v[0])
+		}
+	}
+	return nil
+}
+
 // Use calls f, which uses what the store holds.
 func (d *Driver) Use(ctx context.Context, f func() error) error {
 	if !d.Dry {
@@ -172,7 +202,7 @@ func Install(fs *flag.FlagSet) func(context.Context, []string) error {
 		}
 		if changed {
 			fmt.Print(next(t, f.again(), os.Getenv("PATH")))
-		} else if hint := offPath(t, os.Getenv("PATH")); hint != "" {
+		} else if hint := pathHint(t, os.Getenv("PATH")); hint != "" {
 			fmt.Print("\n" + hint)
 		}
 		return nil
@@ -196,24 +226,23 @@ func next(t *install.Target, flags, path string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\nInstalled %s in %s\n", t.Name, t.GOROOT())
 	fmt.Fprintf(&b, "Linked    %s\n\n", t.Link())
-	if hint := offPath(t, path); hint != "" {
-		fmt.Fprintf(&b, "%s\n", hint)
-	}
+	b.WriteString(pathHint(t, path))
 	fmt.Fprintf(&b, "Use it for one command, or for all of them from now on:\n\n")
 	fmt.Fprintf(&b, "\tGOTOOLCHAIN=%s go version\n\tgo env -w GOTOOLCHAIN=%s\n\n", t.Name, t.Name)
+	fmt.Fprintf(&b, "The latter is taken back, also after the toolchain was removed, by\n\n\t%s\n\n", install.Unset)
 	fmt.Fprintf(&b, "Test it:    go run ./ci\nRemove it:  go run ./build uninstall%s\n", flags)
 	return b.String()
 }
 
-// offPath tells what to type if the directory of the link is not on path, and
-// returns "" if it is.
-func offPath(t *install.Target, path string) string {
+// pathHint tells what to type if PATH lacks the directory of the link, and
+// returns "" if it has it.
+func pathHint(t *install.Target, path string) string {
 	for _, p := range filepath.SplitList(path) {
 		if p != "" && filepath.Clean(p) == t.Bin {
 			return ""
 		}
 	}
-	return fmt.Sprintf("%s is not on your PATH, where the go command looks for toolchains:\n\n\texport PATH=\"$PATH\":%s\n", t.Bin, run.Quote(t.Bin))
+	return fmt.Sprintf("%s is not on your PATH, where the go command looks for toolchains:\n\n\texport PATH=\"$PATH\":%s\n\n", t.Bin, run.Quote(t.Bin))
 }
 
 // API is the command that checks or makes a line's API baseline.
@@ -252,6 +281,7 @@ func Uninstall(fs *flag.FlagSet) func(context.Context, []string) error {
 	f := new(Flags)
 	fs.StringVar(&f.Line, "line", "", "the `line` whose release to remove (default: the line of VERSION)")
 	fs.BoolVar(&f.Dry, "n", false, "say what would be removed, and remove nothing")
+	force := fs.Bool("force", false, "remove a toolchain even if files in it were changed since, or its record is damaged")
 	f.registerTarget(fs)
 	return func(ctx context.Context, args []string) error {
 		if len(args) == 0 {
@@ -265,21 +295,65 @@ func Uninstall(fs *flag.FlagSet) func(context.Context, []string) error {
 			if !line.IsName(name) {
 				return fmt.Errorf("%q is not the name of a gocoro release such as go1.22.12-coro1\n\tgo run ./build list shows what is installed", name)
 			}
-			t, err := f.target(ctx, name, nil)
+		}
+		st, err := store.Open()
+		if err != nil {
+			return err
+		}
+		st.Waiting = func(string) { fmt.Fprintln(os.Stderr, "waiting for an installation under way to finish") }
+		at, err := f.existing(ctx, "")
+		if err != nil {
+			return err
+		}
+		// All names are looked at before the first is removed, by the same code
+		// whether it is to be done or only to be said. They are locked in order,
+		// so that two runs do not wait for each other.
+		var all []*install.Removal
+		for _, name := range slices.Compact(slices.Sorted(slices.Values(args))) {
+			t := &install.Target{Root: at.Root, Bin: at.Bin, Name: name}
+			if !f.Dry && st.Exists() { // else nobody installs
+				lock, err := lockTarget(ctx, st, t)
+				if err != nil {
+					return err
+				}
+				defer lock.Close()
+			}
+			rm, err := t.Removal(*force)
 			if err != nil {
+				if len(args) > 1 {
+					err = fmt.Errorf("nothing is removed: %w", err)
+				}
 				return err
 			}
-			if f.Dry {
-				fmt.Printf("would remove %s and %s\n", t.GOROOT(), t.Link())
-				continue
+			all = append(all, rm)
+		}
+		for _, rm := range all {
+			for _, w := range rm.Warnings() {
+				fmt.Fprintln(os.Stderr, "warning: "+w)
 			}
-			if err := t.Uninstall(); err != nil {
-				return err
+		}
+		for _, rm := range all {
+			did := "would remove"
+			if !f.Dry {
+				did = "removed"
+				if err := rm.Do(); err != nil {
+					return err
+				}
 			}
-			fmt.Printf("removed %s and %s\n", t.GOROOT(), t.Link())
+			fmt.Printf("%s %s\n", did, strings.Join(rm.Paths, " and "))
+			for _, path := range rm.Kept {
+				fmt.Printf("left %s, which does not link to %s\n", path, rm.Target.GOROOT())
+			}
 		}
 		return nil
 	}
+}
+
+// lockTarget keeps other processes from changing what is installed at t.
+func lockTarget(ctx context.Context, st *store.Store, t *install.Target) (io.Closer, error) {
+	var k store.Key
+	k.Add("install", []byte(t.GOROOT()))
+	return st.Lock(ctx, "install-"+k.String())
 }
 
 // List is the command that shows the lines and what is installed.
@@ -314,16 +388,21 @@ func List(fs *flag.FlagSet) func(context.Context, []string) error {
 			}
 			fmt.Printf("\t%-8s %s, %d patches%s\n", l.Name, l.Release(), len(patches), mark)
 		}
-		t, err := f.target(ctx, "", nil)
+		t, err := f.existing(ctx, "")
 		if err != nil {
 			return err
 		}
-		recs, err := install.List(t.Root)
+		list, err := install.List(t.Root)
 		if err != nil {
 			return err
 		}
 		fmt.Printf("Installed in %s:\n", t.Root)
-		for _, r := range recs {
+		for _, e := range list {
+			if e.Err != nil {
+				fmt.Printf("\t%s  DAMAGED: %v, or remove it: go run ./build uninstall -force %s\n", e.Name, e.Err, e.Name)
+				continue
+			}
+			r := e.Record
 			it := &install.Target{Root: t.Root, Bin: t.Bin, Name: r.Release}
 			state, err := it.Check(r.Key)
 			if err != nil {
@@ -336,10 +415,20 @@ func List(fs *flag.FlagSet) func(context.Context, []string) error {
 			if state == install.Modified {
 				notes = append(notes, "MODIFIED since")
 			}
+			if line.IsOldName(r.Release) {
+				notes = append(notes, "a name of the first form, with a dot; remove it: go run ./build uninstall "+r.Release)
+			}
 			fmt.Printf("\t%s  from %s, %s\n", r.Release, r.Upstream, strings.Join(notes, ", "))
 		}
-		if len(recs) == 0 {
+		if len(list) == 0 {
 			fmt.Println("\tnothing")
+		}
+		left, err := install.Leftovers(t.Root, t.Bin)
+		if err != nil {
+			return err
+		}
+		for _, l := range left {
+			fmt.Printf("Left by a killed run: %s; to put it right: %s\n", l.Path, l.Fix)
 		}
 		return nil
 	}
@@ -356,14 +445,15 @@ func Clean(fs *flag.FlagSet) func(context.Context, []string) error {
 		if err != nil {
 			return err
 		}
+		var foreign []string
 		var sum int64
 		show := func(it store.Item) {
 			sum += it.Bytes
 			fmt.Printf("%8.1f MB  %s\n", float64(it.Bytes)/1e6, it.Path)
 		}
 		if *dry {
-			items, err := st.Items()
-			if err != nil {
+			var items []store.Item
+			if items, foreign, err = st.Items(); err != nil {
 				return err
 			}
 			for _, it := range items {
@@ -372,12 +462,15 @@ func Clean(fs *flag.FlagSet) func(context.Context, []string) error {
 			fmt.Printf("would free %.1f MB", float64(sum)/1e6)
 		} else {
 			st.Waiting = func(string) { fmt.Fprintln(os.Stderr, "waiting for the builds under way to finish") }
-			if err := st.Clean(ctx, show); err != nil {
+			if foreign, err = st.Clean(ctx, show); err != nil {
 				return err
 			}
 			fmt.Printf("freed %.1f MB", float64(sum)/1e6)
 		}
 		fmt.Println("; installed toolchains are not part of the cache")
+		for _, path := range foreign {
+			fmt.Printf("left      %s, which gocoro did not make\n", path)
+		}
 		return nil
 	}
 }

@@ -276,7 +276,7 @@ func (d *Driver) Make(ctx context.Context) (string, error) {
 			}
 		default:
 			g.Go(func() (err error) {
-				api, err = d.api(gctx)
+				api, err = d.api(gctx, true)
 				return err
 			})
 		}
@@ -365,7 +365,7 @@ func (d *Driver) builds(ctx context.Context, patch string) error {
 // API makes the API baseline of the upstream, whatever the line keeps, and
 // returns its text.
 func (d *Driver) API(ctx context.Context) ([]byte, error) {
-	dir, err := d.api(ctx)
+	dir, err := d.api(ctx, false)
 	if err != nil {
 		return nil, err
 	}
@@ -393,8 +393,9 @@ func (d *Driver) CheckAPI(ctx context.Context) error {
 
 // api returns the path of the API baseline of the upstream, an item of its
 // own: it does not depend on the series. It is empty if the source has neither
-// an api folder nor binaries to make one with (dir=).
-func (d *Driver) api(ctx context.Context) (string, error) {
+// an api folder nor binaries to make one with (dir=). With idle it is made at the
+// lowest priority, beside make.bash.
+func (d *Driver) api(ctx context.Context, idle bool) (string, error) {
 	key, err := d.upstreamKey(ctx)
 	if err != nil {
 		return "", err
@@ -410,7 +411,7 @@ func (d *Driver) api(ctx context.Context) (string, error) {
 		return "", nil
 	}
 	return d.Store.Item(ctx, "api", key, func(dir string, lock *os.File) error {
-		return goroot.MakeAPI(ctx, dir, up, d.Rep, d.Store.Log("api", key), lock)
+		return goroot.MakeAPI(ctx, dir, up, d.Rep, d.Store.Log("api", key), lock, idle)
 	})
 }
 
@@ -441,6 +442,9 @@ func (d *Driver) Install(ctx context.Context, t *install.Target, replace bool) (
 	if state == install.Current && t.Linked() {
 		return false, nil
 	}
+	if err := t.Allowed(d.Store.Root); err != nil {
+		return false, fmt.Errorf("install: %w", err)
+	}
 	if !d.Dry {
 		if err := t.Writable(); err != nil {
 			return false, fmt.Errorf("install: %w", err)
@@ -460,9 +464,7 @@ func (d *Driver) Install(ctx context.Context, t *install.Target, replace bool) (
 	if err != nil {
 		return false, err
 	}
-	var lockKey store.Key
-	lockKey.Add("install", []byte(t.GOROOT()))
-	lock, err := d.Store.Lock(ctx, "install-"+lockKey.String())
+	lock, err := lockTarget(ctx, d.Store, t)
 	if err != nil {
 		return false, err
 	}
@@ -497,6 +499,9 @@ func (d *Driver) check(t *install.Target, key string, replace bool) (install.Sta
 	case state == install.Other:
 		err = fmt.Errorf("%s is installed with other content: the patches, the overlay or the upstream have changed since\n\ta release does not change under its name: raise the revision in %s and in VERSION,\n\tor say that you mean it: go run ./build install -replace", t.GOROOT(), d.Line.Pin.File)
 	case state == install.Modified:
+		if _, err := install.Read(t.GOROOT()); err != nil {
+			return state, err
+		}
 		err = fmt.Errorf("files in %s have changed since it was installed\n\tkeep them by moving the folder away, or lose them: go run ./build install -replace", t.GOROOT())
 	}
 	return state, err

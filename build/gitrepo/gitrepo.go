@@ -465,7 +465,7 @@ func (r *Repo) message(ctx context.Context, p *series.Patch) (message string, au
 	}
 	defer os.RemoveAll(dir)
 	msg := filepath.Join(dir, "msg")
-	out, err := r.run(ctx, p.Data, nil, "mailinfo", "--encoding=UTF-8", msg, filepath.Join(dir, "patch"))
+	out, err := r.run(ctx, p.Data, nil, "mailinfo", "-b", "--encoding=UTF-8", msg, filepath.Join(dir, "patch"))
 	if err != nil {
 		return "", nil, err
 	}
@@ -489,6 +489,23 @@ func (r *Repo) message(ctx context.Context, p *series.Patch) (message string, au
 		message += "\n" + b + "\n"
 	}
 	return message, []string{"GIT_AUTHOR_NAME=" + info["Author"], "GIT_AUTHOR_EMAIL=" + info["Email"], "GIT_AUTHOR_DATE=" + info["Date"]}, nil
+}
+
+// ReadBack returns the message of the commit c and the one that is read from
+// its patch. They differ if the message has something that git takes for a part
+// of the mail and not of the message, such as "Re:" at its beginning.
+func (r *Repo) ReadBack(ctx context.Context, c string, patch []byte) (message, back string, err error) {
+	out, err := r.git(ctx, "show", "-s", "--no-show-signature", "--format=%s%x00%b", c)
+	if err != nil {
+		return "", "", err
+	}
+	subject, body, _ := strings.Cut(out, "\x00")
+	message = subject + "\n"
+	if b := strings.Trim(body, "\n"); b != "" {
+		message += "\n" + b + "\n"
+	}
+	back, _, err = r.message(ctx, &series.Patch{File: "the patch of commit " + c, Data: patch})
+	return message, back, err
 }
 
 // Merge makes a commit on onto of what c changes, by a merge of three: c's
@@ -543,11 +560,17 @@ func (r *Repo) Export(ctx context.Context, c string) ([]byte, error) {
 
 // Commits returns the commits between base and head, oldest first.
 func (r *Repo) Commits(ctx context.Context, base, head string) ([]string, error) {
-	if _, err := r.git(ctx, "merge-base", "--is-ancestor", base, head); err != nil {
+	if before, err := r.Before(ctx, base, head); err != nil {
+		return nil, err
+	} else if !before && base != head {
 		return nil, fmt.Errorf("%s is not made on %s", head, base)
 	}
-	if out, err := r.git(ctx, "rev-list", "--merges", base+".."+head); err != nil || out != "" {
-		return nil, errors.Join(err, fmt.Errorf("commit %s is a merge, and a series is a straight line of commits", out))
+	merges, err := r.git(ctx, "rev-list", "--merges", base+".."+head)
+	if err != nil {
+		return nil, err
+	}
+	if m := strings.Fields(merges); len(m) > 0 {
+		return nil, fmt.Errorf("commit %s is a merge, and a series is a straight line of commits", strings.Join(m, ", "))
 	}
 	out, err := r.git(ctx, "rev-list", "--reverse", base+".."+head)
 	return strings.Fields(out), err
@@ -556,6 +579,26 @@ func (r *Repo) Commits(ctx context.Context, base, head string) ([]string, error)
 // Head returns the commit that is checked out.
 func (r *Repo) Head(ctx context.Context) (string, error) {
 	return r.git(ctx, "rev-parse", "--verify", "HEAD^{commit}")
+}
+
+// Detached reports whether a commit is checked out, and no branch.
+func (r *Repo) Detached(ctx context.Context) (bool, error) {
+	_, err := r.git(ctx, "symbolic-ref", "-q", "HEAD")
+	var g *Error
+	if errors.As(err, &g) && g.Status == 1 {
+		return true, nil
+	}
+	return false, err
+}
+
+// Before reports whether commit a is an ancestor of b, and another one.
+func (r *Repo) Before(ctx context.Context, a, b string) (bool, error) {
+	_, err := r.git(ctx, "merge-base", "--is-ancestor", a, b)
+	var g *Error
+	if errors.As(err, &g) && g.Status == 1 {
+		return false, nil
+	}
+	return a != b, err
 }
 
 // Parent returns a commit's first parent.

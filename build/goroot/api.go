@@ -84,8 +84,9 @@ func PackAPI(text []byte) ([]byte, error) {
 // tree's check against it then says what it should: the series changes no
 // public API.
 //
-// lock is inherited by the commands, as in Make.
-func MakeAPI(ctx context.Context, dst, stock string, rep *progress.Reporter, log string, lock *os.File) error {
+// lock is inherited by the commands, as in Make. With idle they take only
+// processor time that nobody else wants: beside make.bash they must not slow it.
+func MakeAPI(ctx context.Context, dst, stock string, rep *progress.Reporter, log string, lock *os.File, idle bool) error {
 	work := filepath.Join(dst, ".work") // in dst, whose leftovers the next run removes
 	defer os.RemoveAll(work)
 	root := filepath.Join(work, "goroot")
@@ -104,9 +105,7 @@ func MakeAPI(ctx context.Context, dst, stock string, rep *progress.Reporter, log
 		cmd.Dir = filepath.Join(root, "src/cmd/api")
 		cmd.Env = BuildEnviron("GOROOT="+root, "GOFLAGS=", "GOCACHE="+filepath.Join(work, "gocache"), "PWD="+cmd.Dir,
 			"PATH="+filepath.Join(root, "bin")+string(os.PathListSeparator)+os.Getenv("PATH"))
-		// This runs beside make.bash and must not slow it: it takes only
-		// processor time that nobody else wants.
-		quiet := &progress.Reporter{Idle: true}
+		quiet := &progress.Reporter{Idle: idle}
 		cmd.ExtraFiles = []*os.File{lock}
 		rep.TraceCmd(cmd)
 		// Not rep.Run: even with -v nobody wants to see 150,000 features.

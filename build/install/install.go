@@ -2,7 +2,8 @@
 // links each under its name so that GOTOOLCHAIN=<name> finds it on PATH.
 //
 // The record gocoro.json in an installed GOROOT says what it was made of. A
-// folder without one is not ours and is never changed or removed.
+// folder without one is not ours and is never changed or removed. Next to it,
+// names that end in .gocoro-new and .gocoro-old are ours while we work.
 package install
 
 import (
@@ -14,10 +15,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sort"
+	"slices"
 	"strings"
 	"syscall"
 
+	"gocoro/build/line"
 	"gocoro/build/store"
 	"gocoro/build/tree"
 )
@@ -105,6 +107,9 @@ func Read(dir string) (*Record, error) {
 	if err := json.Unmarshal(data, r); err != nil {
 		return nil, &DamagedError{dir, err}
 	}
+	if r.Release == "" {
+		return nil, &DamagedError{dir, errors.New("it names no release")}
+	}
 	return r, nil
 }
 
@@ -122,7 +127,7 @@ type DamagedError struct {
 }
 
 func (e *DamagedError) Error() string {
-	return fmt.Sprintf("%s: %v\n\tthe installation is damaged: repair it with go run ./build install -replace", filepath.Join(e.Dir, RecordFile), e.Err)
+	return fmt.Sprintf("the record of an installation is damaged: %s: %v\n\trepair it: go run ./build install -replace -line %s", filepath.Join(e.Dir, RecordFile), e.Err, filepath.Base(e.Dir))
 }
 
 // State is what Check found at a target.
@@ -167,14 +172,83 @@ func (t *Target) Linked() bool {
 
 func (t *Target) goBinary() string { return filepath.Join(t.GOROOT(), "bin", "go") }
 
+// Allowed checks that the target's directories are fit for it, and that what is
+// in the place of the link is gocoro's. cache is the root of the build cache. It
+// changes nothing.
+func (t *Target) Allowed(cache string) error {
+	for _, v := range []struct{ flag, dir string }{{"-root", t.Root}, {"-bin", t.Bin}} {
+		if !filepath.IsAbs(v.dir) {
+			return fmt.Errorf("%s %q is not an absolute path", v.flag, v.dir)
+		}
+		switch st, err := os.Stat(v.dir); {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return cannotInstall(v.flag, v.dir, err)
+		case !st.IsDir():
+			return cannotInstall(v.flag, v.dir, syscall.ENOTDIR)
+		}
+		if within(v.dir, cache) {
+			return fmt.Errorf("%s %s lies in the build cache, which go run ./build clean empties\n\tchoose a directory outside of it with %s", v.flag, v.dir, v.flag)
+		}
+		goroot := around(v.dir, "VERSION", "bin/go")
+		if v.flag == "-bin" { // a link in another's bin does no harm
+			goroot = around(v.dir, RecordFile)
+		}
+		if within(v.dir, t.GOROOT()) {
+			goroot = t.GOROOT()
+		}
+		if goroot != "" {
+			return fmt.Errorf("%s %s lies in a Go toolchain, %s, which must stay as it is\n\tchoose a directory outside of it, such as %s %s", v.flag, v.dir, goroot, v.flag, filepath.Dir(goroot))
+		}
+	}
+	if t.Link() == t.GOROOT() {
+		return fmt.Errorf("-root and -bin are both %s, where the toolchain and its link would have the same name\n\tchoose another directory with -bin", t.Root)
+	}
+	switch to, err := os.Readlink(t.Link()); {
+	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR):
+	case err != nil:
+		return fmt.Errorf("%s exists and is not a link made by gocoro\n\tmove it away, or choose another folder with -bin", t.Link())
+	case !strings.HasSuffix(to, filepath.Join("/", t.Name, "bin", "go")):
+		return fmt.Errorf("%s is a link to %s, which gocoro did not make\n\tmove it away, or choose another directory with -bin", t.Link(), to)
+	}
+	return nil
+}
+
+// around returns the directory that dir is or lies in and that has all of the
+// files, if any. Dir need not exist.
+func around(dir string, files ...string) string {
+	for {
+		if !slices.ContainsFunc(files, func(f string) bool { return !isFile(filepath.Join(dir, f)) }) {
+			return dir
+		}
+		up := filepath.Dir(dir)
+		if up == dir {
+			return ""
+		}
+		dir = up
+	}
+}
+
+func isFile(name string) bool {
+	st, err := os.Stat(name)
+	return err == nil && st.Mode().IsRegular()
+}
+
+// within reports whether path is dir or lies in it.
+func within(path, dir string) bool {
+	rel, err := filepath.Rel(dir, path)
+	return err == nil && filepath.IsLocal(rel)
+}
+
+func cannotInstall(flag, dir string, err error) error {
+	return fmt.Errorf("cannot install into %s: %w\n\tchoose a folder that you may write to with %s", dir, err, flag)
+}
+
 // Writable makes the target's folders and checks that files can be made in
 // them. It is called before a build of minutes, not after.
 func (t *Target) Writable() error {
 	for _, v := range [][2]string{{"-root", t.Root}, {"-bin", t.Bin}} {
 		flag, dir := v[0], v[1]
-		if !filepath.IsAbs(dir) {
-			return fmt.Errorf("%s %q is not an absolute path", flag, dir)
-		}
 		err := os.MkdirAll(dir, 0o777)
 		if err == nil {
 			var f *os.File
@@ -184,24 +258,25 @@ func (t *Target) Writable() error {
 			}
 		}
 		if err != nil {
-			return fmt.Errorf("cannot install into %s: %w\n\tchoose a folder that you may write to with %s", dir, err, flag)
+			return cannotInstall(flag, dir, err)
 		}
-	}
-	if st, err := os.Lstat(t.Link()); err == nil && st.Mode()&fs.ModeSymlink == 0 {
-		return fmt.Errorf("%s exists and is not a link made by gocoro\n\tmove it away, or choose another folder with -bin", t.Link())
 	}
 	return nil
 }
 
+// atWrite is called before each change of what is installed, for a test that
+// kills the program there.
+var atWrite = func(what string) {}
+
 // Install copies the GOROOT at built to the target and links it. What is
 // there now, if anything, is replaced in one rename and kept until then.
 func (t *Target) Install(ctx context.Context, built string, r *Record) error {
-	tmp := t.GOROOT() + ".gocoro-new"
-	old := t.GOROOT() + ".gocoro-old"
+	tmp, old := t.GOROOT()+newSuffix, t.GOROOT()+oldSuffix
 	if err := store.RemoveAll(tmp); err != nil { // left by a killed run
 		return err
 	}
 	defer store.RemoveAll(tmp)
+	atWrite("copy")
 	if err := tree.Copy(ctx, tmp, built, nil); err != nil {
 		return err
 	}
@@ -215,19 +290,25 @@ func (t *Target) Install(ctx context.Context, built string, r *Record) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(tmp, RecordFile), append(data, '\n'), 0o644); err != nil {
+	atWrite("record")
+	if err := store.WriteFile(filepath.Join(tmp, RecordFile), append(data, '\n')); err != nil {
 		return err
 	}
+	// What is installed now stays whole until the new one is.
+	atWrite("make room")
 	if err := store.RemoveAll(old); err != nil {
 		return err
 	}
+	atWrite("move the old away")
 	if err := os.Rename(t.GOROOT(), old); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	atWrite("move the new in")
 	if err := os.Rename(tmp, t.GOROOT()); err != nil {
 		os.Rename(old, t.GOROOT())
 		return err
 	}
+	atWrite("remove the old")
 	if err := store.RemoveAll(old); err != nil {
 		return err
 	}
@@ -240,66 +321,128 @@ func (t *Target) MakeLink() error {
 	if t.Linked() {
 		return nil
 	}
-	tmp := t.Link() + ".gocoro-new"
+	tmp := t.Link() + newSuffix
+	atWrite("write the link")
 	os.Remove(tmp)
 	if err := os.Symlink(t.goBinary(), tmp); err != nil {
 		return err
 	}
+	atWrite("move the link in")
 	return os.Rename(tmp, t.Link())
 }
 
-// Uninstall removes the toolchain and its link. What gocoro did not install
-// is an error and stays.
-func (t *Target) Uninstall() error {
-	linked := t.Linked()
-	_, err := Read(t.GOROOT())
-	var damaged *DamagedError
-	switch absent := errors.Is(err, fs.ErrNotExist); {
-	case absent && !linked:
-		have, _ := List(t.Root)
-		names := make([]string, len(have))
-		for i, r := range have {
-			names[i] = r.Release
-		}
-		if len(names) == 0 {
-			names = []string{"no gocoro toolchain"}
-		}
-		return fmt.Errorf("%s is not installed: %s has %s\n\tgo run ./build list shows what is installed; -root names another folder", t.Name, t.Root, strings.Join(names, ", "))
-	case err != nil && !absent && !errors.As(err, &damaged):
-		return err
-	}
-	// The link goes first: what GOTOOLCHAIN finds must be whole.
-	if linked {
-		if err := os.Remove(t.Link()); err != nil {
-			return err
-		}
-	}
-	gone := t.GOROOT() + ".gocoro-old"
-	if err := store.RemoveAll(gone); err != nil {
-		return err
-	}
-	if err := os.Rename(t.GOROOT(), gone); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return store.RemoveAll(gone)
+// An Entry is a toolchain that is installed in a root.
+type Entry struct {
+	Name   string
+	Record *Record // nil if Err is not
+	Err    error   // a *DamagedError
 }
 
-// List returns the records of the toolchains installed in root, by name.
-func List(root string) ([]*Record, error) {
-	ents, err := os.ReadDir(root)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
+// List returns the toolchains installed in root, by name, damaged ones
+// included.
+func List(root string) ([]Entry, error) {
+	ents, err := readDir(root)
 	if err != nil {
 		return nil, err
 	}
-	var recs []*Record
+	var list []Entry
 	for _, e := range ents {
 		r, err := Read(filepath.Join(root, e.Name()))
-		if err == nil && r.Release == e.Name() {
-			recs = append(recs, r)
+		var damaged *DamagedError
+		switch {
+		case errors.As(err, &damaged) && line.IsName(e.Name()):
+			list = append(list, Entry{Name: e.Name(), Err: err})
+		case err == nil && r.Release == e.Name():
+			list = append(list, Entry{Name: e.Name(), Record: r})
 		}
 	}
-	sort.Slice(recs, func(i, j int) bool { return recs[i].Release < recs[j].Release })
-	return recs, nil
+	return list, nil // os.ReadDir sorts
+}
+
+// A Leftover is what a killed run has left.
+type Leftover struct {
+	Path string
+	Fix  string // the command that puts it right
+}
+
+// Leftovers returns what killed runs have left in the root and in the directory
+// of the links: unfinished copies, and links to what is not there any more.
+func Leftovers(root, bin string) ([]Leftover, error) {
+	var left []Leftover
+	back := map[string]bool{} // names whose toolchain can be had back
+	add := func(path string) {
+		left = append(left, Leftover{path, "rm -rf '" + path + "'"})
+	}
+	ents, err := readDir(root)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range ents {
+		path := filepath.Join(root, e.Name())
+		goroot, old := strings.CutSuffix(path, oldSuffix)
+		switch {
+		case !isTemporary(e.Name()):
+		case old && !isDir(goroot) && whole(path):
+			// The run was killed between the two renames of an installation, or
+			// before an uninstallation removed anything.
+			left = append(left, Leftover{path, "mv '" + path + "' '" + goroot + "'"})
+			back[filepath.Base(goroot)] = true
+		default:
+			add(path)
+		}
+	}
+	if ents, err = readDir(bin); err != nil {
+		return nil, err
+	}
+	for _, e := range ents {
+		link := filepath.Join(bin, e.Name())
+		if e.Type()&fs.ModeSymlink == 0 {
+			continue
+		}
+		_, err := os.Stat(link)
+		if isTemporary(e.Name()) || line.IsName(e.Name()) && errors.Is(err, fs.ErrNotExist) && !back[e.Name()] {
+			add(link)
+		}
+	}
+	return left, nil
+}
+
+// Files and directories whose names end so are gocoro's while it works on the
+// target of that name.
+const (
+	newSuffix = ".gocoro-new"
+	oldSuffix = ".gocoro-old"
+)
+
+func isTemporary(name string) bool {
+	for _, suffix := range []string{newSuffix, oldSuffix} {
+		if of, ok := strings.CutSuffix(name, suffix); ok && line.IsName(of) {
+			return true
+		}
+	}
+	return false
+}
+
+// whole reports whether all files are in dir that were installed.
+func whole(dir string) bool {
+	r, err := Read(dir)
+	if err != nil {
+		return false
+	}
+	seal, err := store.Seal(dir, RecordFile)
+	return err == nil && seal == r.Seal
+}
+
+func isDir(name string) bool {
+	st, err := os.Stat(name)
+	return err == nil && st.IsDir()
+}
+
+// readDir is os.ReadDir, for which a directory that is not there is empty.
+func readDir(dir string) ([]fs.DirEntry, error) {
+	ents, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return ents, err
 }

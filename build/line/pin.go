@@ -16,12 +16,16 @@ import (
 //
 //	upstream  go1.22.12              the upstream release
 //	revision  1                      N of the release <upstream>-coroN
-//	time      2026-11-23T12:00:00Z   the release's time, RFC 3339 in UTC
+//	time      2025-01-27T19:15:58Z   the release's time, RFC 3339 in UTC
 //	bootstrap go1.20.6               the oldest Go that can build the upstream
 //	overlay   go1.22                 a folder of src/ (repeatable)
 //	module    linux/amd64 h1:...     hash of the golang.org/toolchain module (repeatable)
 //	tarball   012a...                SHA-256 of <upstream>.src.tar.gz
 //	commit    0123...                git commit of the upstream's tag
+//
+// The time of revision 1 is the one in upstream's own VERSION file, so that the
+// same move gives the same release whenever it is made. That of a later revision
+// is the day of its change, as in 2026-12-01T00:00:00Z.
 //
 // tarball, commit and any platform's module may be absent: a source that has
 // no hash here is either checked some other way or refused, never trusted.
@@ -127,4 +131,18 @@ func ParsePin(file string, data []byte) (*Pin, error) {
 		}
 	}
 	return p, nil
+}
+
+// VersionTime returns the time in the text of an upstream's VERSION file, which
+// the releases since Go 1.21 have.
+func VersionTime(text []byte) (string, error) {
+	for _, l := range strings.Split(string(text), "\n")[1:] {
+		if v, ok := strings.CutPrefix(l, "time "); ok {
+			if t, err := time.Parse(time.RFC3339, v); err != nil || t.Location() != time.UTC {
+				return "", fmt.Errorf("VERSION has the time %q, want the form 2006-01-02T15:04:05Z", v)
+			}
+			return v, nil
+		}
+	}
+	return "", fmt.Errorf("VERSION has no line \"time ...\": %q", text)
 }

@@ -63,3 +63,20 @@ func TestParsePinErrors(t *testing.T) {
 		}
 	}
 }
+
+func TestVersionTime(t *testing.T) {
+	for _, tc := range []struct{ name, text, want, err string }{
+		{"release", "go1.27.4\ntime 2026-11-04T17:28:06Z\n", "2026-11-04T17:28:06Z", ""},
+		{"more lines", "go1.27.4\nx y\ntime 2026-11-04T17:28:06Z", "2026-11-04T17:28:06Z", ""},
+		{"before Go 1.21", "go1.20.14", "", "no line"},
+		{"not UTC", "go1.27.4\ntime 2026-11-04T17:28:06+01:00\n", "", "want the form"},
+		{"empty", "", "", "no line"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got, err := VersionTime([]byte(tc.text))
+			if got != tc.want || (err == nil) != (tc.err == "") || err != nil && !strings.Contains(err.Error(), tc.err) {
+				t.Errorf("got %q, %v, want %q, error with %q", got, err, tc.want, tc.err)
+			}
+		})
+	}
+}

@@ -57,6 +57,16 @@ func Files(l *line.Line, up string) ([]Problem, error) {
 			add(name, "rename it, or let save do it: go run ./build edit, then save", "it is number %d in order, want a name that begins with %s", n, want)
 		}
 	}
+	if data, err := os.ReadFile(filepath.Join(up, "VERSION")); err != nil {
+		return nil, err
+	} else if want, err := line.VersionTime(data); err == nil {
+		switch got := l.Pin.Time; {
+		case l.Pin.Revision == 1 && got != want:
+			add("pin", "make it so, and VERSION too if this is the default line", "the time of revision 1 is %s, want %s, as upstream's VERSION has it", got, want)
+		case l.Pin.Revision > 1 && got <= want:
+			add("pin", "make it the day of the change, such as 2026-12-01T00:00:00Z", "the time of revision %d is %s, want a later one than upstream's %s", l.Pin.Revision, got, want)
+		}
+	}
 	overlay, err := l.Overlay()
 	if err != nil {
 		return nil, err
@@ -108,7 +118,7 @@ func Files(l *line.Line, up string) ([]Problem, error) {
 
 var (
 	patchName = regexp.MustCompile(`^(\d{4})-[a-z0-9]+(-[a-z0-9]+)*\.patch$`)
-	subject   = regexp.MustCompile(`^[a-z][a-z0-9/._-]*(, [a-z0-9/._-]+)*: [^ ].*[^. ]$`)
+	subject   = regexp.MustCompile(`^(\[release-branch\.go1\.\d+\] )?[a-z][a-z0-9/._-]*(, [a-z0-9/._-]+)*: [^ ].*[^. ]$`)
 	testName  = regexp.MustCompile(`\bTest[A-Z]\w*`)
 	testFunc  = regexp.MustCompile(`(?m)^\+?func (Test[A-Z]\w*)\(`)
 )
@@ -165,14 +175,14 @@ func checkPatch(p *series.Patch, tests map[string]bool) (problems []Problem, tit
 		first, _, _ := strings.Cut(preamble, "\n")
 		add("", "go run ./build edit, then save -rewrite", "its first line is %q, want %q: an id that differs each time tells nothing", first, strings.TrimSpace(zero))
 	}
-	h, err := gitdiff.ParsePatchHeader(preamble)
+	h, err := gitdiff.ParsePatchHeader(preamble, gitdiff.WithSubjectCleanMode(gitdiff.SubjectCleanPatchOnly))
 	if err != nil || h.Author == nil || h.AuthorDate.IsZero() || h.Title == "" {
 		add("", "write it anew with git format-patch", "it has no From:, Date: and Subject: lines that can be read: %v", err)
 		return problems, "", nil
 	}
 	title = h.Title
 	if !subject.MatchString(title) {
-		add("", amend, "the subject is %q, want the form \"package: what it does\" with no full stop", title)
+		add("", amend, "the subject is %q, want the form \"package: what it does\" with no full stop (and before it no more than the [release-branch.go1.N] of a backport)", title)
 	}
 	if len(title) > 76 {
 		add("", amend, "the subject has %d characters, want 76 at most", len(title))
@@ -191,7 +201,7 @@ func checkPatch(p *series.Patch, tests map[string]bool) (problems []Problem, tit
 			add("", amend, "the message does not end with the lines %s", strings.Join(workspace.Trailers, ":, ")+":")
 			break
 		}
-		value := strings.TrimPrefix(lines[from+i], t+": ")
+		value := strings.TrimSpace(strings.TrimPrefix(lines[from+i], t+": "))
 		if strings.Contains(value, "TODO") {
 			add("", amend, "%s: is not filled in: %q", t, value)
 		}
@@ -217,9 +227,6 @@ func checkPatch(p *series.Patch, tests map[string]bool) (problems []Problem, tit
 		}
 		if f.IsNew && !f.IsRename && strings.HasPrefix(name, "src/") {
 			add(name, "move it to src/<overlay>/ in the checkout, and out of the patch", "the patch adds a whole file: those belong to the overlay")
-		}
-		if name == "VERSION" || name == "go.env" {
-			add(name, "take it out of the patch", "the driver writes this file")
 		}
 		for _, frag := range f.TextFragments {
 			at := int(frag.NewPosition)

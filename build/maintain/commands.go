@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -16,6 +18,7 @@ import (
 	"gocoro/build/driver"
 	"gocoro/build/goroot"
 	"gocoro/build/line"
+	"gocoro/build/lint"
 	"gocoro/build/progress"
 	"gocoro/build/run"
 	"gocoro/build/store"
@@ -113,12 +116,39 @@ func (s *session) api(ctx context.Context, l *line.Line) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.rep.Printf("making the API baseline of %s", l.Pin.Upstream)
-	text, err := d.API(ctx)
-	if err != nil {
+	if _, err := d.Fetch(ctx); err != nil { // a step of its own
 		return nil, err
 	}
+	what := "making the API baseline of " + l.Pin.Upstream
+	step := s.rep.Start("api", what+" with its own cmd/api, which takes a minute or a few")
+	stop := still(step, what, 10*time.Second)
+	text, err := d.API(ctx)
+	stop()
+	if err != nil {
+		step.Fail()
+		return nil, err
+	}
+	step.Done(fmt.Sprintf("the API baseline of %s, %d lines", l.Pin.Upstream, bytes.Count(text, []byte("\n"))))
 	return goroot.PackAPI(text)
+}
+
+// still has the step say, again and again until stop is called, that it is at
+// work: where there is no terminal, nothing else shows that.
+func still(step *progress.Step, what string, every time.Duration) (stop func()) {
+	start, done := time.Now(), make(chan struct{})
+	go func() {
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				step.Detail(fmt.Sprintf("still %s, for %v", what, time.Since(start).Round(every)))
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() { close(done) }
 }
 
 func edit(fs *flag.FlagSet) func(context.Context, []string) error {
@@ -180,6 +210,7 @@ func save(fs *flag.FlagSet) func(context.Context, []string) error {
 	f.register(fs)
 	var o workspace.SaveOptions
 	fs.StringVar(&o.Overlay, "overlay", "", "the `folder` of src/ that new files go to, if the line has several")
+	fs.BoolVar(&o.Drop, "drop", false, "remove the patches and overlay files that the workspace no longer has")
 	fs.BoolVar(&o.Rewrite, "rewrite", false, "write patches that have not changed anew, too")
 	return f.command(func(ctx context.Context, s *session) error {
 		l, err := s.line(ctx)
@@ -214,6 +245,7 @@ func rebase(fs *flag.FlagSet) func(context.Context, []string) error {
 	f := new(flags)
 	f.register(fs)
 	to := fs.String("to", "", "the `release` to move to, such as go1.27.4")
+	back := fs.Bool("back", false, "move to a release that is older than the line's")
 	test := fs.Bool("test", false, "run the tests of the line afterwards (go run ./ci)")
 	fast := fs.Bool("fast", false, "leave the type-checking out of lint")
 	goOn := fs.Bool("continue", false, "go on: the conflict is resolved")
@@ -258,6 +290,9 @@ func rebase(fs *flag.FlagSet) func(context.Context, []string) error {
 				if got := version.Lang(*to); version.IsValid(*to) && got != l.Name {
 					return fmt.Errorf("%s is no release of line %s\n\tstart a line for it: go run ./build new-line %s -from %s -to %s", *to, l.Name, got, l.Name, *to)
 				}
+				if version.Compare(*to, l.Pin.Upstream) < 0 && version.IsValid(*to) && !*back {
+					return fmt.Errorf("%s is older than %s, which line %s is on\n\tif you mean it: go run ./build rebase -line %[3]s -to %[1]s -back", *to, l.Pin.Upstream, l.Name)
+				}
 				names, err = s.move(ctx, l, l.Name, *to, nil)
 			}
 			return s.moved(ctx, name, names, err, *fast, *test)
@@ -280,7 +315,17 @@ func newLine(fs *flag.FlagSet) func(context.Context, []string) error {
 		return nil
 	})
 	return func(ctx context.Context, args []string) error {
-		if len(args) != 1 || *from == "" || version.Lang(args[0]) != args[0] {
+		if len(args) == 1 && version.Lang(args[0]) != args[0] {
+			name := version.Lang("go" + strings.TrimPrefix(args[0], "go"))
+			if name == "" {
+				return fmt.Errorf("%q is not the name of a line, which is that of a minor release of Go such as go1.28\n\tfor example: go run ./build new-line go1.28 -from go1.27", args[0])
+			}
+			return fmt.Errorf("%q is not the name of a line: want %s\n\tgo run ./build new-line %[2]s -from %s", args[0], name, cmp.Or(*from, "L"))
+		}
+		if len(args) == 1 && *from == "" {
+			return fmt.Errorf("new-line wants -from, the line whose series %s begins with\n\tfor example: go run ./build new-line %[1]s -from go1.27", args[0])
+		}
+		if len(args) != 1 {
 			return fmt.Errorf("new-line wants the name of a line, and the line that it begins with\n\tfor example: go run ./build new-line go1.28 -from go1.27")
 		}
 		name := args[0]
@@ -340,7 +385,14 @@ func (s *session) newPin(ctx context.Context, l *line.Line, name, release string
 	if err != nil {
 		return nil, nil, err
 	}
-	to.Pin.Time = time.Now().UTC().Format("2006-01-02T15:04:05Z")
+	// Upstream's time, not this one's: the same move makes the same release.
+	data, err := os.ReadFile(filepath.Join(up, "VERSION"))
+	if err != nil {
+		return nil, nil, err
+	}
+	if to.Pin.Time, err = line.VersionTime(data); err != nil {
+		return nil, nil, fmt.Errorf("%s: %w\n\ta release takes its time from there, which upstream's have since Go 1.21: go run ./build watch lists them", release, err)
+	}
 	if script, err := os.ReadFile(filepath.Join(up, "src", "make.bash")); err == nil {
 		if m := bootgo.FindSubmatch(script); m != nil {
 			to.Pin.Bootstrap = "go" + string(m[1])
@@ -398,6 +450,18 @@ func (s *session) moved(ctx context.Context, name string, names []string, err er
 		return err
 	}
 	fmt.Printf("line %s is on %s: %s, %d patches\n", name, l.Pin.Upstream, l.Release(), len(patches))
+	stale, err := lint.Names(s.Repo)
+	if err != nil {
+		return err
+	}
+	if len(stale) > 0 {
+		defer func() {
+			fmt.Printf("\nthese places name another release than the pins have, and go run ./build lint wants them corrected:\n")
+			for _, p := range stale {
+				fmt.Printf("%s: %s\n", p.File, p.Text)
+			}
+		}()
+	}
 	if err := s.lint(ctx, l, fast); err != nil {
 		fmt.Fprintf(os.Stderr, "the series is moved and saved; correct what lint has found (go run ./build edit -line %s), and lint again\n", name)
 		return err

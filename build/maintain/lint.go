@@ -45,10 +45,20 @@ func lintCommand(fs *flag.FlagSet) func(context.Context, []string) error {
 	f.register(fs)
 	build := fs.Bool("build", false, "run make.bash after each patch as well")
 	fast := fs.Bool("fast", false, "look at the files only, and compile nothing")
+	docs := fs.Bool("docs", true, "look for names of other releases in README.md and docs/")
 	return f.command(func(ctx context.Context, s *session) error {
 		lines, err := s.lines(ctx)
 		if err != nil {
 			return err
+		}
+		var stale []lint.Problem
+		if *docs {
+			if stale, err = lint.Names(s.Repo); err != nil {
+				return err
+			}
+		}
+		for _, p := range stale {
+			fmt.Println(p)
 		}
 		for _, l := range lines {
 			if err := s.lint(ctx, l, *fast); err != nil {
@@ -64,6 +74,10 @@ func lintCommand(fs *flag.FlagSet) func(context.Context, []string) error {
 				}
 				fmt.Printf("line %s: builds after each patch\n", l.Name)
 			}
+		}
+		if n := len(stale); n > 0 {
+			fmt.Printf("documents: %d found\n", n)
+			return command.ExitError(1)
 		}
 		return nil
 	})
@@ -112,7 +126,7 @@ func (s *session) lint(ctx context.Context, l *line.Line, fast bool) error {
 // a type-checker does not know the language of a newer Go than its own.
 func (s *session) newer(ctx context.Context, l *line.Line, up string) error {
 	s.rep.Printf("compiling lint with %s: %s does not know its language", l.Pin.Upstream, runtime.Version())
-	cmd := exec.CommandContext(ctx, filepath.Join(up, "bin", "go"), "run", "gocoro/build/maintain", "lint", "-line", l.Name, "-source", s.flags.Source)
+	cmd := exec.CommandContext(ctx, filepath.Join(up, "bin", "go"), "run", "gocoro/build/maintain", "lint", "-docs=false", "-line", l.Name, "-source", s.flags.Source)
 	cmd.Env = append(os.Environ(), "GOROOT="+up, "GOTOOLCHAIN=local")
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	s.rep.TraceCmd(cmd)

@@ -31,7 +31,7 @@ The exit status is 0 if a person has nothing to do, 1 if a patch conflicts or
 applies only with fuzz, or if a file of the overlay is in the way.
 
 With -upstream it asks Gerrit for each change that a header names.`},
-		{Name: "lint", Args: "[-line L|all] [-build] [-fast] [-source S] [-x]", Setup: lintCommand,
+		{Name: "lint", Args: "[-line L|all] [-build] [-fast] [-docs=false] [-source S] [-x]", Setup: lintCommand,
 			Short: "check the patches, and that each step of the series compiles",
 			Long: `
 Lint checks the names and the order of the patches, their headers, white space,
@@ -42,6 +42,11 @@ test programs, too. It begins after the first patch, because a file of the
 overlay may need what that adds. At the end it compares coroswitch_m with
 upstream's: the path without a lock must have no further call or atomic
 operation.
+
+It also looks for places in README.md and docs/ that name another release than
+the pins have; -docs=false leaves that out. What is dated there is history: a line
+with a date, an indented block after a paragraph with a date, and the documents
+that say what was measured and decided.
 
 With -fast it leaves the type-checking out. With -build it also runs make.bash
 after each patch, for this host, and stops at the first one after which that
@@ -62,7 +67,7 @@ result is saved.
 
 A workspace that is there already, with work in it, is kept. With -discard it is
 removed, with all that is in it.`},
-		{Name: "save", Args: common + " [-overlay NAME] [-rewrite]", Setup: save,
+		{Name: "save", Args: common + " [-overlay NAME] [-drop] [-rewrite]", Setup: save,
 			Short: "write what was edited back to patches/ and src/",
 			Long: `
 Save writes each commit of the workspace to a patch, and the files of the overlay
@@ -71,8 +76,10 @@ adds goes to the overlay. A new patch gets the lines that its message must end
 with, for you to fill in.
 
 It refuses what would lose something: files that are in no commit, a rebase that
-is under way, a series without a patch, patches that somebody changed since.`},
-		{Name: "rebase", Args: common + " -to RELEASE [-fast] [-test] | -continue | -skip | -abort", Setup: rebase,
+is under way, a commit checked out without a branch, a series without a patch,
+patches that somebody changed since. If a patch or a file of the overlay is gone,
+it says which and removes it only with -drop.`},
+		{Name: "rebase", Args: common + " -to RELEASE [-back] [-fast] [-test] | -continue | -skip | -abort", Setup: rebase,
 			Short: "move a line to another upstream release",
 			Long: `
 Rebase gets the release, checks it against the checksum database, merges each
@@ -83,7 +90,9 @@ Where a patch conflicts, it stops and leaves the conflict in .edit/<line>, with
 both sides and what the patch was made on. Nothing in patches/ or src/ has
 changed then. Correct the files, git add them there, and run rebase -continue;
 -skip leaves the patch out, and -abort forgets the move. A patch of which
-nothing is left, because the release has all of it, is dropped.`},
+nothing is left, because the release has all of it, is dropped.
+
+A release that is older than the one that the line is on wants -back.`},
 		{Name: "new-line", Args: "LINE -from L [-to RELEASE] [-overlay NAMES] [-fast] [-source S] [-x]", Setup: newLine,
 			Short: "start a line from the series of another",
 			Long: `

@@ -156,7 +156,7 @@ func upstreamOf(file string) (string, error) {
 	}
 	for _, l := range strings.Split(h.Body, "\n") {
 		if v, ok := strings.CutPrefix(l, "Upstream: "); ok {
-			return v, nil
+			return strings.TrimSpace(v), nil
 		}
 	}
 	return "", nil

@@ -47,6 +47,8 @@ type watchReport struct {
 	Lines []news
 	Next  []string // lines that upstream has and we do not, newer than ours
 	Notes []string // what could not be found out
+
+	newest string // the newest line that we have
 }
 
 func watch(fs *flag.FlagSet) func(context.Context, []string) error {
@@ -58,6 +60,9 @@ func watch(fs *flag.FlagSet) func(context.Context, []string) error {
 	index := fs.String("index", indexURL, "the `address` of the list of releases, or proxy for the module proxy's")
 	history := fs.String("history", historyURL, "the `address` of the page that says which releases have security fixes")
 	return f.command(func(ctx context.Context, s *session) error {
+		if *post && f.Line != "all" {
+			return fmt.Errorf("-post keeps the one issue that tells of every line, and -line %s looks at one\n\tgo run ./build watch -post", f.Line)
+		}
 		lines, err := s.lines(ctx)
 		if err != nil {
 			return err
@@ -84,6 +89,9 @@ func (s *session) watch(ctx context.Context, lines []*line.Line, index, history 
 	if err != nil {
 		return nil, err
 	}
+	if len(releases) == 0 {
+		return nil, fmt.Errorf("%s lists no release of Go\n\ttry the other list: go run ./build watch -index proxy", from)
+	}
 	w := &watchReport{From: from}
 	if note != "" {
 		w.Notes = append(w.Notes, note)
@@ -92,12 +100,13 @@ func (s *session) watch(ctx context.Context, lines []*line.Line, index, history 
 	if err != nil {
 		w.Notes = append(w.Notes, fmt.Sprintf("which releases have security fixes is not known: %v", err))
 	}
-	newest := ""
+	carried, err := s.Repo.Lines() // all of them, whichever are asked for
+	if err != nil {
+		return nil, err
+	}
+	w.newest = carried[len(carried)-1]
 	for _, l := range lines {
 		n := news{Line: l.Name, Upstream: l.Pin.Upstream}
-		if version.Compare(l.Name, newest) > 0 {
-			newest = l.Name
-		}
 		for _, name := range releases {
 			if version.Lang(name) != l.Name || version.Compare(name, l.Pin.Upstream) <= 0 || !stable(name) {
 				continue
@@ -112,7 +121,7 @@ func (s *session) watch(ctx context.Context, lines []*line.Line, index, history 
 		w.Lines = append(w.Lines, n)
 	}
 	for _, name := range releases {
-		if lang := version.Lang(name); version.Compare(lang, newest) > 0 && !slices.Contains(w.Next, lang) {
+		if lang := version.Lang(name); version.Compare(lang, w.newest) > 0 && !slices.Contains(w.Next, lang) {
 			w.Next = append(w.Next, lang)
 		}
 	}
@@ -252,7 +261,7 @@ func newest(ctx context.Context, name string) (string, error) {
 
 // any reports whether there is something for a person to do.
 func (w *watchReport) any() bool {
-	return slices.ContainsFunc(w.Lines, func(n news) bool { return len(n.Newer) > 0 })
+	return len(w.Next) > 0 || slices.ContainsFunc(w.Lines, func(n news) bool { return len(n.Newer) > 0 })
 }
 
 func (w *watchReport) print(out io.Writer) {
@@ -274,7 +283,7 @@ func (w *watchReport) print(out io.Writer) {
 		fmt.Fprintf(out, "  move it: go run ./build rebase -line %s -to %s\n", n.Line, n.Newer[len(n.Newer)-1].Name)
 	}
 	for _, lang := range w.Next {
-		fmt.Fprintf(out, "upstream has releases of %s, which is no line here yet\n", lang)
+		fmt.Fprintf(out, "upstream has releases of %s, which is no line here yet\n  start it: go run ./build new-line %[1]s -from %s\n", lang, w.newest)
 	}
 	for _, note := range w.Notes {
 		fmt.Fprintf(out, "note: %s\n", note)

@@ -25,6 +25,10 @@ type Reporter struct {
 	Stream bool // copy the commands' output to W as well as to the log (-v)
 	Idle   bool // Run runs commands at the lowest priority, for who is in no hurry
 
+	// Begin, if set, is called when a step begins, and the function that it
+	// returns when the step ends.
+	Begin func(name, detail string) (end func(ok bool))
+
 	mu   sync.Mutex
 	step *Step
 }
@@ -83,11 +87,16 @@ type Step struct {
 	detail string
 	start  time.Time
 	stop   chan struct{}
+	ended  func(ok bool)
 }
 
-// Start begins a step. Steps do not nest.
+// Start begins a step. Steps do not nest: one that begins inside another takes
+// its place on the stream.
 func (r *Reporter) Start(name, detail string) *Step {
-	s := &Step{r: r, name: name, detail: detail, start: time.Now(), stop: make(chan struct{})}
+	s := &Step{r: r, name: name, detail: detail, start: time.Now(), stop: make(chan struct{}), ended: func(bool) {}}
+	if r.Begin != nil {
+		s.ended = r.Begin(name, detail)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.step = s
@@ -137,6 +146,7 @@ func (s *Step) Done(result string) { s.end("", result) }
 func (s *Step) Fail() { s.end("FAILED ", "") }
 
 func (s *Step) end(mark, result string) {
+	s.ended(mark == "")
 	s.r.mu.Lock()
 	defer s.r.mu.Unlock()
 	if s.r.step != s {

@@ -15,9 +15,12 @@ const (
 
 // StripSignature returns a copy of a 64-bit Mach-O file without its code
 // signature: the load command is taken out, the signature at the end of the
-// file cut off, and the size of the segment __LINKEDIT, which covers the
-// signature, set to zero, as is the padding that may stand before a signature.
-// Files that differ only in their signatures become equal; nothing else does.
+// file cut off, and its size subtracted from that of the segment __LINKEDIT,
+// which covers it. Files that differ only in their signatures become equal;
+// nothing else does. A file without a signature is returned as it is.
+//
+// The linker ends a file where a signature may begin, at a multiple of 16, so
+// that no padding has to be told from content.
 func StripSignature(data []byte) ([]byte, error) {
 	f, err := macho.NewFile(bytes.NewReader(data))
 	if err != nil {
@@ -31,32 +34,51 @@ func StripSignature(data []byte) ([]byte, error) {
 	const header = 32
 	end := header + int(f.Cmdsz)
 	off, last := header, 0
-	var sig []byte // the load command
+	var sig, linkedit []byte // the load commands
 	for range f.Ncmd {
 		cmd, size := le.Uint32(data[off:]), int(le.Uint32(data[off+4:]))
 		switch cmd {
 		case loadCodeSignature:
+			if sig != nil || size != 16 {
+				return nil, fmt.Errorf("want one code signature, with a load command of 16 bytes")
+			}
 			sig, last = data[off:off+size], off+size
 		case loadSegment64:
 			if string(bytes.TrimRight(data[off+8:off+24], "\x00")) == "__LINKEDIT" {
-				clear(data[off+32 : off+40]) // vmsize
-				clear(data[off+48 : off+56]) // filesize
+				linkedit = data[off : off+size]
 			}
 		}
 		off += size
 	}
-	if sig != nil {
-		if last != end {
-			return nil, fmt.Errorf("the code signature is not the last of its load commands")
-		}
-		start, size := int(le.Uint32(sig[8:])), int(le.Uint32(sig[12:]))
-		if start+size != len(data) {
-			return nil, fmt.Errorf("the code signature, %d bytes at %d, is not the end of a file of %d bytes", size, start, len(data))
-		}
-		le.PutUint32(data[16:], f.Ncmd-1)
-		le.PutUint32(data[20:], f.Cmdsz-uint32(len(sig)))
-		clear(sig)
-		data = data[:start]
+	if sig == nil {
+		return data, nil
 	}
-	return bytes.TrimRight(data, "\x00"), nil
+	if last != end {
+		return nil, fmt.Errorf("the code signature is not the last of its load commands")
+	}
+	start, size := uint64(le.Uint32(sig[8:])), uint64(le.Uint32(sig[12:]))
+	if start+size != uint64(len(data)) {
+		return nil, fmt.Errorf("the code signature, %d bytes at %d, is not the end of a file of %d bytes", size, start, len(data))
+	}
+	if linkedit == nil {
+		return nil, fmt.Errorf("there is no segment __LINKEDIT to hold the code signature")
+	}
+	vmsize, fileoff, filesize := le.Uint64(linkedit[32:]), le.Uint64(linkedit[40:]), le.Uint64(linkedit[48:])
+	if fileoff > start || fileoff+filesize != start+size {
+		return nil, fmt.Errorf("the segment __LINKEDIT, %d bytes at %d, does not end with the code signature, %d bytes at %d", filesize, fileoff, size, start)
+	}
+	le.PutUint64(linkedit[48:], filesize-size)
+	// Go's linker makes the size in memory that in the file, Apple's codesign
+	// rounds it up to pages, of 4 or 16 KB. Another size is no work of theirs,
+	// and stays to be seen.
+	for _, page := range []uint64{1, 4 << 10, 16 << 10} {
+		if vmsize == (filesize+page-1)/page*page {
+			le.PutUint64(linkedit[32:], filesize-size)
+			break
+		}
+	}
+	le.PutUint32(data[16:], f.Ncmd-1)
+	le.PutUint32(data[20:], f.Cmdsz-uint32(len(sig)))
+	clear(sig)
+	return data[:start], nil
 }

@@ -39,8 +39,8 @@ func pack(t *testing.T, files map[string]string) *Package {
 }
 
 // machO returns a Mach-O program whose text is code, with a signature of the
-// given size, or without one (0). pad bytes stand before the signature, which
-// begins at a multiple of 16.
+// given size, or without one (0). As the linker's, it is padded to a multiple of
+// 16 bytes, where a signature may begin.
 func machO(code string, signature int) string {
 	le := binary.LittleEndian
 	const header, segment, sigCommand = 32, 72, 16
@@ -53,10 +53,7 @@ func machO(code string, signature int) string {
 	// The commands have room to grow, as in files that the linker writes.
 	const start = 256
 	end := start + len(code)
-	pad := 0
-	if signature > 0 {
-		pad = -end & 15
-	}
+	pad := -end & 15
 	data := make([]byte, end+pad+signature)
 	for i, v := range []uint32{0xfeedfacf, 0x0100000c, 0, 2, n, uint32(commands), 0, 0} {
 		le.PutUint32(data[4*i:], v)
@@ -65,9 +62,14 @@ func machO(code string, signature int) string {
 	le.PutUint32(seg, loadSegment64)
 	le.PutUint32(seg[4:], segment)
 	copy(seg[8:], "__LINKEDIT")
-	le.PutUint64(seg[32:], uint64(end-start+pad+signature+4096)) // vmsize
-	le.PutUint64(seg[40:], start)                                // fileoff
-	le.PutUint64(seg[48:], uint64(end-start+pad+signature))      // filesize
+	filesize := end - start + pad + signature
+	vmsize := filesize
+	if signature >= 900 { // as by Apple's codesign
+		vmsize = (filesize + 4095) &^ 4095
+	}
+	le.PutUint64(seg[32:], uint64(vmsize))
+	le.PutUint64(seg[40:], start) // fileoff
+	le.PutUint64(seg[48:], uint64(filesize))
 	if signature > 0 {
 		sig := seg[segment:]
 		le.PutUint32(sig, loadCodeSignature)
@@ -97,8 +99,45 @@ func TestStripSignature(t *testing.T) {
 			t.Errorf("with a signature of %d bytes stripped, the program is not the one without", size)
 		}
 	}
-	if strip(machO("some_code!", 100)) == plain {
-		t.Error("stripping hides another program")
+	if plain != machO("some code!", 0) {
+		t.Error("stripping changes a program without a signature")
+	}
+	// What is no signature's is not hidden.
+	const linkedit = 32 // the load command
+	size := func(s string, off int, f func(uint64) uint64) string {
+		b := []byte(s)
+		le := binary.LittleEndian
+		le.PutUint64(b[linkedit+off:], f(le.Uint64(b[linkedit+off:])))
+		return string(b)
+	}
+	for _, tc := range []struct {
+		name, file string
+	}{
+		{"another text", machO("some_code!", 100)},
+		{"zeros at the end", plain + "\x00"},
+		{"16 zeros at the end", plain + strings.Repeat("\x00", 16)},
+		{"a large size in memory", size(machO("some code!", 100), 32, func(n uint64) uint64 { return 1 << 40 })},
+		{"a size in memory one page up", size(machO("some code!", 900), 32, func(n uint64) uint64 { return n + 4096 })},
+		{"a large size in memory, unsigned", size(plain, 32, func(n uint64) uint64 { return 1 << 40 })},
+		{"another size in the file, unsigned", size(plain, 48, func(n uint64) uint64 { return n - 1 })},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if strip(tc.file) == plain {
+				t.Error("got equal files without signatures, want a difference")
+			}
+		})
+	}
+	for _, tc := range []struct {
+		name, file, want string
+	}{
+		{"another size in the file", size(machO("some code!", 100), 48, func(n uint64) uint64 { return n - 1 }), "does not end with the code signature"},
+		{"no __LINKEDIT", strings.Replace(machO("some code!", 100), "__LINKEDIT", "__LINKEDOT", 1), "no segment __LINKEDIT"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if _, err := StripSignature([]byte(tc.file)); err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("got error %v, want one with %q", err, tc.want)
+			}
+		})
 	}
 	if !strings.Contains(plain, "some code!") {
 		t.Error("stripping lost the code")

@@ -38,6 +38,7 @@ import (
 func Check(fs *flag.FlagSet) func(context.Context, []string) error {
 	lineName := fs.String("line", "", "the `line` whose release to look at (default: the line of VERSION)")
 	name := fs.String("release", "", "the `name` of the release (default: that of the line)")
+	key := fs.String("key", "", "the public `key` (NAME+HASH+KEY) that must have signed the checksum database; have it from elsewhere than the directory")
 	wrap := map[string][]string{}
 	fs.Func("exec", "`os/arch=CMD`: run the programs of a platform with this command before them (repeatable)", func(s string) error {
 		p, cmd, _ := strings.Cut(s, "=")
@@ -50,6 +51,11 @@ func Check(fs *flag.FlagSet) func(context.Context, []string) error {
 	return func(ctx context.Context, args []string) error {
 		if len(args) != 1 {
 			return errors.New("want one release folder: go run ./build check DIR")
+		}
+		if *key != "" {
+			if err := sumdb.CheckPublic(*key); err != nil {
+				return fmt.Errorf("-key: %w", err)
+			}
 		}
 		if *name == "" {
 			repo, err := line.FindRepo(".")
@@ -65,7 +71,7 @@ func Check(fs *flag.FlagSet) func(context.Context, []string) error {
 		if _, ok := wrap[upstream.Host()]; !ok {
 			wrap[upstream.Host()] = nil
 		}
-		c := &Checker{Dir: args[0], Release: *name, Exec: wrap}
+		c := &Checker{Dir: args[0], Release: *name, Key: *key, Exec: wrap}
 		faults := 0
 		c.Say = func(what, platform string, v *proof.Verdict) {
 			word := "ok"
@@ -74,6 +80,9 @@ func Check(fs *flag.FlagSet) func(context.Context, []string) error {
 				faults += len(v.Faults)
 			}
 			fmt.Printf("%-9s %-12s  %-4s  %s\n", what, platform, word, v.Text)
+			for _, l := range v.Details {
+				fmt.Printf("\t%s\n", l)
+			}
 			for _, f := range v.Faults {
 				fmt.Printf("\tfault: %s\n", f)
 			}
@@ -99,6 +108,10 @@ type Checker struct {
 	// before a program's name and arguments; it must let the children of the
 	// program run, too, for a go command starts compilers.
 	Exec map[string][]string
+
+	// Key, if set, is the public key that must have signed the checksum database.
+	// Otherwise it is the one that lies beside the database.
+	Key string
 
 	// Say is called with the outcome of each look: what was looked at
 	// ("folder", "package", "programs", "run"), and of which platform.
@@ -152,8 +165,9 @@ func (c *Checker) folder(f *Folder) error {
 		}
 	}
 	// What else is there? Signatures have the name of a file and more.
+	unlisted := 0
 	err := filepath.WalkDir(c.Dir, func(file string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+		if err != nil {
 			return err
 		}
 		rel, err := filepath.Rel(c.Dir, file)
@@ -161,12 +175,19 @@ func (c *Checker) folder(f *Folder) error {
 			return err
 		}
 		name := filepath.ToSlash(rel)
-		ok := f.Sums[name] != "" || name == SumsFile || strings.HasPrefix(name, SumsFile+".") || strings.HasPrefix(name, "proxy/sumdb/")
+		ok := d.IsDir() || f.Sums[name] != "" || name == SumsFile || strings.HasPrefix(name, SumsFile+".") || strings.HasPrefix(name, sumdbDir+"/")
 		for n := range f.Sums {
 			ok = ok || strings.HasSuffix(n, ".provenance.json") && strings.HasPrefix(name, n+".")
 		}
-		if !ok {
+		switch {
+		case ok:
+		case f.Flat: // where downloads go, for example
+			unlisted++
+		default:
 			fault(v, "%s is a stray file: %s does not list it", name, SumsFile)
+		}
+		if d.IsDir() && f.Flat && file != c.Dir {
+			return fs.SkipDir
 		}
 		return nil
 	})
@@ -181,8 +202,11 @@ func (c *Checker) folder(f *Folder) error {
 	for _, r := range list {
 		for _, d := range r.Files {
 			listed[d.Filename] = true
-			if info, err := os.Stat(f.path(d.Filename)); err != nil || info.Size() != d.Size || f.Sums[d.Filename] != d.SHA256 {
-				fault(v, "%s says of %s: %d bytes, %s; that is not the file (%v)", IndexFile, d.Filename, d.Size, d.SHA256, err)
+			switch info, err := os.Stat(f.path(d.Filename)); {
+			case err != nil:
+				fault(v, "%s lists %s: %v", IndexFile, d.Filename, err)
+			case info.Size() != d.Size || f.Sums[d.Filename] != d.SHA256:
+				fault(v, "%s says of %s: %d bytes, %s; the file has %d bytes, and %s says %q", IndexFile, d.Filename, d.Size, d.SHA256, info.Size(), SumsFile, f.Sums[d.Filename])
 			}
 		}
 	}
@@ -193,6 +217,9 @@ func (c *Checker) folder(f *Folder) error {
 	}
 	slices.Sort(v.Faults)
 	v.Text = fmt.Sprintf("%d files, %d releases", len(f.Sums), len(list))
+	if unlisted > 0 {
+		v.Details = append(v.Details, fmt.Sprintf("%d other files, which %s does not list, were not looked at", unlisted, SumsFile))
+	}
 	c.Say("folder", "", v)
 	return nil
 }
@@ -210,7 +237,7 @@ func (c *Checker) platform(ctx context.Context, f *Folder, platform string, name
 	if err != nil {
 		return err
 	}
-	module, err := proof.Open(f.path(path.Join(proxyDir, names.Zip())))
+	module, err := proof.Open(f.module(names.Zip()))
 	if err != nil {
 		return err
 	}
@@ -254,13 +281,16 @@ func (c *Checker) platform(ctx context.Context, f *Folder, platform string, name
 	if got, _, _ := strings.Cut(string(version), "\n"); got != c.Release {
 		fault(v, "VERSION says %q, want %q", got, c.Release)
 	}
-	databases, err := c.databases(v, f, names, module)
+	vouched, err := c.databases(v, f, names, module)
 	if err != nil {
 		return err
 	}
 	v.Text = fmt.Sprintf("%d files in the archive, %d in the module, %d in the source archive; %s", len(archive), len(module.Files), len(source), module.H1)
-	if databases > 0 {
+	if vouched {
 		v.Text += ", as the checksum database has it"
+		if c.Key == "" {
+			v.Text += ", by the key that lies beside it"
+		}
 	}
 	slices.Sort(v.Faults)
 	c.Say("package", platform, v)
@@ -368,29 +398,35 @@ func untar(v *proof.Verdict, file, dir string) (map[string][sha256.Size]byte, er
 	return sums, nil
 }
 
-// databases asks the checksum databases of the folder for the module and
-// returns how many there are.
-func (c *Checker) databases(v *proof.Verdict, f *Folder, names dist.Files, module *proof.Package) (n int, err error) {
-	root := f.path("proxy/sumdb")
-	err = filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
-		if err != nil || d.Name() != sumdb.KeyFile || d.IsDir() {
-			return err
-		}
-		key, err := os.ReadFile(file)
-		if err != nil {
-			return err
-		}
-		n++
-		lines, err := sumdb.Lookup(filepath.Dir(file), strings.TrimSpace(string(key)), modulePath, names.Version)
-		if want := modulePath + " " + names.Version + " " + module.H1; err != nil || !slices.Contains(lines, want) {
-			fault(v, "the checksum database in %s says %q of %s (%v), want %q", filepath.Dir(file), lines, names.Version, err, want)
-		}
-		return nil
-	})
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
+// databases asks the checksum databases of the folder for the module, and
+// reports whether there are some and all have it.
+func (c *Checker) databases(v *proof.Verdict, f *Folder, names dist.Files, module *proof.Package) (vouched bool, err error) {
+	keys, err := f.databases()
+	if err != nil {
+		return false, err
 	}
-	return n, err
+	agree := 0
+	for _, dir := range slices.Sorted(maps.Keys(keys)) {
+		key := keys[dir]
+		if c.Key != "" && key != c.Key {
+			fault(v, "the checksum database in %s is of the key %s, want %s", dir, key, c.Key)
+			continue
+		}
+		lines, err := sumdb.Lookup(dir, key, modulePath, names.Version)
+		want := modulePath + " " + names.Version + " " + module.H1
+		switch {
+		case err != nil:
+			fault(v, "the checksum database in %s has no good record of %s: %v", dir, names.Version, err)
+		case !slices.Contains(lines, want):
+			fault(v, "the checksum database in %s says %q of %s, want %q", dir, lines, names.Version, want)
+		default:
+			agree++
+		}
+	}
+	if len(keys) == 0 && c.Key != "" {
+		fault(v, "there is no checksum database in %s for the key %s", f.path(sumdbDir), c.Key)
+	}
+	return len(keys) > 0 && agree == len(keys), nil
 }
 
 // header checks that a program is of the platform, and that its build
@@ -506,9 +542,12 @@ func try(ctx context.Context, wrap []string, root, tmp, release, platform string
 		cmd.Stdout, cmd.Stderr = &out, &out
 		err := cmd.Run()
 		asked++
-		if got := strings.TrimSpace(out.String()); err != nil || got != want {
-			fault(v, "%s printed %q (%v), want %q", strings.Join(argv, " "), got, err, want)
-		} else {
+		switch got := strings.TrimSpace(out.String()); {
+		case err != nil:
+			fault(v, "%s: %v; it printed %q, want %q", strings.Join(argv, " "), err, got, want)
+		case got != want:
+			fault(v, "%s printed %q, want %q", strings.Join(argv, " "), got, want)
+		default:
 			answered++
 		}
 	}

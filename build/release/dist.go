@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -42,6 +43,7 @@ func Dist(fs *flag.FlagSet) func(context.Context, []string) error {
 	out := fs.String("o", "", "the release `folder` (default: dist at the top of the checkout)")
 	keyFile := fs.String("sumdb-key", "", "the `file` with the key that signs the checksum database (go run ./build key makes one)")
 	signCmd := fs.String("sign-cmd", "", "a `command` that makes a signature beside the file that is its last argument; it is run for SHA256SUMS and each provenance statement")
+	flat := fs.Bool("flat", false, "put all files side by side, as a GitHub release has them, without a module proxy")
 	builder := fs.String("builder", "urn:gocoro:local", "the `URI` of who builds, for the provenance statement")
 	return func(ctx context.Context, args []string) error {
 		if err := command.NoArgs(args); err != nil {
@@ -51,6 +53,9 @@ func Dist(fs *flag.FlagSet) func(context.Context, []string) error {
 		var err error
 		if o.platforms, err = dist.ParsePlatforms(*platform); err != nil {
 			return err
+		}
+		if *flat && *keyFile != "" {
+			return errors.New("a checksum database has directories, a flat release has none\n\tleave out -sumdb-key or -flat")
 		}
 		if *keyFile != "" {
 			if o.key, err = sumdb.ReadKey(*keyFile); err != nil {
@@ -69,6 +74,9 @@ func Dist(fs *flag.FlagSet) func(context.Context, []string) error {
 			return err
 		}
 		if o.folder, err = OpenFolder(abs); err != nil {
+			return err
+		}
+		if err := o.folder.lay(*flat); err != nil {
 			return err
 		}
 		d, err := f.Open()
@@ -112,7 +120,11 @@ func (o *options) publish(ctx context.Context, d *driver.Driver, dirs map[string
 		return err
 	}
 	defer lock.Close()
+	flat := o.folder.Flat
 	if o.folder, err = OpenFolder(o.folder.Dir); err != nil { // as it is now that nobody else writes
+		return err
+	}
+	if err := o.folder.lay(flat); err != nil {
 		return err
 	}
 	if err := o.folder.sweep(); err != nil {
@@ -126,7 +138,7 @@ func (o *options) publish(ctx context.Context, d *driver.Driver, dirs map[string
 	subjects := map[string][]Subject{}
 	var records []sumdb.Record
 	for _, p := range o.platforms {
-		packages := Packages(name, p)
+		packages := o.folder.packages(name, p)
 		for _, to := range sortedKeys(packages) {
 			from := filepath.Join(dirs[p], packages[to])
 			sum, err := store.Sum(from)
@@ -147,6 +159,27 @@ func (o *options) publish(ctx context.Context, d *driver.Driver, dirs map[string
 			return err
 		}
 		records = append(records, *r)
+	}
+	if o.key != nil {
+		if err := sumdb.Check(o.folder.path("proxy"), o.key, records); err != nil {
+			return err
+		}
+	}
+
+	// Who has a database in GOSUMDB gets only what it knows.
+	databases, err := o.folder.databases()
+	if err != nil {
+		return err
+	}
+	for _, dir := range slices.Sorted(maps.Keys(databases)) {
+		if o.key != nil && dir == sumdb.Dir(o.folder.path("proxy"), o.key.Name()) {
+			continue
+		}
+		for _, r := range records {
+			if _, err := sumdb.Lookup(dir, databases[dir], r.Path, r.Version); err != nil {
+				return fmt.Errorf("the checksum database in %s would not know %s: %v\n\tgive its key with -sumdb-key, or another directory with -o", dir, r.Version, err)
+			}
+		}
 	}
 
 	m, err := gather(ctx, d)

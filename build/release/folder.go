@@ -12,12 +12,14 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
 
 	"gocoro/build/dist"
 	"gocoro/build/store"
+	"gocoro/build/sumdb"
 )
 
 // SumsFile is the name of the list of hashes in a release folder.
@@ -27,8 +29,12 @@ const SumsFile = "SHA256SUMS"
 // Source: https://go.dev/ref/mod#goproxy-protocol
 const proxyDir = "proxy/golang.org/toolchain/@v"
 
+// sumdbDir is where a release folder has checksum databases.
+const sumdbDir = "proxy/sumdb"
+
 // Packages returns the files that a release has for a platform, by their name
-// in the release folder, with their name among the files of dist.
+// in a release folder with a module proxy, with their name among the files of
+// dist.
 func Packages(release, platform string) map[string]string {
 	f := dist.FilesOf(release, platform)
 	m := map[string]string{f.Archive: f.Archive, f.Source: f.Source}
@@ -42,6 +48,43 @@ func Packages(release, platform string) map[string]string {
 type Folder struct {
 	Dir  string
 	Sums map[string]string // SHA-256 by name, as SHA256SUMS has them
+
+	// Flat is set if all files lie side by side, the modules' too, as those of a
+	// GitHub release do. There is no module proxy then.
+	Flat bool
+}
+
+// packages is Packages in the layout of the folder.
+func (f *Folder) packages(release, platform string) map[string]string {
+	m := Packages(release, platform)
+	if !f.Flat {
+		return m
+	}
+	flat := map[string]string{}
+	for _, name := range m {
+		flat[name] = name
+	}
+	return flat
+}
+
+// module returns the path of one of the modules' files.
+func (f *Folder) module(name string) string {
+	if f.Flat {
+		return f.path(name)
+	}
+	return f.path(path.Join(proxyDir, name))
+}
+
+// lay sets the layout of the folder, which must not have another one.
+func (f *Folder) lay(flat bool) error {
+	switch {
+	case len(f.Sums) == 0 || f.Flat == flat:
+		f.Flat = flat
+		return nil
+	case flat:
+		return fmt.Errorf("%s has a module proxy: it is not flat\n\tgive another directory with -o, or leave out -flat", f.Dir)
+	}
+	return fmt.Errorf("%s is flat: its modules are not in a module proxy\n\tgive another directory with -o, or -flat", f.Dir)
 }
 
 // OpenFolder reads the list of hashes of the folder at dir, which need not
@@ -62,6 +105,7 @@ func OpenFolder(dir string) (*Folder, error) {
 			return nil, fmt.Errorf("%s:%d: %q is not a line of sha256sum", filepath.Join(dir, SumsFile), n, sc.Text())
 		}
 		f.Sums[name] = sum
+		f.Flat = f.Flat || strings.HasPrefix(name, "v0.0.1-") // a file of a module
 	}
 	return f, sc.Err()
 }
@@ -118,8 +162,11 @@ func (f *Folder) Add(name, from, sum string) error {
 		}); err != nil {
 			return err
 		}
-		if got, err = store.Sum(f.path(name)); err != nil || got != sum {
-			return fmt.Errorf("%s: wrote %s, read %s back: %v", f.path(name), sum, got, err)
+		if got, err = store.Sum(f.path(name)); err != nil {
+			return err
+		}
+		if got != sum {
+			return fmt.Errorf("%s: wrote %s, read %s back", f.path(name), sum, got)
 		}
 	}
 	f.Sums[name] = sum
@@ -143,27 +190,60 @@ func (f *Folder) writable() error {
 	return nil
 }
 
+// databases returns the directories of the folder's checksum databases, each
+// with the public key that lies in it.
+func (f *Folder) databases() (map[string]string, error) {
+	keys := map[string]string{}
+	err := filepath.WalkDir(f.path(sumdbDir), func(file string, d fs.DirEntry, err error) error {
+		if err != nil || d.Name() != sumdb.KeyFile || d.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(file)
+		keys[filepath.Dir(file)] = strings.TrimSpace(string(data))
+		return err
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return keys, err
+}
+
 // unfinished begins the name of the folder in which descriptions are made.
 const unfinished = ".gocoro-new-"
 
+// temporary matches the names that store.Create gives to files of a release
+// before they are finished.
+var temporary = regexp.MustCompile(`^\.(SHA256SUMS.*|releases\.json|go1\..+|v0\.0\.1-.+|` +
+	`latest|key|supported|toolchain@.+|x?[0-9]+)\.tmp[0-9]+$`) // of a checksum database
+
 // sweep removes what a killed run has left: its folder, and the files that
-// store.Create had not finished.
+// store.Create had not finished. It looks only where releases have files, for
+// the folder may hold other things.
 func (f *Folder) sweep() error {
-	return filepath.WalkDir(f.Dir, func(file string, d fs.DirEntry, err error) error {
-		if err != nil {
+	dirs := []string{f.Dir, f.path(proxyDir)}
+	err := filepath.WalkDir(f.path(sumdbDir), func(file string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			dirs = append(dirs, file)
+		}
+		return err
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, dir := range dirs {
+		entries, err := os.ReadDir(dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		switch name := d.Name(); {
-		case d.IsDir() && strings.HasPrefix(name, unfinished):
-			if err := os.RemoveAll(file); err != nil {
-				return err
+		for _, e := range entries {
+			if e.IsDir() && dir == f.Dir && strings.HasPrefix(e.Name(), unfinished) || e.Type().IsRegular() && temporary.MatchString(e.Name()) {
+				if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+					return err
+				}
 			}
-			return fs.SkipDir
-		case !d.IsDir() && strings.HasPrefix(name, ".") && strings.Contains(name, ".tmp"):
-			return os.Remove(file)
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // sign runs the command of -sign-cmd with the file as its last argument, in the

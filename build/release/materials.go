@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"mime"
 	"net/mail"
@@ -154,7 +155,10 @@ func ReadNote(file string) (*Note, error) {
 		head = head[i+1:]
 	}
 	msg, err := mail.ReadMessage(bytes.NewReader(append(head, '\n')))
-	if err != nil || !ok {
+	if err == nil && !ok {
+		err = errors.New("there is no such line")
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%s has no header with From, Date and Subject before a line ---: %v\n\twrite it anew with git format-patch", file, err)
 	}
 	subject, err := new(mime.WordDecoder).DecodeHeader(msg.Header.Get("Subject"))

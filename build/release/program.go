@@ -11,7 +11,7 @@ var Program = command.Program{
 	Name: "go run ./build",
 	Doc:  "The commands that make and check releases.",
 	Commands: []command.Command{
-		{Name: "dist", Args: steps + " [-platform all|os/arch,...] [-o DIR] [-sumdb-key FILE] [-sign-cmd CMD] [-builder URI]", Setup: Dist,
+		{Name: "dist", Args: steps + " [-platform all|os/arch,...] [-o DIR] [-flat] [-sumdb-key FILE] [-sign-cmd CMD] [-builder URI]", Setup: Dist,
 			Short: "make the packages of a release, for all platforms",
 			Long: `
 Dist builds the toolchain once, for this machine, lets upstream's own
@@ -28,6 +28,9 @@ folder:
 	<release>.notes.md              release notes, from the patches' headers
 	releases.json                   in the form of https://go.dev/dl/?mode=json
 	SHA256SUMS                      for sha256sum -c
+
+With -flat all files lie side by side, as the assets of a GitHub release do:
+there is no proxy/, and SHA256SUMS names the modules' files without it.
 
 The folder may hold earlier releases. A package that was published there is
 never replaced by other bytes: that is an error, and the revision must go up.`},
@@ -47,7 +50,7 @@ Verify has three proofs, and prints a line for each with its figures:
 	          programs that these are linked into.
 
 The exit status is 0 only if all that was asked for holds.`},
-		{Name: "check", Args: "[-line L] [-release NAME] [-exec os/arch=CMD] DIR", Setup: Check,
+		{Name: "check", Args: "[-line L] [-release NAME] [-key KEY] [-exec os/arch=CMD] DIR", Setup: Check,
 			Short: "unpack the packages of a release folder and look at them",
 			Long: `
 Check reads what dist has put into DIR as its users would: SHA256SUMS,
@@ -55,7 +58,14 @@ releases.json, the archives, the modules and the checksum database. It unpacks
 each archive, compares it with the module, reads the programs' headers and
 build information, and runs the toolchain where it can: the platform of this
 machine, and those that -exec names a command for, which is put before the
-program.`},
+program.
+
+DIR may also be what was downloaded of a flat release. Other files in it are
+not looked at then.
+
+Whoever can replace the packages in DIR can replace the key of the database in
+it, too. With -key the database must be signed by a key that you have from
+elsewhere.`},
 		{Name: "key", Args: "-o FILE NAME", Setup: MakeKey,
 			Short: "make a key for a checksum database",
 			Long: `

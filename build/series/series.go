@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"gocoro/build/line"
@@ -43,8 +44,50 @@ var generated = []string{
 	"src/internal/buildcfg/zbootstrap.go",
 }
 
+// sources are the directories at the top of a release that hold what people
+// write. The others hold what a build makes; of the files beside them VERSION
+// and go.env are the driver's, and the rest concerns upstream only.
+var sources = []string{"api", "doc", "lib", "misc", "src", "test"}
+
+// allowed says why a patch may not touch the file, or returns nil.
+func allowed(name string) error {
+	top, _, below := strings.Cut(name, "/")
+	switch {
+	case path.Clean(name) != name || path.IsAbs(name) || name == ".." || top == ".." || name == ".":
+		return fmt.Errorf("names the file %q, which is not inside GOROOT\n\ttake that out of the patch", name)
+	case strings.ContainsFunc(name, func(c rune) bool { return c < ' ' || c == 0x7f || c == '\\' }) || slices.ContainsFunc(strings.Split(name, "/"), func(s string) bool { return strings.EqualFold(s, ".git") }):
+		return fmt.Errorf("names the file %q, which no release of Go has\n\ttake that out of the patch", name)
+	case name == "VERSION" || name == "go.env":
+		return fmt.Errorf("changes %s, which the driver writes\n\ttake that out of the patch; the pin has the release's revision and time", name)
+	case !below || !slices.Contains(sources, top):
+		return fmt.Errorf("changes %s, which is in none of upstream's source directories (%s)\n\ttake that out of the patch", name, strings.Join(sources, ", "))
+	case slices.Contains(generated, name):
+		return fmt.Errorf("changes %s, which cmd/dist generates during make.bash\n\tchange its generator in src/cmd/dist instead", name)
+	}
+	return nil
+}
+
+// modeLine matches the lines of a diff that state a file's mode. No line of a
+// file's content looks like that: these begin with a space, +, - or \.
+var modeLine = regexp.MustCompile(`(?m)^(?:(?:old|new|new file|deleted file) mode|index [^ \n]*) +(.*)$`)
+
+// onlyFiles checks that the patch makes and changes regular files only.
+func (p *Patch) onlyFiles() error {
+	i := bytes.Index(append([]byte("\n"), p.Data...), []byte("\ndiff --git "))
+	if i < 0 {
+		return nil // git takes the mode of the file that is there
+	}
+	for _, m := range modeLine.FindAllSubmatch(p.Data[i:], -1) {
+		mode, err := strconv.ParseUint(strings.TrimSpace(string(m[1])), 8, 32)
+		if err != nil || mode&^0o7777 != 0o100000 {
+			return fmt.Errorf("%s has a file of mode %s: a link, a submodule or something else that is no regular file\n\ttake that out of the patch", p.File, m[1])
+		}
+	}
+	return nil
+}
+
 // Read parses a patch file and checks that it changes only what a patch may:
-// files below src/ (or other upstream folders), none of them generated.
+// regular files in upstream's source directories, none of them generated.
 func Read(file string) (*Patch, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -58,6 +101,9 @@ func Read(file string) (*Patch, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := p.onlyFiles(); err != nil {
+		return nil, err
+	}
 	// Read backwards, a patch that renames a file makes the old one.
 	old, err := p.list("-R")
 	if err != nil {
@@ -67,11 +113,8 @@ func Read(file string) (*Patch, error) {
 		if slices.Contains(p.Files, name) {
 			continue
 		}
-		if path.Clean(name) != name || path.IsAbs(name) || strings.HasPrefix(name, "../") {
-			return nil, fmt.Errorf("%s names the file %q, which is not inside GOROOT", file, name)
-		}
-		if slices.Contains(generated, name) {
-			return nil, fmt.Errorf("%s changes %s, which cmd/dist generates during make.bash\n\tchange its generator in src/cmd/dist instead", file, name)
+		if err := allowed(name); err != nil {
+			return nil, fmt.Errorf("%s %w", file, err)
 		}
 		p.Files = append(p.Files, name)
 	}
@@ -185,6 +228,12 @@ var (
 // Apply applies the patch to the tree at dir, wholly or not at all, and
 // returns the hunks that had moved.
 func (p *Patch) Apply(ctx context.Context, dir string, trace func(*exec.Cmd)) ([]Offset, error) {
+	// A patch that states no mode changes what is there, a link as well.
+	for _, name := range p.Files {
+		if st, err := os.Lstat(filepath.Join(dir, filepath.FromSlash(name))); err == nil && !st.Mode().IsRegular() {
+			return nil, fmt.Errorf("%s changes %s, which is no regular file (%v)\n\ttake that out of the patch", p.File, name, st.Mode())
+		}
+	}
 	return p.ApplyWith(ctx, func(args ...string) *exec.Cmd { return Git(ctx, dir, args...) }, trace)
 }
 

@@ -1,6 +1,10 @@
 // Package store keeps the driver's results on disk, each under the hash of
 // everything that went into it.
 //
+// The root of a store is marked as one, see MarkFile. A directory that holds
+// anything and has no mark is somebody's: Open refuses it, and nothing in it is
+// changed or removed.
+//
 // An item is a folder <root>/<kind>/<key>. It is built in <root>/tmp, sealed,
 // and renamed into place, so an item that exists is whole. The seal records
 // the name, mode, size and modification time of every file; an item whose
@@ -34,21 +38,41 @@ type Store struct {
 	Waiting func(what string)
 }
 
-// Open returns the store at GOCORO_CACHE or, if that is not set, at
-// gocoro in the user's cache folder. The folder is made when first written.
+// Open returns the store at GOCORO_CACHE or, if that is not set, at Default.
+// The directory is made, and marked, when it is first written to.
 func Open() (*Store, error) {
 	root := os.Getenv("GOCORO_CACHE")
 	if root == "" {
-		dir, err := os.UserCacheDir()
-		if err != nil {
-			return nil, fmt.Errorf("no folder for the build cache: %v\n\tset GOCORO_CACHE to a folder of your choice", err)
+		var err error
+		if root, err = Default(); err != nil {
+			return nil, err
 		}
-		root = filepath.Join(dir, "gocoro")
 	}
 	if !filepath.IsAbs(root) {
-		return nil, fmt.Errorf("GOCORO_CACHE is %q, want an absolute path\n\tset it to the full path of a folder, or unset it", root)
+		return nil, fmt.Errorf("GOCORO_CACHE is %q, want an absolute path\n\tset it to the full path of a directory, or unset it", root)
 	}
-	return &Store{Root: root}, nil
+	s := &Store{Root: filepath.Clean(root)}
+	if _, err := s.marked(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// First returns the root of the store of gocoro's first release: gocoro in the
+// user's cache directory. It has no mark.
+func First() (string, error) {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("no directory for the build cache: %v\n\tset GOCORO_CACHE to a directory of your choice", err)
+	}
+	return filepath.Join(dir, "gocoro"), nil
+}
+
+// Default returns the root of the store where GOCORO_CACHE is not set: gocoro/v2
+// in the user's cache directory.
+func Default() (string, error) {
+	first, err := First()
+	return filepath.Join(first, "v2"), err
 }
 
 // A Key names an item by content. Its zero value is ready to use; every part
@@ -107,6 +131,9 @@ func (s *Store) sealFile(kind, key string) string { return s.Path(kind, key) + "
 // lock, to be inherited by long-running children: if this process is killed
 // and they live on, the next one waits for them before it starts afresh.
 func (s *Store) Item(ctx context.Context, kind, key string, build func(dir string, lock *os.File) error) (path string, err error) {
+	if Names[kind] != item {
+		return "", fmt.Errorf("store: an item of kind %q: Clean does not know it\n\tadd the kind to Names in build/store/mark.go", kind)
+	}
 	path = s.Path(kind, key)
 	if s.Has(kind, key) {
 		return path, nil
@@ -168,9 +195,12 @@ func (s *Store) Lock(ctx context.Context, name string) (*lockedfile.File, error)
 }
 
 func (s *Store) lock(ctx context.Context, name string, mode int) (*lockedfile.File, error) {
+	if err := s.mark(); err != nil {
+		return nil, err
+	}
 	dir := filepath.Join(s.Root, "lock")
 	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return nil, fmt.Errorf("cannot write to the build cache: %w\n\tset GOCORO_CACHE to a folder that you may write to", err)
+		return nil, cannotWrite(err)
 	}
 	type result struct {
 		f   *lockedfile.File
@@ -311,49 +341,62 @@ type Item struct {
 	Bytes int64
 }
 
-// Items lists what the store holds, sorted by path.
-func (s *Store) Items() ([]Item, error) {
+// Items lists what Clean removes, sorted by path, and the paths in the store
+// that it leaves, because nothing in gocoro makes files of such names there.
+func (s *Store) Items() (items []Item, foreign []string, err error) {
+	if ok, err := s.marked(); !ok {
+		return nil, nil, err
+	}
 	kinds, err := os.ReadDir(s.Root)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var items []Item
 	for _, k := range kinds {
-		if !k.IsDir() || k.Name() == "lock" {
+		dir := filepath.Join(s.Root, k.Name())
+		ours := Names[k.Name()]
+		if k.Name() == "lock" || isMark(k.Name()) {
 			continue
 		}
-		dir := filepath.Join(s.Root, k.Name())
+		if ours == nil || !k.IsDir() {
+			foreign = append(foreign, dir)
+			continue
+		}
 		ents, err := os.ReadDir(dir)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		for _, e := range ents {
-			if !strings.HasSuffix(e.Name(), ".seal") {
-				path := filepath.Join(dir, e.Name())
-				items = append(items, Item{path, size(path)})
+			path := filepath.Join(dir, e.Name())
+			switch item := strings.TrimSuffix(path, ".seal"); {
+			case !ours.MatchString(e.Name()):
+				foreign = append(foreign, path)
+			case item == path || !exists(item): // a seal goes with its item
+				items = append(items, Item{path, Size(path)})
 			}
 		}
 	}
-	return items, nil
+	return items, foreign, nil
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }
 
 // Clean removes all items, waiting for the runs that use them, and calls
-// removed after each.
-func (s *Store) Clean(ctx context.Context, removed func(Item)) error {
-	if _, err := os.Stat(s.Root); errors.Is(err, fs.ErrNotExist) {
-		return nil // and make no folder only to hold a lock
+// removed after each. It returns the paths that Items calls foreign.
+func (s *Store) Clean(ctx context.Context, removed func(Item)) (foreign []string, err error) {
+	if ok, err := s.marked(); !ok {
+		return nil, err // and make no directory only to hold a lock
 	}
 	lock, err := s.Lock(ctx, inUse)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer lock.Close()
-	items, err := s.Items()
+	items, foreign, err := s.Items()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var errs []error
 	for _, it := range items {
@@ -363,7 +406,7 @@ func (s *Store) Clean(ctx context.Context, removed func(Item)) error {
 		}
 		removed(it)
 	}
-	return errors.Join(errs...)
+	return foreign, errors.Join(errs...)
 }
 
 // remove deletes an item of a store that no run uses.
@@ -384,7 +427,19 @@ func (s *Store) remove(ctx context.Context, it Item) error {
 	return RemoveAll(it.Path)
 }
 
-func size(path string) (n int64) {
+// Drop removes an item, if it is there, from a store that the caller uses. Who
+// is copying it at the moment sees an error.
+func (s *Store) Drop(ctx context.Context, kind, key string) error {
+	lock, err := s.Lock(ctx, kind+"-"+key)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	return s.remove(ctx, Item{Path: s.Path(kind, key)})
+}
+
+// Size returns the bytes in the files below path.
+func Size(path string) (n int64) {
 	filepath.WalkDir(path, func(_ string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return nil

@@ -13,6 +13,7 @@
 package sumdb
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/base64"
@@ -79,6 +80,14 @@ func ReadKey(file string) (*Key, error) {
 	return &Key{signer, verifier, vkey}, nil
 }
 
+// CheckPublic returns an error if text is not the public part of a key.
+func CheckPublic(text string) error {
+	if _, err := note.NewVerifier(text); err != nil {
+		return fmt.Errorf("%q is not the public key of a checksum database (NAME+HASH+KEY): %v\n\tgive what go run ./build key printed", text, err)
+	}
+	return nil
+}
+
 // NewKey writes a new key for the database called name into a file that must
 // not exist, readable by nobody else, and returns its public part.
 func NewKey(file, name string) (public string, err error) {
@@ -119,15 +128,6 @@ func (r Record) text() string {
 	return fmt.Sprintf("%s %s %s\n%[1]s %[2]s/go.mod %[4]s\n", r.Path, r.Version, r.Zip, r.Mod)
 }
 
-func (r Record) lookup() (string, error) {
-	p, err := module.EscapePath(r.Path)
-	if err != nil {
-		return "", err
-	}
-	v, err := module.EscapeVersion(r.Version)
-	return path.Join("lookup", p+"@"+v), err
-}
-
 // KeyFile is the file in which a database states the key that signs it. Who
 // wants to trust the database must have the key from somewhere else.
 const KeyFile = "key"
@@ -138,93 +138,145 @@ func Dir(proxy, name string) string {
 }
 
 // Add adds the records that are new to the database of the key in the proxy's
-// folder, making it if there is none. A version that has other hashes there is
-// an error, and so is a database that does not agree with its own signature:
-// what was promised once is never taken back.
+// directory, making it if there is none. A version that has other hashes there is
+// an error, and so is a database that does not agree with all that was signed
+// in it: what was promised once is never taken back.
+//
+// Add may be killed at any moment. The next one continues what was signed, and
+// writes again what is missing.
 func Add(proxy string, k *Key, records []Record) error {
+	return add(proxy, k, records, store.WriteFile)
+}
+
+// Check returns the error that Add would return before it writes anything.
+func Check(proxy string, k *Key, records []Record) error {
+	_, err := prepare(Dir(proxy, k.Name()), k, records)
+	return err
+}
+
+// add is Add with a function that replaces a file as a whole.
+func add(proxy string, k *Key, records []Record, writeFile func(name string, data []byte) error) error {
 	dir := Dir(proxy, k.Name())
-	write := func(name string, data []byte) error {
-		return store.WriteFile(filepath.Join(dir, filepath.FromSlash(name)), data)
-	}
-	texts, err := read(dir, k)
+	db, err := prepare(dir, k, records)
 	if err != nil {
 		return err
 	}
-	old := int64(len(texts))
-	have := map[string]string{}
-	for _, t := range texts {
-		have[id(t)] = t
-	}
-	var added []Record
-	for _, r := range records {
-		switch t := have[id(r.text())]; t {
-		case r.text():
-		case "":
-			added = append(added, r)
-			texts = append(texts, r.text())
-		default:
-			return fmt.Errorf("the checksum database in %s has other hashes for %s@%s:\n\thas   %s\twants %s\ta published name never changes: raise the revision in the line's pin", dir, r.Path, r.Version, strings.ReplaceAll(t, "\n", "\n\t      "), strings.ReplaceAll(r.text(), "\n", "\n\t      "))
-		}
-	}
-	if len(added) == 0 {
+	n := int64(len(db.texts))
+	if n == 0 {
 		return nil
 	}
-	hashes, err := hash(texts)
-	if err != nil {
-		return err
+	write := func(name string, data []byte) error {
+		return writeFile(filepath.Join(dir, filepath.FromSlash(name)), data)
 	}
-	n := int64(len(texts))
-	// The order is that of trust: what the signed head speaks of is in place
-	// before the head.
-	for _, t := range tlog.NewTiles(tileHeight, old, n) {
-		data, err := tlog.ReadTileData(t, hashes)
+	// The order makes a killed run harmless. Until "latest" is there, nothing
+	// that was written is signed, so that the next run may replace it. From then
+	// on the next run knows what was promised, and clients, who get the signed
+	// head with a lookup, find all that it speaks of. A lookup that came before
+	// "latest" would be a promise that the next run knows nothing of.
+	if n > db.signed {
+		hashes, err := hash(db.texts)
 		if err != nil {
 			return err
 		}
-		if err := write(t.Path(), data); err != nil {
-			return err
+		for _, t := range tlog.NewTiles(tileHeight, db.signed, n) {
+			data, err := tlog.ReadTileData(t, hashes)
+			if err != nil {
+				return err
+			}
+			if err := write(t.Path(), data); err != nil {
+				return err
+			}
 		}
-	}
-	for i := old >> tileHeight; i<<tileHeight < n; i++ {
-		t, part := dataTile(i, n)
-		if err := write(t.Path(), []byte(strings.Join(texts[part[0]:part[1]], "\n"))); err != nil {
-			return err
+		for i := db.signed >> tileHeight; i<<tileHeight < n; i++ {
+			t, part := dataTile(i, n)
+			if err := write(t.Path(), []byte(strings.Join(db.texts[part[0]:part[1]], "\n"))); err != nil {
+				return err
+			}
 		}
-	}
-	tree, err := tlog.TreeHash(n, hashes)
-	if err != nil {
-		return err
-	}
-	head, err := note.Sign(&note.Note{Text: string(tlog.FormatTree(tlog.Tree{N: n, Hash: tree}))}, k.signer)
-	if err != nil {
-		return err
-	}
-	for i, r := range added {
-		msg, err := tlog.FormatRecord(old+int64(i), []byte(r.text()))
+		tree, err := tlog.TreeHash(n, hashes)
 		if err != nil {
 			return err
 		}
-		name, err := r.lookup()
+		if db.head, err = note.Sign(&note.Note{Text: string(tlog.FormatTree(tlog.Tree{N: n, Hash: tree}))}, k.signer); err != nil {
+			return err
+		}
+	}
+	replace := func(name string, data []byte) error {
+		if old, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(name))); err == nil && bytes.Equal(old, data) {
+			return nil
+		}
+		return write(name, data)
+	}
+	if err := replace("supported", nil); err != nil {
+		return err
+	}
+	if err := replace(KeyFile, []byte(k.Public+"\n")); err != nil {
+		return err
+	}
+	if err := replace("latest", db.head); err != nil {
+		return err
+	}
+	for i, text := range db.texts {
+		if db.lookups[int64(i)] {
+			continue
+		}
+		msg, err := tlog.FormatRecord(int64(i), []byte(text))
 		if err != nil {
 			return err
 		}
-		if err := write(name, append(msg, head...)); err != nil {
+		name, err := lookup(text)
+		if err != nil {
+			return err
+		}
+		if err := write(name, append(msg, db.head...)); err != nil {
 			return err
 		}
 	}
-	if err := write("supported", nil); err != nil {
-		return err
+	return nil
+}
+
+// prepare reads the database in dir and appends the records that are new.
+func prepare(dir string, k *Key, records []Record) (*database, error) {
+	db, err := read(dir, k)
+	if err != nil {
+		return nil, err
 	}
-	if err := write(KeyFile, []byte(k.Public+"\n")); err != nil {
-		return err
+	have := map[string]string{}
+	for _, t := range db.texts {
+		have[id(t)] = t
 	}
-	return write("latest", head)
+	for _, r := range records {
+		text := r.text()
+		switch t := have[id(text)]; t {
+		case text:
+		case "":
+			if _, err := lookup(text); err != nil {
+				return nil, err
+			}
+			have[id(text)] = text
+			db.texts = append(db.texts, text)
+		default:
+			return nil, fmt.Errorf("the checksum database in %s has other hashes for %s@%s:\n\thas   %s\twants %s\ta published name never changes: raise the revision in the line's pin", dir, r.Path, r.Version, strings.ReplaceAll(t, "\n", "\n\t      "), strings.ReplaceAll(text, "\n", "\n\t      "))
+		}
+	}
+	return db, nil
 }
 
 // id returns what a record's text is about: path and version.
 func id(text string) string {
 	f := strings.SplitN(text, " ", 3)
 	return strings.Join(f[:min(2, len(f))], "@")
+}
+
+// lookup returns the name of the file with the answer about a record's text.
+func lookup(text string) (string, error) {
+	p, v, _ := strings.Cut(id(text), "@")
+	p, err := module.EscapePath(p)
+	if err != nil {
+		return "", err
+	}
+	v, err = module.EscapeVersion(v)
+	return path.Join("lookup", p+"@"+v), err
 }
 
 // dataTile returns the i-th tile of record texts of a database with n records,
@@ -234,52 +286,133 @@ func dataTile(i, n int64) (tlog.Tile, [2]int64) {
 	return tlog.Tile{H: tileHeight, L: -1, N: i, W: int(hi - lo)}, [2]int64{lo, hi}
 }
 
-// read returns the texts of the records that the signed head of the database
-// in dir speaks of. There are none if there is no database.
-func read(dir string, k *Key) ([]string, error) {
-	file := filepath.Join(dir, "latest")
-	signed, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	head, err := note.Open(signed, note.VerifierList(k.verifier))
+// A database is what the files of a checksum database hold.
+type database struct {
+	texts   []string       // of the records, also of those that are not written yet
+	signed  int64          // how many of them the head speaks of
+	head    []byte         // the signed note about them; nil if there is none
+	lookups map[int64]bool // the records that have a lookup file
+}
+
+// A head is a signed note that a file of a database holds.
+type head struct {
+	file string
+	data []byte
+	tree tlog.Tree
+}
+
+func readHead(file string, data []byte, k *Key) (*head, error) {
+	n, err := note.Open(data, note.VerifierList(k.verifier))
 	if err != nil {
 		return nil, fmt.Errorf("%s is not signed by the key %s: %v\n\tuse the key that the database was begun with", file, k.Public, err)
 	}
-	tree, err := tlog.ParseTree([]byte(head.Text))
+	tree, err := tlog.ParseTree([]byte(n.Text))
 	if err != nil {
-		return nil, fmt.Errorf("%s: %v", file, err)
+		return nil, fmt.Errorf("%s: %v\n\trestore the checksum database from where it is served", file, err)
 	}
-	var texts []string
-	for i := int64(0); i<<tileHeight < tree.N; i++ {
-		t, part := dataTile(i, tree.N)
+	return &head{file, data, tree}, nil
+}
+
+// read reads the database in dir, which is empty if there is none. It holds the
+// records that the largest signed head speaks of. That is the one in "latest",
+// unless an earlier version of this program, which wrote that last, was
+// killed. All heads must speak of one history, for a client that has seen one of
+// them refuses another history.
+func read(dir string, k *Key) (*database, error) {
+	db := &database{lookups: map[int64]bool{}}
+	latest := filepath.Join(dir, "latest")
+	data, err := os.ReadFile(latest)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var heads []*head
+	if err == nil {
+		h, err := readHead(latest, data, k)
+		if err != nil {
+			return nil, err
+		}
+		heads = append(heads, h)
+	}
+	type record struct {
+		file string
+		id   int64
+		text string
+	}
+	var records []record
+	err = filepath.WalkDir(filepath.Join(dir, "lookup"), func(file string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.HasPrefix(d.Name(), ".") { // what store.Create had not finished
+			return err
+		}
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		id, text, rest, err := tlog.ParseRecord(data)
+		if err != nil {
+			return fmt.Errorf("%s: %v\n\trestore the checksum database from where it is served", file, err)
+		}
+		h, err := readHead(file, rest, k)
+		if err != nil {
+			return err
+		}
+		heads = append(heads, h)
+		records = append(records, record{file, id, string(text)})
+		return nil
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if len(heads) == 0 {
+		return db, nil
+	}
+	last := heads[0]
+	for _, h := range heads {
+		if h.tree.N > last.tree.N {
+			last = h
+		}
+	}
+	db.signed, db.head = last.tree.N, last.data
+
+	for i := int64(0); i<<tileHeight < db.signed; i++ {
+		t, part := dataTile(i, db.signed)
 		data, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(t.Path())))
 		if err != nil {
 			return nil, fmt.Errorf("the checksum database is not whole: %w\n\trestore it from where it is served", err)
 		}
 		// A blank line stands between records, each of whose lines ends in \n.
 		for _, r := range strings.Split(strings.TrimSuffix(string(data), "\n"), "\n\n") {
-			texts = append(texts, r+"\n")
+			db.texts = append(db.texts, r+"\n")
 		}
-		if int64(len(texts)) != part[1] {
-			return nil, fmt.Errorf("%s holds %d records up to its end, the signed head %s wants %d\n\trestore it from where it is served", filepath.Join(dir, t.Path()), len(texts), file, part[1])
+		if int64(len(db.texts)) != part[1] {
+			return nil, fmt.Errorf("%s holds %d records up to its end, the signed head %s wants %d\n\trestore it from where it is served", filepath.Join(dir, t.Path()), len(db.texts), last.file, part[1])
 		}
 	}
-	hashes, err := hash(texts)
+	hashes, err := hash(db.texts)
 	if err != nil {
 		return nil, err
 	}
-	got, err := tlog.TreeHash(tree.N, hashes)
-	if err != nil {
-		return nil, err
+	for _, h := range append([]*head{last}, heads...) {
+		got, err := tlog.TreeHash(h.tree.N, hashes)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case got == h.tree.Hash:
+		case h == last:
+			return nil, fmt.Errorf("the records of the checksum database in %s are not those that the head in %s was signed for: hash %v, want %v\n\trestore it from where it is served", dir, h.file, got, h.tree.Hash)
+		default:
+			return nil, fmt.Errorf("the checksum database in %s has signed two histories, one in %s and one in %s: a client that has seen one refuses the other\n\trestore it from where it is served, or begin another one under a new name: go run ./build key -o FILE NAME", dir, last.file, h.file)
+		}
 	}
-	if got != tree.Hash {
-		return nil, fmt.Errorf("the records of the checksum database in %s are not those that its head was signed for: hash %v, want %v\n\trestore it from where it is served", dir, got, tree.Hash)
+	for _, r := range records {
+		if r.id >= db.signed || db.texts[r.id] != r.text {
+			return nil, fmt.Errorf("%s is not record %d of the checksum database in %s\n\trestore it from where it is served", r.file, r.id, dir)
+		}
+		if name, err := lookup(r.text); err == nil && filepath.Join(dir, filepath.FromSlash(name)) == r.file {
+			db.lookups[r.id] = true
+		}
 	}
-	return texts, nil
+	return db, nil
 }
 
 // hash returns the stored hashes of the records, in the order of

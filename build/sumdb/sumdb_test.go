@@ -1,13 +1,18 @@
 package sumdb
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"golang.org/x/mod/sumdb"
+
+	"gocoro/build/store"
 )
 
 const name = "sum.example.invalid/gocoro"
@@ -68,6 +73,199 @@ func TestGrow(t *testing.T) {
 	}
 }
 
+// A client is a go command with a cache that it keeps.
+type client struct {
+	files
+	cache    map[string][]byte
+	security string // what it was warned of
+}
+
+func newClient(dir, key string) *client {
+	return &client{files: files{dir: dir, key: key, config: map[string][]byte{}}, cache: map[string][]byte{}}
+}
+
+func (c *client) clone(dir string) *client {
+	return &client{files: files{dir: dir, key: c.key, config: maps.Clone(c.config)}, cache: maps.Clone(c.cache)}
+}
+
+func (c *client) ReadCache(file string) ([]byte, error) {
+	if data, ok := c.cache[file]; ok {
+		return data, nil
+	}
+	return nil, fs.ErrNotExist
+}
+
+func (c *client) WriteCache(file string, data []byte) { c.cache[file] = data }
+func (c *client) SecurityError(msg string)            { c.security = msg }
+
+// lookup asks the database, as a new process does, with the client's cache. A
+// record without a lookup file is an error only if it must be there.
+func (c *client) lookup(r Record, must bool) error {
+	if _, err := os.Stat(filepath.Join(c.dir, "lookup", r.Path+"@"+r.Version)); err != nil && !must {
+		return nil
+	}
+	lines, err := sumdb.NewClient(c).Lookup(r.Path, r.Version)
+	if c.security != "" {
+		return fmt.Errorf("Lookup(%s): security error: %s", r.Version, c.security)
+	}
+	if err != nil {
+		return fmt.Errorf("Lookup(%s): %v", r.Version, err)
+	}
+	if want := r.Path + " " + r.Version + " " + r.Zip; len(lines) != 1 || lines[0] != want {
+		return fmt.Errorf("Lookup(%s) = %q, want %q", r.Version, lines, want)
+	}
+	return nil
+}
+
+// TestKilled stops Add at each of its writes. Afterwards the next one, with
+// other records, must succeed, and so must every client: a new one, an old one
+// that has seen the database before, and one that has looked up what it could
+// between the two.
+func TestKilled(t *testing.T) {
+	killed := errors.New("killed")
+	for _, tc := range []struct {
+		name string
+		base int
+	}{{"empty", 0}, {"one record", 1}, {"a tile but one", 255}} {
+		t.Run(tc.name, func(t *testing.T) {
+			k := newKey(t)
+			start := t.TempDir()
+			var base []Record
+			for i := range tc.base {
+				base = append(base, record(i))
+			}
+			if err := Add(start, k, base); err != nil {
+				t.Fatal(err)
+			}
+			old := newClient(Dir(start, name), k.Public)
+			if tc.base > 0 {
+				if err := old.lookup(record(tc.base-1), true); err != nil {
+					t.Fatal(err)
+				}
+			}
+			first := []Record{record(1000), record(1001)}
+			next := []Record{record(1002)}
+			for at := 0; ; at++ {
+				proxy := t.TempDir()
+				if err := os.CopyFS(proxy, os.DirFS(start)); err != nil {
+					t.Fatal(err)
+				}
+				n := 0
+				err := add(proxy, k, first, func(name string, data []byte) error {
+					if n++; n > at {
+						// As it is killed, it may leave what it was writing.
+						store.WriteFile(filepath.Join(filepath.Dir(name), "."+filepath.Base(name)+".tmp1"), data[:len(data)/2])
+						return killed
+					}
+					return store.WriteFile(name, data)
+				})
+				if err == nil {
+					if at < 5 {
+						t.Errorf("Add wrote %d files, want tiles, lookups and the head", at)
+					}
+					break
+				}
+				if err != killed {
+					t.Fatal(err)
+				}
+				dir := Dir(proxy, name)
+				old := old.clone(dir)
+				witness := newClient(dir, k.Public)
+				for _, r := range first {
+					if err := witness.lookup(r, false); err != nil {
+						t.Errorf("write %d, before the next Add: %v", at, err)
+					}
+				}
+				for _, add := range [][]Record{next, first} {
+					if err := Add(proxy, k, add); err != nil {
+						t.Fatalf("write %d, the next Add: %v", at, err)
+					}
+					for who, c := range map[string]*client{"an old client": old, "a client that looked in between": witness, "a new client": newClient(dir, k.Public)} {
+						if tc.base > 0 {
+							add = append(add, record(0), record(tc.base-1))
+						}
+						for _, r := range add {
+							if err := c.lookup(r, true); err != nil {
+								t.Errorf("write %d, %s: %v", at, who, err)
+							}
+						}
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestOldOrder has what runs of earlier versions leave that were killed:
+// they wrote lookups, which are signed, before "latest".
+func TestOldOrder(t *testing.T) {
+	k := newKey(t)
+	proxy, dir := t.TempDir(), ""
+	dir = Dir(proxy, name)
+	if err := Add(proxy, k, []Record{record(0)}); err != nil {
+		t.Fatal(err)
+	}
+	latest := filepath.Join(dir, "latest")
+	before, err := os.ReadFile(latest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Add(proxy, k, []Record{record(1), record(2)}); err != nil {
+		t.Fatal(err)
+	}
+	lookupFile := func(dir string, i int) string {
+		return filepath.Join(dir, "lookup/golang.org/toolchain@"+record(i).Version)
+	}
+	witness := newClient(dir, k.Public)
+	if err := witness.lookup(record(1), true); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		name  string
+		spoil func() error
+	}{
+		{"latest is old", func() error { return os.WriteFile(latest, before, 0o666) }},
+		{"latest is missing", func() error { return os.Remove(latest) }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if err := tc.spoil(); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Remove(lookupFile(dir, 2)); err != nil {
+				t.Fatal(err)
+			}
+			if err := Add(proxy, k, []Record{record(3)}); err != nil {
+				t.Fatal(err)
+			}
+			for i := range 4 {
+				if err := witness.lookup(record(i), true); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+
+	// The next run of such a version has signed another history. Nothing can
+	// join the two again.
+	t.Run("two histories", func(t *testing.T) {
+		other := t.TempDir()
+		if err := Add(other, k, []Record{record(4)}); err != nil {
+			t.Fatal(err)
+		}
+		data, err := os.ReadFile(lookupFile(Dir(other, name), 4))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(lookupFile(dir, 4), data, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		err = Add(proxy, k, []Record{record(5)})
+		if err == nil || !strings.Contains(err.Error(), "has signed two histories") || !strings.Contains(err.Error(), "go run ./build key -o FILE NAME") {
+			t.Errorf("Add: error %v, want one about two histories with the way out", err)
+		}
+	})
+}
+
 // TestRefuse has what must not be added, and what is not whole.
 func TestRefuse(t *testing.T) {
 	k := newKey(t)
@@ -94,7 +292,7 @@ func TestRefuse(t *testing.T) {
 	if err := os.WriteFile(tile, []byte(strings.Replace(string(data), "1001=", "1002=", 1)), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	check("a changed record", Add(proxy, k, []Record{record(2)}), "not those that its head was signed for")
+	check("a changed record", Add(proxy, k, []Record{record(2)}), "was signed for: hash")
 	if err := os.Remove(tile); err != nil {
 		t.Fatal(err)
 	}

@@ -15,11 +15,17 @@ import (
 type change struct {
 	Path     string // relative to the top of the checkout
 	Old, New []byte // nil: there is no such file
+
+	To string `json:"-"` // the name that what it held has now, if it is removed
 }
 
 // journalFile is where the changes of a save stand while they are made. Whoever
 // finds it makes them all, or takes them all back.
 func journalFile(root string) string { return filepath.Join(root, editFolder, "journal") }
+
+// undoFile is what the journal is renamed to when its changes are taken back.
+// From then on whoever finds it takes them back, however far that has come.
+func undoFile(root string) string { return filepath.Join(root, editFolder, "undo") }
 
 // write makes all changes, or none that stays: once the journal is on disk, the
 // next command finishes what this one did not.
@@ -37,22 +43,28 @@ func write(root string, changes []change, step func(string) error) error {
 	if err := store.WriteFile(journalFile(root), data); err != nil {
 		return err
 	}
-	return finish(root, changes, step)
+	return finish(root, journalFile(root), changes, step)
 }
 
-func finish(root string, changes []change, step func(string) error) error {
+// finish makes the changes that stand in the journal, or takes back those that
+// stand in the undo file, and removes the file.
+func finish(root, file string, changes []change, step func(string) error) error {
+	next := "the new files are in %s: when the cause is gone, any of the commands edit, save and rebase writes the rest"
+	if file == undoFile(root) {
+		next = "the old files are in %s: when the cause is gone, any of the commands edit, save and rebase -abort puts the rest back"
+	}
 	for _, c := range changes {
 		if err := step(c.Path); err != nil {
 			return err
 		}
 		if err := put(root, c.Path, c.New); err != nil {
-			return fmt.Errorf("%w\n\tthe new files are in %s: when the cause is gone, any of the commands edit, save and rebase writes the rest", err, journalFile(root))
+			return fmt.Errorf("%w\n\t"+next, err, file)
 		}
 	}
 	if err := step("end"); err != nil {
 		return err
 	}
-	return os.Remove(journalFile(root))
+	return os.Remove(file)
 }
 
 // put makes the file what data says.
@@ -71,42 +83,49 @@ func put(root, path string, data []byte) error {
 }
 
 // readJournal returns the changes that an interrupted command had begun to
-// make, or nil.
-func readJournal(root string) ([]change, error) {
-	data, err := os.ReadFile(journalFile(root))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+// make, and the file that has them; or nil.
+func readJournal(root string) (changes []change, file string, err error) {
+	for _, file := range []string{undoFile(root), journalFile(root)} {
+		data, err := os.ReadFile(file)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, "", err
+		}
+		if err := json.Unmarshal(data, &changes); err != nil {
+			return nil, "", fmt.Errorf("%s is damaged: %v\n\tlook at git status and git diff, restore what is wrong, and remove the file", file, err)
+		}
+		if file == undoFile(root) {
+			for i := range changes {
+				changes[i].New, changes[i].Old = changes[i].Old, changes[i].New
+			}
+		}
+		return changes, file, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	var changes []change
-	if err := json.Unmarshal(data, &changes); err != nil {
-		return nil, fmt.Errorf("%s is damaged: %v\n\tlook at git status and git diff, restore what is wrong, and remove the file", journalFile(root), err)
-	}
-	return changes, nil
+	return nil, "", nil
 }
 
-// recover finishes what an interrupted command had begun to write. It reports
-// whether there was something.
-func recoverJournal(root string) (bool, error) {
-	changes, err := readJournal(root)
+// recoverJournal finishes what an interrupted command had begun to write or to
+// take back. It reports whether there was something.
+func recoverJournal(root string, step func(string) error) (bool, error) {
+	changes, file, err := readJournal(root)
 	if changes == nil || err != nil {
 		return false, err
 	}
-	return true, finish(root, changes, noStep)
+	return true, finish(root, file, changes, step)
 }
 
 // rollBack takes back what an interrupted command had begun to write.
-func rollBack(root string) (bool, error) {
-	changes, err := readJournal(root)
-	if changes == nil || err != nil {
-		return false, err
+func rollBack(root string, step func(string) error) (bool, error) {
+	if _, err := os.Lstat(journalFile(root)); err == nil {
+		if err := step("undo"); err != nil {
+			return false, err
+		}
+		// A rename, which a full disk does not keep from happening.
+		if err := os.Rename(journalFile(root), undoFile(root)); err != nil {
+			return false, fmt.Errorf("nothing is taken back yet: %w\n\twhen the cause is gone, and before any other command: go run ./build rebase -abort", err)
+		}
 	}
-	for i := range changes {
-		changes[i].New, changes[i].Old = changes[i].Old, changes[i].New
-	}
-	return true, finish(root, changes, noStep)
+	return recoverJournal(root, step)
 }
-
-func noStep(string) error { return nil }

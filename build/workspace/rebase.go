@@ -357,7 +357,7 @@ func (w *Workspace) arrive(ctx context.Context) ([]string, error) {
 			return nil, err
 		}
 		if ok && string(old) != string(data) {
-			changes = append(changes, change{name, old, data})
+			changes = append(changes, change{Path: name, Old: old, New: data})
 		}
 	}
 	if worked {
@@ -379,7 +379,7 @@ func (e *Env) Abort(ctx context.Context, name string) error {
 		return err
 	}
 	defer unlock()
-	back, err := rollBack(e.Repo.Dir)
+	back, err := rollBack(e.Repo.Dir, e.step)
 	if err != nil {
 		return err
 	}

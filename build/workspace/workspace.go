@@ -23,6 +23,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -125,7 +126,7 @@ func (e *Env) turn(ctx context.Context) (unlock func(), err error) {
 // Recover finishes what an interrupted command had begun to write. Until then
 // the checkout may be a mixture of old and new files.
 func (e *Env) Recover(ctx context.Context) error {
-	if changes, err := readJournal(e.Repo.Dir); changes == nil || err != nil {
+	if changes, _, err := readJournal(e.Repo.Dir); changes == nil || err != nil {
 		return err
 	}
 	unlock, err := e.lock(ctx)
@@ -137,7 +138,7 @@ func (e *Env) Recover(ctx context.Context) error {
 }
 
 func (e *Env) recover() error {
-	done, err := recoverJournal(e.Repo.Dir)
+	done, err := recoverJournal(e.Repo.Dir, e.step)
 	if err != nil {
 		return err
 	}
@@ -282,8 +283,8 @@ func (w *Workspace) apply(ctx context.Context, parent string) ([]patch, error) {
 			return nil, err
 		}
 		for _, name := range p.Files {
-			if _, ok := w.state.Overlay[name]; ok || name == "VERSION" || name == "go.env" {
-				return nil, fmt.Errorf("%s changes %s, which is not upstream's: it comes from the overlay or is written by the driver\n\ttake that out of the patch", file, name)
+			if _, ok := w.state.Overlay[name]; ok {
+				return nil, fmt.Errorf("%s changes %s, which is not upstream's: it comes from the overlay\n\ttake that out of the patch", file, name)
 			}
 		}
 		c, _, err := w.git.Apply(ctx, parent, p)
@@ -344,7 +345,7 @@ func (e *Env) temp(l *line.Line) (w *Workspace, remove func(), err error) {
 // keep renames the workspace of a temporary folder to its place.
 func (w *Workspace) keep() error {
 	to := w.env.dir(w.line.Name)
-	if err := store.RemoveAll(to); err != nil {
+	if err := w.env.remove(w.line.Name); err != nil {
 		return err
 	}
 	if err := os.Rename(w.Dir, to); err != nil {
@@ -432,12 +433,34 @@ func (e *Env) Discard(ctx context.Context, l *line.Line) error {
 		return err
 	}
 	defer unlock()
+	if _, err := os.Lstat(e.workspace(l, e.dir(l.Name)).stateFile()); errors.Is(err, fs.ErrNotExist) {
+		if _, err := e.open(l); err != nil {
+			return err // it is something else
+		}
+	}
 	return e.remove(l.Name)
 }
 
+// remove removes the workspace of the line. Under its name it is there wholly
+// or not at all: the next command removes what is left of it under another.
 func (e *Env) remove(name string) error {
-	if err := store.RemoveAll(e.dir(name)); err != nil {
+	if err := e.step("remove"); err != nil {
 		return err
+	}
+	if _, err := os.Lstat(e.dir(name)); err == nil {
+		tmp, err := os.MkdirTemp(filepath.Join(e.Repo.Dir, editFolder), "tmp-")
+		if err != nil {
+			return err
+		}
+		if err := os.Rename(e.dir(name), filepath.Join(tmp, name)); err != nil {
+			return err
+		}
+		if err := e.step("forget"); err != nil {
+			return err
+		}
+		if err := store.RemoveAll(tmp); err != nil {
+			return err
+		}
 	}
 	os.Remove(filepath.Join(e.Repo.Dir, editFolder)) // if empty
 	return nil
@@ -509,6 +532,7 @@ func sum(data []byte) string {
 type SaveOptions struct {
 	Overlay string // the overlay folder that new files go to
 	Rewrite bool   // write unchanged patches anew, too
+	Drop    bool   // it is meant that patches and overlay files are removed
 }
 
 // Save writes what the workspace of the line holds back to patches/ and src/,
@@ -550,11 +574,44 @@ func (e *Env) Save(ctx context.Context, l *line.Line, o SaveOptions) ([]string, 
 	if err != nil {
 		return nil, err
 	}
+	// One who looks at an earlier commit does not mean to give up the later ones.
+	if detached, err := w.git.Detached(ctx); err != nil {
+		return nil, err
+	} else if detached {
+		return nil, fmt.Errorf("%s has no branch checked out, but the commit %.12s: nothing is saved\n\tgo back to the series: git -C %[1]s checkout gocoro\n\tor, if that commit is the series that you want: git -C %[1]s checkout -B gocoro", w.Dir, head)
+	}
+	was := w.state
 	changes, err := w.collect(ctx, head, o)
 	if err != nil {
 		return nil, err
 	}
+	rewound, err := w.git.Before(ctx, head, was.Head)
+	if err != nil {
+		return nil, err
+	}
+	if gone := removed(changes); !o.Drop && (len(gone) > 0 || rewound && len(changes) > 0) {
+		what := "save would remove " + strings.Join(gone, ", ")
+		if len(gone) == 0 {
+			what = "save would undo what later commits changed"
+		}
+		back := "git reflog there shows what was checked out before"
+		if rewound {
+			back = fmt.Sprintf("the workspace was reset to an earlier commit; go back: git -C %s reset --hard %.12s", w.Dir, was.Head)
+		}
+		return nil, fmt.Errorf("line %s: %s\n\t%s\n\tif you mean it: go run ./build save -line %[1]s -drop", l.Name, what, back)
+	}
 	return changed(changes), w.write(ctx, changes)
+}
+
+// removed returns the names of the files that are removed, less those that are
+// there under another name.
+func removed(changes []change) (names []string) {
+	for _, c := range changes {
+		if c.New == nil && c.To == "" {
+			names = append(names, c.Path)
+		}
+	}
+	return names
 }
 
 func difference(a, b map[string]string) string {
@@ -571,9 +628,18 @@ func difference(a, b map[string]string) string {
 	return "the pin names another upstream"
 }
 
+// changed returns the names of the files that change, those that are removed
+// marked as such.
 func changed(changes []change) (names []string) {
 	for _, c := range changes {
-		names = append(names, c.Path)
+		switch {
+		case c.New != nil:
+			names = append(names, c.Path)
+		case c.To != "":
+			names = append(names, c.Path+" (renamed to "+path.Base(c.To)+")")
+		default:
+			names = append(names, c.Path+" (removed)")
+		}
 	}
 	return names
 }
@@ -588,7 +654,7 @@ func (w *Workspace) write(ctx context.Context, changes []change) error {
 	if err != nil {
 		return err
 	}
-	changes = append(changes[:len(changes):len(changes)], change{filepath.ToSlash(rel), old, w.state.marshal()})
+	changes = append(changes[:len(changes):len(changes)], change{Path: filepath.ToSlash(rel), Old: old, New: w.state.marshal()})
 	return write(w.env.Repo.Dir, changes, w.env.step)
 }
 
@@ -610,6 +676,7 @@ func (w *Workspace) collect(ctx context.Context, head string, o SaveOptions) ([]
 		}
 	}
 	overlay := maps.Clone(w.state.Overlay)
+	renamed := map[string]string{} // file of the checkout -> what it is now
 	for _, commit := range commits {
 		cs, err := w.git.Changes(ctx, commit+"^", commit)
 		if err != nil {
@@ -622,6 +689,7 @@ func (w *Workspace) collect(ctx context.Context, head string, o SaveOptions) ([]
 			switch {
 			case c.Status == 'R' && overlay[c.Old] != "":
 				overlay[c.Name] = overlay[c.Old]
+				renamed[overlayFile(overlay[c.Old], c.Old)] = overlayFile(overlay[c.Old], c.Name)
 			case c.Status == 'A' && c.Name != "VERSION" && c.Name != "go.env":
 				if overlay[c.Name], err = w.overlayFor(c.Name, o); err != nil {
 					return nil, err
@@ -716,6 +784,7 @@ func (w *Workspace) collect(ctx context.Context, head string, o SaveOptions) ([]
 		name := fmt.Sprintf("%04d-%s.patch", len(next.Patches)+1, slug(subject))
 		if known {
 			name = fmt.Sprintf("%04d-%s", len(next.Patches)+1, strings.TrimLeft(old.Name, "0123456789-"))
+			renamed["patches/"+w.state.Line+"/"+old.Name] = "patches/" + w.state.Line + "/" + name
 			before, err := w.git.Export(ctx, old.Commit)
 			if err != nil {
 				return nil, err
@@ -725,6 +794,12 @@ func (w *Workspace) collect(ctx context.Context, head string, o SaveOptions) ([]
 					return nil, err
 				}
 			}
+		}
+		if message, back, err := w.git.ReadBack(ctx, c, text); err != nil {
+			return nil, err
+		} else if message != back {
+			got, want := firstDifference(back, message)
+			return nil, fmt.Errorf("%s: the message of the commit for %s does not survive in a patch: it is read back with %q, want %q\n\tword it otherwise: git -C %[1]s commit --amend, or git rebase -i with \"reword\" if it is not the last one", w.Dir, name, got, want)
 		}
 		text = withTrailers(text)
 		if err := w.valid(name, text); err != nil {
@@ -737,7 +812,7 @@ func (w *Workspace) collect(ctx context.Context, head string, o SaveOptions) ([]
 		return nil, fmt.Errorf("%s has no patch left: that would empty line %s\n\tif you mean it, remove the patches with git rm; else git reset --hard %s brings them back", w.Dir, w.state.Line, w.state.Head)
 	}
 	for name, folder := range overlay {
-		want["src/"+folder+"/"+strings.TrimPrefix(name, "src/")] = files[name]
+		want[overlayFile(folder, name)] = files[name]
 	}
 	for name, data := range want {
 		next.Files[name] = sum(data)
@@ -746,8 +821,27 @@ func (w *Workspace) collect(ctx context.Context, head string, o SaveOptions) ([]
 	if err != nil {
 		return nil, err
 	}
+	for i, c := range changes {
+		if _, ok := want[renamed[c.Path]]; ok {
+			changes[i].To = renamed[c.Path]
+		}
+	}
 	w.state = next
 	return changes, nil
+}
+
+// overlayFile returns where in the checkout an overlay file is.
+func overlayFile(folder, name string) string {
+	return "src/" + folder + "/" + strings.TrimPrefix(name, "src/")
+}
+
+// firstDifference returns the first line of each text that the other has not.
+func firstDifference(a, b string) (string, string) {
+	x, y := strings.Split(a, "\n"), strings.Split(b, "\n")
+	for len(x) > 0 && len(y) > 0 && x[0] == y[0] {
+		x, y = x[1:], y[1:]
+	}
+	return append(x, "")[0], append(y, "")[0]
 }
 
 // commits0 returns the first commit: the overlay with VERSION and go.env.
@@ -780,7 +874,7 @@ func (w *Workspace) diff(want map[string][]byte) ([]change, error) {
 			if ok && data == nil {
 				data = []byte{}
 			}
-			changes = append(changes, change{name, old, data})
+			changes = append(changes, change{Path: name, Old: old, New: data})
 		}
 	}
 	return changes, nil

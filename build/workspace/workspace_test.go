@@ -256,6 +256,76 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
+// An abort that fails half-way is finished, not turned into its opposite: by
+// another abort, and by any other command.
+func TestAbortInterrupt(t *testing.T) {
+	ctx := context.Background()
+	first := newToy(t)
+	before := first.files(t)
+	writing := false
+	first.env.Step = func(name string) error {
+		// Killed while it writes: some of the files are new, others are old.
+		writing = writing || name == "journal"
+		if writing && name == "patches/go1.22/pin" {
+			return errKilled
+		}
+		return nil
+	}
+	if err := first.move(ctx, t); !errors.Is(err, errKilled) {
+		t.Fatalf("got error %v, want %v", err, errKilled)
+	}
+	if maps.Equal(first.files(t), before) {
+		t.Fatal("the move was killed before it wrote anything")
+	}
+
+	whole := first.again(t)
+	var steps []string
+	whole.env.Step = func(name string) error { steps = append(steps, name); return nil }
+	if err := whole.env.Abort(ctx, "go1.22"); err != nil {
+		t.Fatal(err)
+	}
+	if got := whole.files(t); !maps.Equal(got, before) {
+		t.Fatalf("after abort the files are not those of before: %s", different(got, before))
+	}
+	if len(steps) < 6 {
+		t.Fatalf("got steps %q, want one for each file and more", steps)
+	}
+	for i, name := range steps {
+		t.Run(name, func(t *testing.T) {
+			y := first.again(t)
+			n := 0
+			y.env.Step = func(string) error {
+				if n++; n > i {
+					return errKilled
+				}
+				return nil
+			}
+			if err := y.env.Abort(ctx, "go1.22"); !errors.Is(err, errKilled) {
+				t.Fatalf("got error %v, want %v", err, errKilled)
+			}
+			y.env.Step = nil
+			if i > 0 { // it has begun
+				other := y.again(t)
+				if err := other.env.Recover(ctx); err != nil {
+					t.Fatal(err)
+				}
+				if got := other.files(t); !maps.Equal(got, before) {
+					t.Errorf("after another command the files are not those of before: %s", different(got, before))
+				}
+			}
+			if err := y.env.Abort(ctx, "go1.22"); err != nil && !strings.Contains(err.Error(), "nothing to go back from") {
+				t.Fatal(err)
+			}
+			if got := y.files(t); !maps.Equal(got, before) {
+				t.Errorf("after another abort the files are not those of before: %s", different(got, before))
+			}
+			if _, err := os.Lstat(filepath.Join(y.env.Repo.Dir, editFolder)); err == nil {
+				t.Errorf("abort leaves %s", editFolder)
+			}
+		})
+	}
+}
+
 func different(a, b map[string]string) string {
 	var names []string
 	for name := range a {

@@ -6,7 +6,6 @@ package mutate
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -21,6 +20,7 @@ import (
 	"gocoro/build/goroot"
 	"gocoro/build/run"
 	"gocoro/ci/fuzz"
+	"gocoro/ci/plant"
 )
 
 // A Runner plants mutants in the runtime of GOROOT, which stays as it is: the
@@ -54,11 +54,15 @@ func (r *Runner) Run(ctx context.Context, m *Mutant) (*Result, error) {
 	defer os.RemoveAll(dir)
 	var flags []string
 	if m != nil {
-		overlay, err := m.plant(r.GOROOT, dir)
+		o := plant.New(r.GOROOT, filepath.Join(dir, "overlay"))
+		if err := m.Plant(o); err != nil {
+			return nil, err
+		}
+		flag, err := o.Flag()
 		if err != nil {
 			return nil, err
 		}
-		flags = append(flags, "-overlay="+overlay)
+		flags = append(flags, flag)
 	}
 	for _, b := range binaries {
 		exe := filepath.Join(dir, b)
@@ -91,45 +95,22 @@ func (r *Runner) Run(ctx context.Context, m *Mutant) (*Result, error) {
 	return res, nil
 }
 
-// Mutate returns the file's text with the fault in it. Dir is the folder of
-// package runtime.
-func (m *Mutant) Mutate(dir string) ([]byte, error) {
-	file := filepath.Join(dir, m.File)
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
+// Plant puts the fault into the overlay of a toolchain.
+func (m *Mutant) Plant(o *plant.Overlay) error {
+	if err := o.Replace("src/runtime/"+m.File, m.Old, m.New); err != nil {
+		return fmt.Errorf("mutant %q: %w", m.Name, err)
 	}
-	if n := bytes.Count(data, []byte(m.Old)); n != 1 {
-		return nil, fmt.Errorf("mutant %q: %s has %d places that read %q, want one\n\tchange the mutant in ci/mutate/mutants.go as the file was changed", m.Name, file, n, m.Old)
-	}
-	return bytes.Replace(data, []byte(m.Old), []byte(m.New), 1), nil
-}
-
-// plant writes the mutated file, and the overlay that puts it in place.
-func (m *Mutant) plant(root, dir string) (overlay string, err error) {
-	runtime := filepath.Join(root, "src", "runtime")
-	data, err := m.Mutate(runtime)
-	if err != nil {
-		return "", err
-	}
-	file, to := filepath.Join(runtime, m.File), filepath.Join(dir, m.File)
-	if err := os.WriteFile(to, data, 0o666); err != nil {
-		return "", err
-	}
-	data, err = json.Marshal(map[string]any{"Replace": map[string]string{file: to}})
-	if err != nil {
-		return "", err
-	}
-	overlay = filepath.Join(dir, "overlay.json")
-	return overlay, os.WriteFile(overlay, data, 0o666)
+	return nil
 }
 
 // programs runs the shared-lock programs of a binary and returns the first one
 // seen to fail.
 func (r *Runner) programs(ctx context.Context, exe string) (killer string, err error) {
-	out, err := run.Command(ctx, exe, "CoroSharedNames").CombinedOutput()
+	limited, cancel := context.WithTimeout(ctx, r.Limit)
+	defer cancel()
+	out, err := run.Command(limited, exe, "CoroSharedNames").CombinedOutput()
 	if err != nil {
-		return "CoroSharedNames", nil // the runtime does not even start
+		return "CoroSharedNames", ctx.Err() // the runtime does not even start
 	}
 	var names []string
 	for _, name := range strings.Fields(string(out)) {

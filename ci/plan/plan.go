@@ -192,8 +192,12 @@ func (c *Cell) Limit() time.Duration {
 type Depth string
 
 const (
-	Default Depth = "default" // each push: within an hour on two cores, with the builds
+	Default Depth = "default" // each push: about half an hour on two cores, with the builds
 	Nightly Depth = "nightly" // all of it
+
+	// byName is what a line that is not VERSION's has by day when the selection
+	// names it, and else at night. A selection's depth is never byName.
+	byName Depth = "by name"
 )
 
 // A Line is what the table asks about a line.
@@ -226,8 +230,9 @@ func Lines(repo *line.Repo) ([]*Line, error) {
 }
 
 // rows is the table: which suites run where, in which configurations, and at
-// which depth in the default line and in the others. All lines together must
-// fit into the default depth.
+// which depth in the default line and in the others. By day the other lines have
+// what breaks first: the user's stories, the coroutine programs with their
+// negative control, natively and on arm64, and what is built for darwin.
 var rows = []struct {
 	suite   string
 	kind    platform.Kind
@@ -240,12 +245,12 @@ var rows = []struct {
 	{"user", platform.Native, "plain", verdict.Patched, "", Default, Default},
 	{"coro", platform.Native, "plain", verdict.Patched, "", Default, Default},
 	{"coro", platform.Native, "plain", verdict.Stock, "", Default, Default}, // the negative control
-	{"testprog", platform.Native, "plain", verdict.Patched, "", Default, Default},
-	{"std", platform.Native, "plain", verdict.Patched, "", Default, Default},
+	{"testprog", platform.Native, "plain", verdict.Patched, "", Default, byName},
+	{"std", platform.Native, "plain", verdict.Patched, "", Default, byName},
 	{"coro", platform.QemuUser, "plain", verdict.Patched, "", Default, Default},
-	{"testprog", platform.QemuUser, "plain", verdict.Patched, "", Default, Default},
-	{"fuzz", platform.Native, "plain", verdict.Patched, suite.Shared, Default, Default},
-	{"api", platform.Native, "plain", verdict.Patched, "", Default, Default},
+	{"testprog", platform.QemuUser, "plain", verdict.Patched, "", Default, byName},
+	{"fuzz", platform.Native, "plain", verdict.Patched, suite.Shared, Default, byName},
+	{"api", platform.Native, "plain", verdict.Patched, "", Default, byName},
 	{"coro", platform.Cross, "plain", verdict.Patched, "", Default, Default},
 
 	{"faults", platform.Native, "plain", verdict.Patched, "", Default, Nightly},
@@ -289,7 +294,8 @@ const SelfLine = "gocoro"
 type Selection struct {
 	Line, Platform, Suite, Config, Tree string
 	Depth                               Depth
-	Shard, Shards                       int // Shard of Shards, from 1; 0 of 0 is all
+	Whole                               bool // every line has what it has when Line names it
+	Shard, Shards                       int  // Shard of Shards, from 1; 0 of 0 is all
 }
 
 // Cells returns the cells of the lines on this host that the selection takes:
@@ -319,10 +325,13 @@ func Cells(host platform.Platform, lines []*Line, sel Selection) ([]Cell, error)
 					if l.Default {
 						depth = r.depth
 					}
+					if depth == byName && (sel.Line != "" || sel.Whole) {
+						depth = Default
+					}
 					if r.suite == "packages" && host != packagesHost {
 						continue
 					}
-					if r.kind != m.Kind || (depth == Nightly && sel.Depth != Nightly) || (r.rules != "" && r.rules != l.Rules) {
+					if r.kind != m.Kind || (depth != Default && sel.Depth != Nightly) || (r.rules != "" && r.rules != l.Rules) {
 						continue
 					}
 					for i := range Configs {
@@ -357,13 +366,15 @@ func Cells(host platform.Platform, lines []*Line, sel Selection) ([]Cell, error)
 	var out []Cell
 	for _, c := range cells {
 		ok := true
-		for pattern, name := range map[*string]string{&sel.Line: c.Line, &sel.Platform: c.Platform, &sel.Suite: c.Suite, &sel.Config: c.ID.Config, &sel.Tree: c.Tree} {
-			if *pattern == "" {
+		for _, p := range []struct{ pattern, name string }{
+			{sel.Line, c.Line}, {sel.Platform, c.Platform}, {sel.Suite, c.Suite}, {sel.Config, c.ID.Config}, {sel.Tree, c.Tree},
+		} {
+			if p.pattern == "" {
 				continue
 			}
-			m, err := path.Match(*pattern, name)
+			m, err := path.Match(p.pattern, p.name)
 			if err != nil {
-				return nil, fmt.Errorf("pattern %q: %v", *pattern, err)
+				return nil, fmt.Errorf("pattern %q: %v", p.pattern, err)
 			}
 			ok = ok && m
 		}

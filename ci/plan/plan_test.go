@@ -149,7 +149,7 @@ func TestTables(t *testing.T) {
 		names[c.Name] = true
 	}
 	for _, r := range rows {
-		if r.depth == Nightly && r.others == Default {
+		if r.depth == Nightly && r.others != Nightly {
 			t.Errorf("row %s %s: a line that is not the default has more than the default line", r.suite, r.configs)
 		}
 		for _, name := range strings.Fields(r.configs) {
@@ -179,17 +179,38 @@ func TestLines(t *testing.T) {
 		deep = c.deep
 	}
 	for _, l := range lines {
-		for _, want := range []string{
+		// By day, what breaks first; the rest when the line is named, and at night.
+		day := []string{
 			"linux-amd64/user/plain/patched", "linux-amd64/coro/plain/patched", "linux-amd64/coro/plain/stock",
-			"linux-amd64/testprog/plain/patched", "linux-amd64/std/plain/patched", "linux-arm64-qemu-user/coro/plain/patched",
-			"linux-arm64-qemu-user/testprog/plain/patched", "darwin-arm64-cross/coro/plain/patched",
-		} {
+			"linux-arm64-qemu-user/coro/plain/patched", "darwin-arm64-cross/coro/plain/patched",
+		}
+		rest := []string{
+			"linux-amd64/testprog/plain/patched", "linux-amd64/std/plain/patched", "linux-arm64-qemu-user/testprog/plain/patched",
+			"linux-amd64/api/plain/patched",
+		}
+		if l.Rules == suite.Shared {
+			rest = append(rest, "linux-amd64/fuzz/plain/patched")
+		}
+		for _, want := range day {
 			if !have[l.Name+"/"+want] {
 				t.Errorf("no cell %s/%s", l.Name, want)
 			}
 		}
-		if fuzz := have[l.Name+"/linux-amd64/fuzz/plain/patched"]; fuzz != (l.Rules == suite.Shared) {
-			t.Errorf("%s, of %s locks: random programs run: %t", l.Name, l.Rules, fuzz)
+		for _, sel := range []Selection{{Depth: Default}, {Depth: Default, Line: l.Name}, {Depth: Default, Whole: true}, {Depth: Nightly}} {
+			cells, err := Cells(linux, lines, sel)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := map[string]bool{}
+			for _, c := range cells {
+				got[c.ID.String()] = true
+			}
+			wanted := l.Default || sel.Line != "" || sel.Whole || sel.Depth == Nightly
+			for _, id := range rest {
+				if got[l.Name+"/"+id] != wanted {
+					t.Errorf("%+v: cell %s/%s: got %v, want %v", sel, l.Name, id, !wanted, wanted)
+				}
+			}
 		}
 	}
 	if n["go1.27"] <= n["go1.26"] || n["go1.26"] < n["go1.22"] {

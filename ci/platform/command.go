@@ -67,6 +67,20 @@ func (m Method) Emulator() []string {
 	return []string{emulator(exec.LookPath)}
 }
 
+// Tools returns the names of the programs, other than the toolchain's, that the
+// results of the method depend on. Not all of them need be there.
+func (m Method) Tools() []string {
+	switch m.Kind {
+	case Cross:
+		return nil
+	case QemuUser:
+		return append([]string{arm64CC}, emulators...)
+	case QemuSystem:
+		return []string{arm64CC, "qemu-system-aarch64"}
+	}
+	return []string{"cc", "gcc", "clang"}
+}
+
 // Go returns the command "go args…" of the toolchain in goroot, building for
 // the target. It starts in goroot/src, so that standard packages can be named
 // whatever the go.mod of the current folder asks for. Otherwise as Command.

@@ -64,6 +64,8 @@ type (
 		Quiet    []*problem
 		Cells    []cell
 		Stale    []string
+
+		Timelines []*timeline
 	}
 	sum struct {
 		N      int
@@ -216,6 +218,11 @@ func Page(w io.Writer, head Head, e *verdict.Evaluation) error {
 		Totals: e.Totals(),
 		Legend: looks,
 		Stale:  e.Stale,
+	}
+	for _, spans := range head.Runs {
+		if tl := newTimeline(spans); tl != nil {
+			p.Timelines = append(p.Timelines, tl)
+		}
 	}
 	n := counts(e)
 	shares := func(states ...verdict.State) []share {
@@ -621,6 +628,9 @@ func (b *pageBuilder) cell(c *verdict.CellOutcome) cell {
 		}
 	}
 	fact("executed", c.How)
+	if c.Reused {
+		fact("reused", "the record of an earlier run with the same content")
+	}
 	fact("toolchain", c.Toolchain)
 	fact("on", c.Host)
 	if !c.Started.IsZero() {

@@ -22,6 +22,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,6 +30,7 @@ import (
 	"time"
 
 	"gocoro/build/run"
+	"gocoro/ci/journal"
 	"gocoro/ci/verdict"
 )
 
@@ -41,6 +43,8 @@ type Head struct {
 	URL       string    // of the hosted run; may be ""
 
 	Nightly []verdict.ID // cells that are planned at nightly depth only, and not in this run
+
+	Runs [][]journal.Span // when each run, of a shard or of all, did what
 }
 
 // The files of a report, in the order in which Write puts them in place: the
@@ -53,10 +57,11 @@ const (
 	PageFile     = "index.html"
 )
 
-// Write writes the report's files to the folder dir, which it makes if need
+// Write writes the report's files to the directory dir, which it makes if need
 // be. All of them are rendered, written next to the old ones and synced to disk
 // before the first is renamed into place: after an error (a full disk, say)
-// the old report is still there, whole.
+// the old report is still there, whole, or the error says which of its files
+// could not be put back and where they are.
 func Write(dir string, head Head, e *verdict.Evaluation) error {
 	var files []file
 	for _, f := range []struct {
@@ -79,7 +84,7 @@ func Write(dir string, head Head, e *verdict.Evaluation) error {
 		return fmt.Errorf("report: %w; name a folder that can be written", err)
 	}
 	if err := replace(dir, files); err != nil {
-		return fmt.Errorf("report not written, an old one in %s is as it was: %w; free some space and run `go run ./ci report` again", dir, err)
+		return fmt.Errorf("report not written: %w; free some space and run `go run ./ci report` again", err)
 	}
 	return nil
 }
@@ -89,31 +94,70 @@ type file struct {
 	data []byte
 }
 
-// replace puts all files into dir, or none.
-func replace(dir string, files []file) (err error) {
-	var temps []string
-	defer func() {
-		for _, t := range temps {
-			os.Remove(t) // after a rename there is nothing to remove
+// replace puts all files into dir, or none. The new files wait in a temporary
+// directory below dir, and the old ones move there, from where they come back
+// if a new one cannot take its place.
+func replace(dir string, files []file) error {
+	tmp, err := os.MkdirTemp(dir, ".report-*.tmp")
+	if err != nil {
+		return err
+	}
+	if placed, err := putIn(dir, tmp, files); err != nil {
+		if lost := putBack(dir, tmp, files, placed); lost != nil {
+			return errors.Join(err, lost) // tmp has what could not be put back
 		}
-	}()
+		os.RemoveAll(tmp)
+		return fmt.Errorf("%w; an old report in %s is as it was", err, dir)
+	}
+	return os.RemoveAll(tmp)
+}
+
+// rename is replaced by tests.
+var rename = os.Rename
+
+// oldFile is where replace keeps the old file of that name.
+func oldFile(tmp, name string) string { return filepath.Join(tmp, "old-"+name) }
+
+// putIn returns how many of the files it has put into dir.
+func putIn(dir, tmp string, files []file) (placed int, err error) {
 	for _, f := range files {
-		t, err := os.CreateTemp(dir, "."+f.name+".*.tmp")
+		t, err := os.OpenFile(filepath.Join(tmp, f.name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 		if err != nil {
-			return err
+			return 0, err
 		}
-		temps = append(temps, t.Name())
 		_, err = t.Write(f.data)
-		if err = errors.Join(err, t.Chmod(0o644), t.Sync(), t.Close()); err != nil {
-			return fmt.Errorf("%s: %w", f.name, err)
+		if err = errors.Join(err, t.Sync(), t.Close()); err != nil {
+			return 0, fmt.Errorf("%s: %w", f.name, err)
 		}
 	}
 	for i, f := range files {
-		if err := os.Rename(temps[i], filepath.Join(dir, f.name)); err != nil {
-			return err
+		if err := rename(filepath.Join(dir, f.name), oldFile(tmp, f.name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return i, err
+		}
+		if err := rename(filepath.Join(tmp, f.name), filepath.Join(dir, f.name)); err != nil {
+			return i, err
 		}
 	}
-	return nil
+	return len(files), nil
+}
+
+// putBack undoes a putIn that failed after it had placed some files.
+func putBack(dir, tmp string, files []file, placed int) error {
+	var errs []error
+	for i, f := range files {
+		name, old := filepath.Join(dir, f.name), oldFile(tmp, f.name)
+		err := rename(old, name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && i < placed:
+			err = os.Remove(name) // there was none before
+		case errors.Is(err, fs.ErrNotExist):
+			err = nil // the old one has not moved
+		case err != nil:
+			err = fmt.Errorf("the old %s is now %s: %w", f.name, old, err)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // An errWriter writes until the first error and keeps it.
@@ -150,6 +194,9 @@ func CellLine(c *verdict.CellOutcome) string {
 		word = "--"
 	}
 	slices.Reverse(parts)
+	if c.Reused {
+		parts = append(parts, "reused")
+	}
 	return fmt.Sprintf("%-4s %-52s %s%s", word, c.ID, strings.Join(parts, ", "), took("  ", c.Seconds))
 }
 
@@ -267,6 +314,15 @@ func plural(n int, s verdict.State) string {
 func account(e *verdict.Evaluation) []string {
 	n := counts(e)
 	var lines []string
+	var reused []*verdict.CellOutcome
+	for _, c := range e.Cells {
+		if c.Reused {
+			reused = append(reused, c)
+		}
+	}
+	if len(reused) > 0 {
+		lines = append(lines, fmt.Sprintf("reused: %d of %d cells, which passed before with the same content (run them again: -fresh)", len(reused), len(e.Cells)))
+	}
 	say := func(head string, states []verdict.State, obvious verdict.State) {
 		var parts []string
 		for _, s := range states {

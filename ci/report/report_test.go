@@ -8,11 +8,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -462,6 +464,42 @@ func TestDuration(t *testing.T) {
 	for s, want := range map[float64]string{0.004: "0.00s", 0.25: "0.25s", 7.13: "7.1s", 78.2: "78s", 724.6: "12m05s", 7325: "2h02m"} {
 		if got := duration(s); got != want {
 			t.Errorf("duration(%v) = %q, want %q", s, got, want)
+		}
+	}
+}
+
+// Whichever rename fails, the old report is as it was, and nothing else is left
+// behind.
+func TestReplaceFails(t *testing.T) {
+	defer func() { rename = os.Rename }()
+	var files []file
+	for _, name := range []string{"a", "b", "c"} {
+		files = append(files, file{name, []byte("new")})
+	}
+	for _, had := range []int{0, 2, 3} { // how many files the old report has
+		for bad := 1; bad <= 2*len(files); bad++ {
+			t.Run(fmt.Sprintf("%d old files, rename %d fails", had, bad), func(t *testing.T) {
+				dir := t.TempDir()
+				for _, f := range files[:had] {
+					if err := os.WriteFile(filepath.Join(dir, f.name), []byte("old"), 0o644); err != nil {
+						t.Fatal(err)
+					}
+				}
+				before := readAll(t, dir)
+				n := 0
+				rename = func(from, to string) error {
+					if n++; n == bad {
+						return errors.New("planted")
+					}
+					return os.Rename(from, to)
+				}
+				if err := replace(dir, files); err == nil || !strings.Contains(err.Error(), "is as it was") {
+					t.Errorf("got %v, want an error that says that the old report is as it was", err)
+				}
+				if after := readAll(t, dir); !reflect.DeepEqual(after, before) {
+					t.Errorf("got files %v, want %v", after, before)
+				}
+			})
 		}
 	}
 }

@@ -38,15 +38,20 @@ func (e *events) test(name, why string, elapsed time.Duration) {
 	if why != "" {
 		result, e.failed = "fail", true
 	}
+	e.begin(name, why)
+	e.emit("output", name, fmt.Sprintf("--- %s: %s (%.2fs)\n", strings.ToUpper(result), name, elapsed.Seconds()))
+	e.emit(result, name, "")
+}
+
+// begin writes the events of a test that has begun, and what it said.
+func (e *events) begin(name, output string) {
 	e.emit("run", name, "")
 	e.emit("output", name, "=== RUN   "+name+"\n")
-	if why != "" {
-		for _, l := range strings.Split(strings.TrimRight(why, "\n"), "\n") {
+	if output != "" {
+		for _, l := range strings.Split(strings.TrimRight(output, "\n"), "\n") {
 			e.emit("output", name, "    "+l+"\n")
 		}
 	}
-	e.emit("output", name, fmt.Sprintf("--- %s: %s (%.2fs)\n", strings.ToUpper(result), name, elapsed.Seconds()))
-	e.emit(result, name, "")
 }
 
 // end writes the package's result and returns the exit status that goes with it.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"sort"
@@ -13,9 +12,8 @@ import (
 	"time"
 
 	"gocoro/build/driver"
-	"gocoro/build/series"
-	"gocoro/build/tree"
 	"gocoro/ci/plan"
+	"gocoro/ci/plant"
 	"gocoro/ci/platform"
 	"gocoro/ci/suite"
 	"gocoro/ci/verdict"
@@ -27,11 +25,15 @@ import (
 type fault struct {
 	name   string
 	doc    string
-	plant  func(ctx context.Context, goroot string) error // changes a copy of the patched GOROOT
-	run    []string                                       // what is run of package runtime; nil: the coro suite's list
-	state  verdict.State                                  // the worst state that must be seen
-	limit  time.Duration                                  // of the tests
-	struck string                                         // a test that must be in that state
+	plant  func(ctx context.Context, o *plant.Overlay) error
+	run    []string      // what is run of package runtime
+	state  verdict.State // the worst state that must be seen
+	limit  time.Duration // of the tests
+	struck string        // a test that must be in that state
+
+	// unseen says that the go command itself sees nothing wrong and exits with
+	// status 0.
+	unseen bool
 }
 
 // faults returns the faults for a line.
@@ -51,7 +53,7 @@ func (r *Runner) faults(lineName string) ([]fault, error) {
 	dropped := fault{
 		name:   "patch-dropped",
 		doc:    "the last patch of the series is missing",
-		plant:  func(ctx context.Context, goroot string) error { return unapply(ctx, goroot, patches[len(patches)-1:]) },
+		plant:  func(ctx context.Context, o *plant.Overlay) error { return o.Unapply(ctx, patches[len(patches)-1:]) },
 		run:    []string{"TestCoroCgoCallback/CoroCgoCallback"},
 		state:  verdict.Failed,
 		struck: "TestCoroCgoCallback/CoroCgoCallback",
@@ -65,19 +67,19 @@ func (r *Runner) faults(lineName string) ([]fault, error) {
 		dropped = fault{
 			name: "series-dropped",
 			doc:  "nothing is left of the line but its tests",
-			plant: func(ctx context.Context, goroot string) error {
+			plant: func(ctx context.Context, o *plant.Overlay) error {
 				overlay, err := l.Overlay()
 				if err != nil {
 					return err
 				}
 				for _, f := range overlay {
 					if !driver.OnlyTests(f.Name) {
-						if err := os.Remove(filepath.Join(goroot, filepath.FromSlash(f.Name))); err != nil {
+						if err := o.Remove(f.Name); err != nil {
 							return err
 						}
 					}
 				}
-				return unapply(ctx, goroot, patches)
+				return o.Unapply(ctx, patches)
 			},
 			run:    []string{test},
 			state:  verdict.Failed,
@@ -89,7 +91,7 @@ func (r *Runner) faults(lineName string) ([]fault, error) {
 		{
 			name:   "switch-hangs",
 			doc:    "a coroutine switch never ends",
-			plant:  edit("src/runtime/coro.go", "func coroswitch(c *coro) {\n", "func coroswitch(c *coro) {\n\tfor {\n\t\tGosched()\n\t}\n"),
+			plant:  replace("src/runtime/coro.go", "func coroswitch(c *coro) {\n", "func coroswitch(c *coro) {\n\tfor {\n\t\tGosched()\n\t}\n"),
 			run:    []string{program},
 			state:  verdict.Failed, // the test ends its program before its own time is up
 			limit:  20 * time.Second,
@@ -98,7 +100,7 @@ func (r *Runner) faults(lineName string) ([]fault, error) {
 		{
 			name:   "test-hangs",
 			doc:    "a test never ends",
-			plant:  addTest("func TestCoroHangs(t *testing.T) {\n\tos.Stdout.Sync()\n\tselect {}\n}\n"),
+			plant:  addTest("func TestCoroHangs(t *testing.T) {\n\tselect {}\n}\n"),
 			run:    []string{"TestCoroHangs"},
 			state:  verdict.TimedOut,
 			limit:  5 * time.Second,
@@ -107,7 +109,7 @@ func (r *Runner) faults(lineName string) ([]fault, error) {
 		{
 			name: "dies-after-OK",
 			doc:  "a program prints OK, and then a signal ends it",
-			plant: edit("src/runtime/testdata/testprog/main.go", "\n\tf()\n}",
+			plant: replace("src/runtime/testdata/testprog/main.go", "\n\tf()\n}",
 				"\n\tf()\n\tif os.Args[1][:4] == \"Coro\" {\n\t\tp, _ := os.FindProcess(os.Getpid())\n\t\tp.Kill()\n\t\tselect {}\n\t}\n}"),
 			run:    []string{program},
 			state:  verdict.Failed,
@@ -116,60 +118,46 @@ func (r *Runner) faults(lineName string) ([]fault, error) {
 		{
 			name:   "test-killed",
 			doc:    "the test binary is killed by SIGKILL in the middle",
-			plant:  addTest("func TestCoroKilled(t *testing.T) {\n\tp, _ := os.FindProcess(os.Getpid())\n\tp.Kill()\n\tselect {}\n}\n"),
+			plant:  addTest("func TestCoroKilled(t *testing.T) {\n\tsyscall.Kill(syscall.Getpid(), syscall.SIGKILL)\n\tselect {}\n}\n", "syscall"),
 			run:    []string{"TestCoroKilled"},
 			state:  verdict.Crashed,
 			struck: "TestCoroKilled",
 		},
 		{
-			name:   "exits-early",
-			doc:    "the test binary exits with status 0 in the middle of a test",
-			plant:  addTest("func TestCoroExits(t *testing.T) {\n\tos.Exit(0)\n}\n"),
+			name: "exits-early",
+			doc:  "the test binary exits with status 0 in the middle of a test",
+			// os.Exit would panic: package testing has it do so while a test runs.
+			plant:  addTest("func TestCoroExits(t *testing.T) {\n\tsyscall.Exit(0)\n}\n", "syscall"),
 			run:    []string{"TestCoroExits"},
 			state:  verdict.Crashed,
 			struck: "TestCoroExits",
+			unseen: true,
 		},
 		{
 			name:   "nothing-runs",
 			doc:    "the suite's regular expression matches nothing",
-			plant:  func(context.Context, string) error { return nil },
+			plant:  func(context.Context, *plant.Overlay) error { return nil },
 			run:    []string{"TestCoroNoSuchTest"},
 			state:  verdict.DidNotRun,
 			struck: "TestCoroNoSuchTest",
+			unseen: true,
 		},
 	}, nil
 }
 
-// unapply takes patches out of a tree, the last first.
-func unapply(ctx context.Context, goroot string, patches []string) error {
-	for _, p := range slices.Backward(patches) {
-		if out, err := series.Git(ctx, goroot, "apply", "-R", p).CombinedOutput(); err != nil {
-			return fmt.Errorf("git apply -R %s: %v: %s", p, err, out)
-		}
-	}
-	return nil
-}
-
-// edit returns a plant that replaces text in a file, exactly once.
-func edit(file, old, new string) func(context.Context, string) error {
-	return func(_ context.Context, goroot string) error {
-		name := filepath.Join(goroot, filepath.FromSlash(file))
-		data, err := os.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		if n := strings.Count(string(data), old); n != 1 {
-			return fmt.Errorf("%s has %q %d times, want once: the fault no longer fits the tree", file, old, n)
-		}
-		return os.WriteFile(name, []byte(strings.Replace(string(data), old, new, 1)), 0o666)
-	}
+// replace returns a plant that replaces text in a file, exactly once.
+func replace(file, old, new string) func(context.Context, *plant.Overlay) error {
+	return func(_ context.Context, o *plant.Overlay) error { return o.Replace(file, old, new) }
 }
 
 // addTest returns a plant that adds a test to package runtime.
-func addTest(text string) func(context.Context, string) error {
-	return func(_ context.Context, goroot string) error {
-		text := "package runtime_test\n\nimport (\n\t\"os\"\n\t\"testing\"\n)\n\n" + text
-		return os.WriteFile(filepath.Join(goroot, "src/runtime/coro_fault_test.go"), []byte(text), 0o666)
+func addTest(text string, imports ...string) func(context.Context, *plant.Overlay) error {
+	return func(_ context.Context, o *plant.Overlay) error {
+		head := "package runtime_test\n\n"
+		for _, path := range append(imports, "testing") {
+			head += fmt.Sprintf("import %q\n", path)
+		}
+		return o.Add("src/runtime/coro_fault_test.go", head+"\n"+text)
 	}
 }
 
@@ -190,8 +178,8 @@ func (r *Runner) faultWant(c plan.Cell) (verdict.Want, error) {
 // faultPackage stands for a package in the records of the faults.
 const faultPackage = "gocoro/ci/faults"
 
-// runFaults plants each fault in a copy of the tree, runs it as a cell of its
-// own, and records as passed what was seen.
+// runFaults plants each fault, runs it as a cell of its own, and records as
+// passed what was seen.
 func (r *Runner) runFaults(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *suite.Tree, env []string) error {
 	list, err := r.faults(c.Line)
 	if err != nil {
@@ -226,18 +214,20 @@ func (r *Runner) fault(ctx context.Context, c plan.Cell, f fault, t *suite.Tree,
 		return "", err
 	}
 	defer os.RemoveAll(tmp)
-	goroot := filepath.Join(tmp, "goroot")
-	if err := tree.Copy(ctx, goroot, t.GOROOT, nil); err != nil {
+	dir := filepath.Join(tmp, "overlay")
+	if err := os.Mkdir(dir, 0o777); err != nil {
 		return "", err
 	}
-	if err := f.plant(ctx, goroot); err != nil {
+	o := plant.New(t.GOROOT, dir)
+	if err := f.plant(ctx, o); err != nil {
 		return "", err
 	}
-	// The copy's own build cache may be shared with the tree it comes from:
-	// sources are known by content, and the tools are the same.
-	planted := &suite.Tree{GOROOT: goroot, Command: func(ctx context.Context, args ...string) *exec.Cmd {
-		return c.Method.Go(ctx, goroot, env, args...)
-	}}
+	flag, err := o.Flag()
+	if err != nil {
+		return "", err
+	}
+	// In the environment it reaches the programs that the tests build.
+	env = append(slices.Clone(env), "GOFLAGS="+flag)
 	want := verdict.Want{"runtime": f.run}
 	id := c.ID
 	id.Suite = "coro"
@@ -253,7 +243,7 @@ func (r *Runner) fault(ctx context.Context, c plan.Cell, f fault, t *suite.Tree,
 	args := append(append([]string{"test", "-json", "-vet=off", "-count=1", "-timeout=" + limit.String()}, flags...), packages...)
 	limited, cancel := context.WithTimeout(ctx, limit+buildSlack)
 	defer cancel()
-	if err := attempt(limited, ctx, rec, planted.Command(limited, args...)); err != nil {
+	if err := attempt(limited, ctx, rec, c.Method.Go(limited, t.GOROOT, env, args...)); err != nil {
 		return "", err
 	}
 	if err := rec.Finish(); err != nil {
@@ -270,6 +260,8 @@ func (r *Runner) fault(ctx context.Context, c plan.Cell, f fault, t *suite.Tree,
 		found = found || (o.Test == f.struck && o.State == f.state)
 	}
 	switch {
+	case f.unseen && rec.Attempts[0].Exit != 0:
+		return b.String(), fmt.Errorf("the fault is not what it says: the go command exits with status %d", rec.Attempts[0].Exit)
 	case e.ExitCode() == 0:
 		return b.String(), errors.New("the CI did not see it: exit status 0")
 	case !found:

@@ -109,10 +109,19 @@ func firstOf(a, b error) error {
 func (r *Runner) secondLane() *Runner {
 	b := *r
 	b.behind = true
-	b.Rep = &progress.Reporter{W: lines{r.Rep}, Idle: true, Trace: r.Rep.Trace}
+	b.Rep = &progress.Reporter{W: lines{r.Rep}, Idle: true, Trace: r.Rep.Trace, Begin: r.Begin(2)}
 	b.Store = &store.Store{Root: r.Store.Root}
 	b.drivers, b.crossed = nil, nil
 	return &b
+}
+
+// Begin returns the function that records the beginning of a lane's step, nil
+// without a journal.
+func (r *Runner) Begin(lane int) func(step, what string) (end func(ok bool)) {
+	if r.Journal == nil {
+		return nil
+	}
+	return func(step, what string) func(bool) { return r.Journal.Begin(lane, step, what) }
 }
 
 // yield lets a command of the second lane run at the lowest priority.

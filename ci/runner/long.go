@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -81,9 +82,11 @@ func (r *Runner) allBash(ctx context.Context, c plan.Cell, cell *verdict.Cell, t
 		return err
 	}
 	return copied(ctx, t, func(dir string) error {
-		cmd := c.Method.Command(ctx, goroot.Environ("GOROOT_BOOTSTRAP="+boot.GOROOT), "bash", "all.bash")
-		cmd.Dir = filepath.Join(dir, "src")
-		return scripted(ctx, c.Limit(), cell, allPackage, "TestAllBash", cmd, allPassed)
+		return scripted(ctx, cell, script{pkg: allPackage, test: "TestAllBash", limit: c.Limit(), want: allPassed, command: func(ctx context.Context) *exec.Cmd {
+			cmd := c.Method.Command(ctx, goroot.Environ("GOROOT_BOOTSTRAP="+boot.GOROOT), "bash", "all.bash")
+			cmd.Dir = filepath.Join(dir, "src")
+			return cmd
+		}})
 	})
 }
 
@@ -110,49 +113,76 @@ func (r *Runner) stress(ctx context.Context, c plan.Cell, cell *verdict.Cell, t 
 	const pattern = "-test.run=^TestCoro($|[^R])"
 	// The tests build their programs with the go command on PATH.
 	env := append(t.Command(ctx).Env, "PATH="+filepath.Join(t.GOROOT, "bin")+string(os.PathListSeparator)+os.Getenv("PATH"))
-	var errs []error
-	for _, s := range []struct {
-		name  string
-		limit time.Duration
-		args  []string
-		want  *regexp.Regexp
-	}{
-		{"count", c.Limit(), []string{fmt.Sprint("-count=", c.Stress())}, countedRuns},
-		{"time", 10 * time.Minute, nil, runsInTime}, // then it is ended, and must have seen no failure
-	} {
-		args := append([]string{"-timeout=10m", "-o=" + filepath.Join(tmp, "failure-")}, s.args...)
-		cmd := c.Method.Command(ctx, env, tool, append(args, test, pattern, "-test.short")...)
-		cmd.Dir = filepath.Join(t.GOROOT, "src/runtime")
-		errs = append(errs, scripted(ctx, s.limit, cell, stressPackage, "TestStress/"+s.name, cmd, s.want))
+	run := func(args ...string) func(context.Context) *exec.Cmd {
+		args = append([]string{"-timeout=10m", "-o=" + filepath.Join(tmp, "failure-")}, args...)
+		return func(ctx context.Context) *exec.Cmd {
+			cmd := c.Method.Command(ctx, env, tool, append(args, test, pattern, "-test.short")...)
+			cmd.Dir = filepath.Join(t.GOROOT, "src/runtime")
+			return cmd
+		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(
+		scripted(ctx, cell, script{pkg: stressPackage, test: "TestStress/count", limit: c.Limit(), want: countedRuns, command: run(fmt.Sprint("-count=", c.Stress()))}),
+		// This one has no end of its own; when it is ended, it must have seen no failure.
+		scripted(ctx, cell, script{pkg: stressPackage, test: "TestStress/time", limit: 10 * time.Minute, endless: true, want: runsInTime, command: run()}),
+	)
 }
 
-// scripted runs a command that is no go test, as an attempt with one test. It
-// passes if want matches in the command's last lines and it exits with status 0,
-// or, of stress, which has no end of its own, is ended by its time.
-func scripted(ctx context.Context, limit time.Duration, cell *verdict.Cell, pkg, test string, cmd *exec.Cmd, want *regexp.Regexp) error {
+// A script is a command that is no go test, run as a test.
+type script struct {
+	pkg, test string
+	command   func(context.Context) *exec.Cmd
+	limit     time.Duration
+	endless   bool           // its limit is its end, and no failure
+	want      *regexp.Regexp // must match in the last lines of its output
+}
+
+// scripted runs a script as an attempt with one test. It passes if its last
+// lines are as wanted and it exits with status 0, or is endless. Its output is
+// in the record as it comes.
+func scripted(ctx context.Context, cell *verdict.Cell, s script) error {
+	limited, cancel := context.WithTimeout(ctx, s.limit)
+	defer cancel()
+	cmd := s.command(limited)
 	out, err := cell.Attempt(verdict.Attempt{Command: cmd.Args, Dir: cmd.Dir, Env: difference(cmd.Env)})
 	if err != nil {
 		return err
 	}
 	start := time.Now()
-	log := new(strings.Builder)
-	cmd.Stdout, cmd.Stderr = log, log
-	timer := time.AfterFunc(limit, func() { cmd.Cancel() })
-	rerr := cmd.Run()
-	inTime := timer.Stop()
-	fmt.Fprint(out.Stderr, log)
-	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+	var end tail
+	w := io.MultiWriter(out.Stderr, &end)
+	cmd.Stdout, cmd.Stderr = w, w
+	err = cmd.Run()
+	late := limited.Err() != nil && ctx.Err() == nil
+	lines := strings.Split(strings.TrimSpace(string(end)), "\n")
 	last := strings.Join(lines[max(0, len(lines)-5):], "\n")
+	ev := newEvents(out.Stdout, s.pkg)
+	if late && !s.endless {
+		// Without an end of its own the test was open when the limit ended it.
+		ev.begin(s.test, string(end))
+		return errors.Join(out.End(-1, "", true), ctx.Err())
+	}
 	why := ""
 	switch {
-	case !want.MatchString(last):
-		why = fmt.Sprintf("%v: nothing like %q in the last lines:\n%s", rerr, want, strings.Join(lines[max(0, len(lines)-200):], "\n"))
-	case rerr != nil && inTime:
-		why = fmt.Sprintf("%v after %q", rerr, last)
+	case !s.want.MatchString(last):
+		why = fmt.Sprintf("%v: nothing like %q in the last lines of:\n%s", err, s.want, end)
+	case err != nil && !late:
+		why = fmt.Sprintf("%v after %q", err, last)
 	}
-	ev := newEvents(out.Stdout, pkg)
-	ev.test(test, why, time.Since(start))
+	ev.test(s.test, why, time.Since(start))
 	return errors.Join(out.End(ev.end(), "", false), ctx.Err())
+}
+
+// A tail keeps the end of what is written to it.
+type tail []byte
+
+// tailSize is how many bytes a tail keeps.
+const tailSize = 32 << 10
+
+func (t *tail) Write(p []byte) (int, error) {
+	*t = append(*t, p...)
+	if cut := len(*t) - tailSize; cut > 0 {
+		*t = append((*t)[:0], (*t)[cut:]...)
+	}
+	return len(p), nil
 }

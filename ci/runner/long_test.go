@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"gocoro/ci/plan"
 	"gocoro/ci/platform"
@@ -62,5 +63,77 @@ func TestDist(t *testing.T) {
 	}
 	if _, err := os.Stat(cache); !os.IsNotExist(err) {
 		t.Errorf("what the run left: %v", err)
+	}
+}
+
+// What a script that takes hours says is in its record while it runs, and one
+// that hangs is recorded as ended by the time limit.
+func TestScripted(t *testing.T) {
+	for _, tc := range []struct {
+		name, script string
+		limit        time.Duration
+		endless      bool
+		state        verdict.State
+	}{
+		{"passes", "echo ALL TESTS PASSED", time.Minute, false, verdict.Passed},
+		{"fails", "echo ALL TESTS PASSED; exit 1", time.Minute, false, verdict.Failed},
+		{"other words", "echo nothing", time.Minute, false, verdict.Failed},
+		{"hangs", "echo ALL TESTS PASSED; exec sleep 60", time.Second, false, verdict.TimedOut},
+		{"endless", "echo ALL TESTS PASSED; exec sleep 60", time.Second, true, verdict.Passed},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			_, rec := reuseCell(t, "all", verdict.Patched)
+			rec.Want = verdict.Want{allPackage: {"TestAllBash"}}
+			cell, err := verdict.Create(t.TempDir(), rec)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := script{pkg: allPackage, test: "TestAllBash", limit: tc.limit, endless: tc.endless, want: allPassed,
+				command: func(ctx context.Context) *exec.Cmd { return exec.CommandContext(ctx, "sh", "-c", tc.script) }}
+			done := make(chan error)
+			go func() { done <- scripted(context.Background(), cell, s) }()
+			if tc.limit < time.Minute {
+				// Half-way, its words are on disk.
+				log := filepath.Join(cell.Dir(), "attempt-1.stderr")
+				for deadline := time.Now().Add(tc.limit * 9 / 10); ; time.Sleep(10 * time.Millisecond) {
+					if data, _ := os.ReadFile(log); strings.Contains(string(data), "PASSED") {
+						break
+					}
+					if time.Now().After(deadline) {
+						t.Error("nothing is in the record while the script runs")
+						break
+					}
+				}
+			}
+			if err := <-done; err != nil {
+				t.Fatal(err)
+			}
+			if err := cell.Finish(); err != nil {
+				t.Fatal(err)
+			}
+			e, err := verdict.Evaluate([]verdict.Planned{{ID: cell.ID, How: rec.How, Want: rec.Want}}, []*verdict.Cell{cell}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got verdict.State
+			for _, o := range e.Cells[0].Outcomes {
+				if o.Test == "TestAllBash" {
+					got = o.State
+				}
+			}
+			if got != tc.state {
+				t.Errorf("got %q, want %q", got, tc.state)
+			}
+		})
+	}
+}
+
+func TestTail(t *testing.T) {
+	var end tail
+	for i := range 3 * tailSize {
+		end.Write([]byte{byte('a' + i%26)})
+	}
+	if len(end) != tailSize || end[tailSize-1] != byte('a'+(3*tailSize-1)%26) {
+		t.Errorf("got %d bytes ending in %q, want the last %d", len(end), end[len(end)-1], tailSize)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -86,9 +87,18 @@ func (r *Runner) packages(ctx context.Context, c plan.Cell, cell *verdict.Cell) 
 	}
 	defer os.RemoveAll(tmp)
 	dir := filepath.Join(tmp, "dist")
+	if keep := os.Getenv("GOCORO_PACKAGES"); keep != "" { // the release workflow publishes what was tested
+		if dir, err = filepath.Abs(filepath.Join(keep, c.Of.Release())); err != nil {
+			return err
+		}
+	}
 	limited, cancel := context.WithTimeout(ctx, c.Limit())
 	defer cancel()
 
+	exec, err := executors(c)
+	if err != nil {
+		return err
+	}
 	out, err := cell.Attempt(verdict.Attempt{Command: []string{"go", "run", "./build", "dist", "-line", c.Line}, Dir: r.Repo.Dir})
 	if err != nil {
 		return err
@@ -97,23 +107,26 @@ func (r *Runner) packages(ctx context.Context, c plan.Cell, cell *verdict.Cell) 
 	build := func(test string, args ...string) {
 		start := time.Now()
 		cmd := r.buildCommand(limited, args...)
-		text, err := cmd.CombinedOutput()
-		fmt.Fprintf(out.Stderr, "=== %s\n%s\n", strings.Join(cmd.Args, " "), text)
+		command := strings.Join(cmd.Args, " ")
+		fmt.Fprintf(out.Stderr, "=== %s\n", command)
+		var end tail
+		w := io.MultiWriter(out.Stderr, &end)
+		cmd.Stdout, cmd.Stderr = w, w
 		why := ""
-		if err != nil {
-			why = fmt.Sprintf("%s: %v\n%s", strings.Join(cmd.Args, " "), err, text)
+		if err := cmd.Run(); err != nil {
+			why = fmt.Sprintf("%s: %v\n%s", command, err, end)
 		}
 		ev.test(test, why, time.Since(start))
 	}
-	build(makePackages, "dist", "-line", c.Line, "-platform", "all", "-o", dir)
+	args := []string{"dist", "-line", c.Line, "-platform", "all", "-flat", "-o", dir}
+	if b := os.Getenv("GOCORO_BUILDER"); b != "" {
+		args = append(args, "-builder", b)
+	}
+	build(makePackages, args...)
 	for _, p := range c.Proofs() {
 		build(proved(p), "verify", "-line", c.Line, "-proof", p)
 	}
 
-	exec, err := executors(c)
-	if err != nil {
-		return err
-	}
 	start := time.Now()
 	check := &release.Checker{Dir: dir, Release: c.Of.Release(), Exec: exec, Say: func(what, platform string, v *proof.Verdict) {
 		fmt.Fprintln(out.Stderr, what, platform, v.Text)

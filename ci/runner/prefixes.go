@@ -6,12 +6,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
+	"gocoro/build/line"
 	"gocoro/build/series"
 	"gocoro/build/store"
 	"gocoro/build/tree"
@@ -83,42 +85,52 @@ func (r *Runner) prefixes(ctx context.Context, c plan.Cell, cell *verdict.Cell, 
 	var names []string
 	for _, file := range patches {
 		start := time.Now()
-		p, err := series.Read(file)
-		if err != nil {
-			return err
-		}
-		for _, name := range p.Tests() {
-			if !slices.Contains(names, name) {
-				names = append(names, name)
-			}
-		}
-		dir := filepath.Join(tmp, p.Name)
-		if _, err := tree.Make(limited, dir, stock, d.Line.Through(p.Name), r.Rep.TraceCmd); err != nil {
-			return err
-		}
-		if err := tree.Link(limited, dir, stock, func(name string) bool { return name == "." || !tree.IsSource(name) }); err != nil {
-			return err
-		}
-		cmd := c.Method.Go(limited, dir, env, "test", "-json", "-short", "-vet=off", "-count=1", "-timeout="+c.Limit().String(), "-run="+pattern(names), "runtime")
-		var text bytes.Buffer
-		cmd.Stdout, cmd.Stderr = &text, &text
-		err = cmd.Run()
+		why, err := r.prefix(limited, c, out.Stderr, tmp, stock, d.Line, file, &names, env)
 		if limited.Err() != nil {
 			// This patch and those after it have no result, and so are missed.
 			return errors.Join(out.End(-1, "", ctx.Err() == nil), ctx.Err())
 		}
-		fmt.Fprintf(out.Stderr, "=== after %s: %s\n", p.Name, strings.Join(cmd.Args, " "))
-		why := unpassed(text.Bytes(), names)
-		if err != nil || why != "" {
-			why = fmt.Sprintf("after %s: %s: %v\n%s", p.Name, strings.Join(cmd.Args, " "), err, why)
-			out.Stderr.Write(text.Bytes())
+		if err != nil {
+			return errors.Join(err, out.End(-1, "", false))
 		}
 		ev.test(after(file), why, time.Since(start))
-		if err := store.RemoveAll(dir); err != nil {
-			return err
-		}
 	}
 	return out.End(ev.end(), "", false)
+}
+
+// prefix applies the series up to the patch in the file and runs the tests that
+// its patches name; it adds the patch's to names. It returns why the step does
+// not work, or "".
+func (r *Runner) prefix(ctx context.Context, c plan.Cell, log io.Writer, tmp, stock string, l *line.Line, file string, names *[]string, env []string) (why string, err error) {
+	p, err := series.Read(file)
+	if err != nil {
+		return "", err
+	}
+	for _, name := range p.Tests() {
+		if !slices.Contains(*names, name) {
+			*names = append(*names, name)
+		}
+	}
+	dir := filepath.Join(tmp, p.Name)
+	defer store.RemoveAll(dir)
+	if _, err := tree.Make(ctx, dir, stock, l.Through(p.Name), r.Rep.TraceCmd); err != nil {
+		return "", err
+	}
+	if err := tree.Link(ctx, dir, stock, func(name string) bool { return name == "." || !tree.IsSource(name) }); err != nil {
+		return "", err
+	}
+	cmd := c.Method.Go(ctx, dir, env, "test", "-json", "-short", "-vet=off", "-count=1", "-timeout="+c.Limit().String(), "-run="+pattern(*names), "runtime")
+	command := strings.Join(cmd.Args, " ")
+	fmt.Fprintf(log, "=== after %s: %s\n", p.Name, command)
+	var text bytes.Buffer
+	w := io.MultiWriter(log, &text)
+	cmd.Stdout, cmd.Stderr = w, w
+	err = cmd.Run()
+	why = unpassed(text.Bytes(), *names)
+	if err != nil || why != "" {
+		why = fmt.Sprintf("after %s: %s: %v\n%s", p.Name, command, err, why)
+	}
+	return why, nil
 }
 
 // pattern returns what -run takes for exactly these tests and subtests.

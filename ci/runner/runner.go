@@ -21,6 +21,7 @@ import (
 	"gocoro/build/progress"
 	"gocoro/build/run"
 	"gocoro/build/store"
+	"gocoro/ci/journal"
 	"gocoro/ci/plan"
 	"gocoro/ci/platform"
 	"gocoro/ci/suite"
@@ -34,6 +35,13 @@ type Runner struct {
 	Rep      *progress.Reporter
 	Results  string // the folder of records, new
 	Expected []verdict.Expectation
+	Journal  *journal.Writer // what was done when; may be nil
+
+	// Fresh runs every cell, also those that a kept record proves.
+	Fresh bool
+	// Program stands for the program that runs the cells in the keys of kept
+	// records. Empty means the hash of the running one.
+	Program string
 
 	// Within, if not zero, is how long after the start of the run cells that
 	// can wait for the night are begun.
@@ -77,16 +85,20 @@ func (r *Runner) cell(ctx context.Context, c plan.Cell) (verdict.Planned, error)
 	}
 	rec.Want, rec.Toolchain = p.Want, toolchain(tree, key)
 
-	// The stock tree never changes, so what it did once it need not do again:
-	// its record is kept by the hash of all that went into it.
-	if err == nil && c.Tree == verdict.Stock {
-		done, cerr := r.fromCache(ctx, c, rec, key, env, t)
-		if done != nil || cerr != nil {
-			step.Done("")
-			if done != nil {
-				r.done(done, p)
-			}
-			return p, cerr
+	recKey := ""
+	if err == nil {
+		recKey, err = r.recordKey(ctx, c, rec, key, env)
+	}
+	if err == nil {
+		done, rerr := r.reuse(c.ID, recKey)
+		if rerr != nil {
+			step.Fail()
+			return p, rerr
+		}
+		if done != nil {
+			step.Done("reused")
+			r.done(done, p)
+			return p, nil
 		}
 	}
 
@@ -111,6 +123,9 @@ func (r *Runner) cell(ctx context.Context, c plan.Cell) (verdict.Planned, error)
 	if err := cell.Finish(); err != nil {
 		step.Fail()
 		return p, err
+	}
+	if err := r.keep(ctx, cell, p, recKey); err != nil {
+		r.Rep.Printf("%s: its record cannot be kept for the next run: %v", c.ID, err)
 	}
 	step.Done("")
 	r.done(cell, p)
@@ -406,54 +421,6 @@ func (r *Runner) environ(dir, key string, c plan.Cell) []string {
 		env = append(env, "GOFLAGS="+strings.Join(quoted, " "))
 	}
 	return env
-}
-
-// fromCache returns the record of a stock cell, from the cache or run now and
-// put there. It returns nil, nil when the run was stopped.
-func (r *Runner) fromCache(ctx context.Context, c plan.Cell, rec verdict.Cell, treeKey string, env []string, t *suite.Tree) (*verdict.Cell, error) {
-	var k store.Key
-	k.Add("record of", []byte(treeKey))
-	k.Add("cell", []byte(fmt.Sprint(c.ID, rec.How, rec.Want, c.Limit(), c.Short())))
-	k.Add("config", []byte(fmt.Sprintf("%+v", *c.Config)))
-	k.Add("host", []byte(host()))
-	key := k.String()
-	path, err := r.Store.Item(ctx, "record", key, func(dir string, _ *os.File) error {
-		cell, err := verdict.Create(dir, rec)
-		if err != nil {
-			return err
-		}
-		if err := r.fill(ctx, c, cell, t, env); err != nil {
-			return err
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		return cell.Finish()
-	})
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		rec.Infra = err.Error()
-		cell, cerr := verdict.Create(r.Results, rec)
-		if cerr != nil {
-			return nil, cerr
-		}
-		return cell, cell.Finish()
-	}
-	rel := filepath.Join(c.Line, c.Platform, c.Suite, c.ID.Config, c.Tree)
-	dst := filepath.Join(r.Results, rel)
-	if err := os.MkdirAll(filepath.Dir(dst), 0o777); err != nil {
-		return nil, err
-	}
-	if err := os.CopyFS(dst, os.DirFS(filepath.Join(path, rel))); err != nil {
-		return nil, err
-	}
-	cells, err := verdict.Read(path)
-	if err != nil || len(cells) != 1 {
-		return nil, fmt.Errorf("cached record %s: %d cells, %v\n\tremove it: go run ./build clean", path, len(cells), err)
-	}
-	return cells[0], nil
 }
 
 // crossBuild records the steps of a cell whose programs cannot run here. They

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -219,6 +220,46 @@ func TestUserWant(t *testing.T) {
 		if !slices.Contains(tests, "TestUser/locked") || slices.Contains(tests, "TestUserShared/gomod") != tt.shared {
 			t.Errorf("%s locks: stories %q", tt.rules, tests)
 		}
+	}
+}
+
+// A step that fails names its command and what that printed.
+func TestRunStep(t *testing.T) {
+	for _, tc := range []struct {
+		name, script string
+		quiet        bool
+		want         string // of the output; "" if the step is to succeed
+	}{
+		{"ok", "echo fine", false, ""},
+		{"quiet", "true", true, ""},
+		{"not quiet", "echo main.go", true, "sh -c echo main.go: <nil>\nmain.go\n"},
+		{"failed", "echo no such host >&2; exit 3", false, "sh -c echo no such host >&2; exit 3: exit status 3\nno such host\n"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			cell := &verdict.Cell{}
+			if err := runStep(t.Context(), cell, tc.name, exec.Command("sh", "-c", tc.script), tc.quiet); err != nil {
+				t.Fatal(err)
+			}
+			s := cell.Steps[0]
+			if s.Name != tc.name || s.OK != (tc.want == "") || s.Output != tc.want {
+				t.Errorf("got step %q, ok %t, output %q; want output %q", s.Name, s.OK, s.Output, tc.want)
+			}
+		})
+	}
+}
+
+// The line's Delve is one that knows its upstream.
+func TestDelve(t *testing.T) {
+	for _, tc := range []struct{ upstream, want string }{
+		{"go1.22.12", "github.com/go-delve/delve/cmd/dlv@v1.25.2"},
+		{"go1.26.11", "github.com/go-delve/delve/cmd/dlv@v1.27.2"},
+		{"go1.27.4", "github.com/go-delve/delve/cmd/dlv@v1.27.2"},
+	} {
+		t.Run(tc.upstream, func(t *testing.T) {
+			if got := delve(tc.upstream); got != tc.want {
+				t.Errorf("got %v, want %v", got, tc.want)
+			}
+		})
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"go/version"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -74,16 +75,9 @@ func (r *Runner) self(ctx context.Context, c plan.Cell, cell *verdict.Cell) erro
 		{"actionlint", r.hostGo(ctx, "run", actionlint), false},
 		{"lint of the series", r.buildCommand(ctx, lint...), false},
 	} {
-		start := time.Now()
-		out, err := check.cmd.CombinedOutput()
-		if ctx.Err() != nil {
-			return ctx.Err()
+		if err := runStep(ctx, cell, check.name, check.cmd, check.quiet); err != nil {
+			return err
 		}
-		s := verdict.Step{Name: check.name, OK: err == nil && !(check.quiet && len(out) > 0), Seconds: time.Since(start).Round(time.Millisecond).Seconds()}
-		if !s.OK {
-			s.Output = fmt.Sprintf("%s: %v\n%s", strings.Join(check.cmd.Args, " "), err, out)
-		}
-		cell.Steps = append(cell.Steps, s)
 	}
 	limited, cancel := context.WithTimeout(ctx, c.Limit())
 	defer cancel()
@@ -92,6 +86,22 @@ func (r *Runner) self(ctx context.Context, c plan.Cell, cell *verdict.Cell) erro
 		args = append(args, "-tags=emulation") // the tests of the emulators themselves take minutes
 	}
 	return attempt(limited, ctx, cell, r.hostGo(limited, append(args, "./...")...))
+}
+
+// runStep runs a command as a step of the cell. If quiet is set, the step fails
+// if the command prints anything. The error is that of ctx, never the command's.
+func runStep(ctx context.Context, cell *verdict.Cell, name string, cmd *exec.Cmd, quiet bool) error {
+	start := time.Now()
+	out, err := cmd.CombinedOutput()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	s := verdict.Step{Name: name, OK: err == nil && !(quiet && len(out) > 0), Seconds: time.Since(start).Round(time.Millisecond).Seconds()}
+	if !s.OK {
+		s.Output = fmt.Sprintf("%s: %v\n%s", strings.Join(cmd.Args, " "), err, out)
+	}
+	cell.Steps = append(cell.Steps, s)
+	return nil
 }
 
 // gofmt returns the command that lists the files that gofmt would change:
@@ -153,8 +163,20 @@ func (r *Runner) userWant(c plan.Cell) (verdict.Want, error) {
 	return want, nil
 }
 
-// user installs the line's toolchain into folders of its own and plays the
-// stories with it.
+// delve returns the debugger of the stories, as the go command installs it. It
+// is no part of what gocoro is made of, so it is not in go.mod, and its version
+// is here. Each version of Delve knows the runtimes of four Go releases or so:
+// one that the line adds wants a newer version here.
+func delve(upstream string) string {
+	const delve = "github.com/go-delve/delve/cmd/dlv"
+	if version.Compare(upstream, "go1.25") < 0 {
+		return delve + "@v1.25.2" // Go 1.22 to 1.25
+	}
+	return delve + "@v1.27.2" // Go 1.25 to 1.27
+}
+
+// user installs the line's toolchain, and a debugger, into directories of its
+// own and plays the stories with them.
 func (r *Runner) user(ctx context.Context, c plan.Cell, cell *verdict.Cell) error {
 	d, err := r.driver(c.Line)
 	if err != nil {
@@ -169,12 +191,23 @@ func (r *Runner) user(ctx context.Context, c plan.Cell, cell *verdict.Cell) erro
 	if _, err := d.Install(ctx, t, false); err != nil {
 		return err
 	}
+	// Compiled once, whatever the line: the build cache keeps it. If this fails,
+	// the stories that need no debugger still have their say.
+	dlv := r.hostGo(ctx, "install", delve(d.Line.Pin.Upstream))
+	dlv.Env = append(dlv.Env, "GOBIN="+tmp)
+	if err := runStep(ctx, cell, "install Delve", dlv, false); err != nil {
+		return err
+	}
+	if s := &cell.Steps[len(cell.Steps)-1]; !s.OK {
+		s.Output += "\tthe go command asks the module proxy for it; once GOPROXY answers, type: go run ./ci test -suite user -line " + c.Line + "\n"
+	}
 	limited, cancel := context.WithTimeout(ctx, c.Limit())
 	defer cancel()
 	flags, packages := suite.Args(cell.Want)
 	cmd := r.hostGo(limited, append(append([]string{"test", "-json", "-count=1"}, flags...), packages...)...)
 	cmd.Env = append(cmd.Env,
 		"GOCORO_USER_BIN="+t.Bin,
+		"GOCORO_USER_DLV="+filepath.Join(tmp, "dlv"),
 		"GOCORO_USER_RELEASE="+t.Name,
 		"GOCORO_USER_UPSTREAM="+d.Line.Pin.Upstream,
 		"GOCORO_USER_EXPERIMENT="+platform.Experiments(t.GOROOT(), ""),

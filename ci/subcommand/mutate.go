@@ -15,6 +15,7 @@ import (
 	"gocoro/build/progress"
 	"gocoro/build/store"
 	"gocoro/ci/mutate"
+	"gocoro/ci/plant"
 )
 
 // Mutate plants faults in the runtime of a toolchain.
@@ -71,7 +72,7 @@ func Mutate(fs *flag.FlagSet) func(context.Context, []string) error {
 		}
 		// That one does not fit is said before the hour that the others take.
 		for _, m := range planted[1:] {
-			if _, err := m.Mutate(filepath.Join(*root, "src", "runtime")); err != nil {
+			if err := m.Plant(plant.New(*root, filepath.Join(dir, "fits"))); err != nil {
 				return err
 			}
 		}

@@ -4,6 +4,7 @@ package subcommand
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -17,6 +18,7 @@ import (
 	"gocoro/build/progress"
 	"gocoro/build/run"
 	"gocoro/build/store"
+	"gocoro/ci/journal"
 	"gocoro/ci/plan"
 	"gocoro/ci/platform"
 	"gocoro/ci/report"
@@ -34,7 +36,7 @@ type flags struct {
 }
 
 func (f *flags) register(fs *flag.FlagSet) {
-	fs.StringVar(&f.sel.Line, "line", "", "only `lines` that match (patterns as in path.Match, here and below)")
+	fs.StringVar(&f.sel.Line, "line", "", "only `lines` that match (patterns as in path.Match, here and below), and of these all that the default line has")
 	fs.StringVar(&f.sel.Platform, "platform", "", "only `platforms` that match: linux-amd64, linux-arm64-qemu-user, ...")
 	fs.StringVar(&f.sel.Suite, "suite", "", "only `suites` that match: self, user, coro, testprog, std, fuzz, ...")
 	fs.StringVar(&f.sel.Config, "config", "", "only `configurations` that match: plain, race, procs*, ...")
@@ -107,6 +109,7 @@ func (f *flags) nightly(lines []*plan.Line) ([]verdict.ID, error) {
 
 // hostedCells returns the plan of all hosted runners.
 func hostedCells(lines []*plan.Line, sel plan.Selection) ([]plan.Cell, error) {
+	sel.Whole = true // each job names its line
 	var cells []plan.Cell
 	for _, h := range hosted {
 		c, err := nativeCells(h.platform, lines, sel)
@@ -150,6 +153,7 @@ func Test(fs *flag.FlagSet) func(context.Context, []string) error {
 	f.register(fs)
 	results := fs.String("results", "", "the `folder` for the raw records, new (default: ci-<time> in the build cache)")
 	reportDir := fs.String("report", "", "the `folder` for the report (default: report in the folder of the records)")
+	fresh := fs.Bool("fresh", false, "run every cell, also those that passed before with the same content")
 	within := fs.Duration("within", 0, "after this `time`, begin no cell that can wait for the night (default: no limit)")
 	return func(ctx context.Context, args []string) error {
 		if err := command.NoArgs(args); err != nil {
@@ -171,7 +175,7 @@ func Test(fs *flag.FlagSet) func(context.Context, []string) error {
 			if *reportDir == "" {
 				*reportDir = filepath.Join(dir, "report")
 			}
-			r := &runner.Runner{Repo: repo, Store: st, Results: filepath.Join(dir, "records"), Within: *within}
+			r := &runner.Runner{Repo: repo, Store: st, Results: filepath.Join(dir, "records"), Within: *within, Fresh: *fresh}
 			return test(ctx, r, lines, cells, nightly, *reportDir)
 		})
 	}
@@ -189,6 +193,10 @@ func test(ctx context.Context, r *runner.Runner, lines []*plan.Line, cells []pla
 	}
 	rep := progress.New(os.Stderr)
 	r.Rep, r.Expected = rep, expected
+	if r.Journal, err = journal.Create(r.Results); err != nil {
+		return err
+	}
+	rep.Begin = r.Begin(1)
 	// What cannot be installed is told once here, and again by each cell
 	// that fails for the want of it; the others run.
 	if err := setup(ctx, rep, r.Repo, r.Store, cells); err != nil {
@@ -205,6 +213,7 @@ func test(ctx context.Context, r *runner.Runner, lines []*plan.Line, cells []pla
 	}
 	// A run that was stopped is reported, too: with what did not run.
 	planned, late, runErr := r.Run(ctx, cells)
+	runErr = errors.Join(runErr, r.Journal.Close())
 	if len(late) > 0 {
 		fmt.Printf("\nput off to the night, as not begun within %v (go run ./ci test -depth nightly):\n", r.Within)
 		for _, id := range late {
@@ -228,7 +237,15 @@ func finish(repo *line.Repo, planned []verdict.Planned, nightly []verdict.ID, ex
 	if err != nil {
 		return err
 	}
-	head := report.Head{Title: "gocoro CI", Generated: time.Now().UTC(), Revision: revision(repo), URL: os.Getenv("GOCORO_RUN_URL"), Nightly: nightly}
+	var runs [][]journal.Span
+	for _, dir := range results {
+		spans, err := journal.Read(dir)
+		if err != nil {
+			return err
+		}
+		runs = append(runs, spans)
+	}
+	head := report.Head{Runs: runs, Title: "gocoro CI", Generated: time.Now().UTC(), Revision: revision(repo), URL: os.Getenv("GOCORO_RUN_URL"), Nightly: nightly}
 	if err := report.Write(dir, head, e); err != nil {
 		// Without a report nobody can see what passed.
 		return fmt.Errorf("%w\n\tthe records are in %s\n\tfree some space, then: go run ./ci report %s", err, strings.Join(results, " "), strings.Join(results, " "))
@@ -305,11 +322,9 @@ func Setup(fs *flag.FlagSet) func(context.Context, []string) error {
 		if err != nil {
 			return err
 		}
-		st, err := store.Open()
-		if err != nil {
-			return err
-		}
-		return setup(ctx, progress.New(os.Stderr), repo, st, cells)
+		return inStore(ctx, func(st *store.Store) error {
+			return setup(ctx, progress.New(os.Stderr), repo, st, cells)
+		})
 	}
 }
 

@@ -25,7 +25,8 @@ func TestUserShared(t *testing.T) {
 
 func play(t *testing.T, dir string) {
 	bin, release, upstream := os.Getenv("GOCORO_USER_BIN"), os.Getenv("GOCORO_USER_RELEASE"), os.Getenv("GOCORO_USER_UPSTREAM")
-	if bin == "" || release == "" || upstream == "" {
+	dlv := os.Getenv("GOCORO_USER_DLV")
+	if bin == "" || release == "" || upstream == "" || dlv == "" {
 		// A toolchain takes minutes to build: plain "go test ./..." has none.
 		t.Skip("no installed toolchain given; go run ./ci test -suite user builds one and runs this test")
 	}
@@ -43,6 +44,7 @@ func play(t *testing.T, dir string) {
 			// What package iter is behind, in go1.22; else empty.
 			env.Setenv("EXPERIMENT", os.Getenv("GOCORO_USER_EXPERIMENT"))
 			env.Setenv("TOOLCHAIN_BIN", bin)
+			env.Setenv("DLV", dlv)
 			env.Setenv("EXAMPLES", examples)
 			env.Setenv("PATH", env.Getenv("PATH")+string(os.PathListSeparator)+bin)
 			env.Setenv("GOPROXY", "off")

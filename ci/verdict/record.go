@@ -102,8 +102,9 @@ type Cell struct {
 	Seconds   float64   `json:"seconds"`
 	Steps     []Step    `json:"steps,omitempty"` // built or checked, not run
 	Attempts  []Attempt `json:"attempts,omitempty"`
-	Infra     string    `json:"infra,omitempty"` // why the CI itself, not the tree, failed; empty when it did not
-	Finished  bool      `json:"finished"`        // false until Finish: a killed run leaves false
+	Infra     string    `json:"infra,omitempty"`  // why the CI itself, not the tree, failed; empty when it did not
+	Finished  bool      `json:"finished"`         // false until Finish: a killed run leaves false
+	Reused    bool      `json:"reused,omitempty"` // of an earlier run, whose every input was the same
 
 	dir string // where it was read from or is written to
 }
@@ -180,6 +181,22 @@ func (c *Cell) Finish() error {
 		return err
 	}
 	return nil
+}
+
+// Copy copies the finished record of a cell from the results directory from to
+// root, and marks the copy as reused.
+func Copy(root, from string, id ID) (*Cell, error) {
+	src := filepath.Join(append([]string{from}, id.parts()...)...)
+	c := readCell(from, src)
+	if !c.Finished {
+		return nil, fmt.Errorf("cell %s: the record in %s is not finished: %s", id, src, c.Infra)
+	}
+	c.dir = filepath.Join(append([]string{root}, id.parts()...)...)
+	if err := os.CopyFS(c.dir, os.DirFS(src)); err != nil {
+		return nil, fmt.Errorf("cell %s: %w", id, err)
+	}
+	c.Reused = true
+	return c, c.write()
 }
 
 func (c *Cell) write() error {

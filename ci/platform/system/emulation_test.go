@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"gocoro/build/store"
 	"gocoro/ci/platform/system/frame"
 )
 
@@ -23,15 +24,16 @@ import (
 
 // machine prepares the machine, as the CI does.
 func machine(t *testing.T) *Machine {
-	cache := os.Getenv("GOCORO_CACHE")
-	if cache == "" {
-		dir, err := os.UserCacheDir()
-		if err != nil {
-			t.Fatal(err)
-		}
-		cache = filepath.Join(dir, "gocoro")
+	st, err := store.Open()
+	if err != nil {
+		t.Fatal(err)
 	}
-	m, err := Prepare(context.Background(), cache, "../../..")
+	lock, err := st.Use(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { lock.Close() })
+	m, err := Prepare(context.Background(), st.Root, "../../..")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,203 @@
+package install
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"gocoro/build/store"
+)
+
+// A Removal is what it takes to uninstall a target.
+type Removal struct {
+	Target *Target
+	Paths  []string // what is removed
+	Kept   []string // what is in the way of the name and is not gocoro's
+}
+
+// Removal says what uninstalling the target removes, and changes nothing. What
+// gocoro did not install is an error; so is what was changed since, or may have
+// been, unless force is set.
+func (t *Target) Removal(force bool) (*Removal, error) {
+	rm := &Removal{Target: t}
+	add := func(path string) {
+		if _, err := os.Lstat(path); err == nil {
+			rm.Paths = append(rm.Paths, path)
+		}
+	}
+	r, err := Read(t.GOROOT())
+	var damaged *DamagedError
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case errors.As(err, &damaged):
+		version, _ := os.ReadFile(filepath.Join(t.GOROOT(), "VERSION"))
+		if name, _, _ := strings.Cut(string(version), "\n"); name != t.Name {
+			return nil, fmt.Errorf("%s may not be gocoro's: its %s is damaged (%v), and its VERSION is %q\n\tlook at it, and remove it by hand: rm -rf %s", t.GOROOT(), RecordFile, damaged.Err, name, t.GOROOT())
+		}
+		if !force {
+			return nil, fmt.Errorf("%s is damaged (%s: %v), so that nobody can tell whether its files were changed\n\tremove it all the same: go run ./build uninstall -force %s%s", t.GOROOT(), RecordFile, damaged.Err, t.flags(), t.Name)
+		}
+	case err != nil:
+		return nil, err
+	case r.Release != t.Name:
+		return nil, fmt.Errorf("%s holds %s: it was renamed or copied after it was installed\n\tlook at it, and remove it by hand: rm -rf %s", t.GOROOT(), r.Release, t.GOROOT())
+	case !force:
+		seal, err := store.Seal(t.GOROOT(), RecordFile)
+		if err != nil {
+			return nil, err
+		}
+		if seal != r.Seal {
+			return nil, fmt.Errorf("files in %s have changed since it was installed\n\tkeep them by moving the directory away, or lose them: go run ./build uninstall -force %s%s", t.GOROOT(), t.flags(), t.Name)
+		}
+	}
+	if t.Linked() {
+		add(t.Link())
+	} else if _, err := os.Lstat(t.Link()); err == nil {
+		rm.Kept = append(rm.Kept, t.Link())
+	}
+	// Next to it, what a killed run has left.
+	for _, path := range []string{t.GOROOT(), t.GOROOT() + oldSuffix, t.GOROOT() + newSuffix, t.Link() + newSuffix} {
+		add(path)
+	}
+	if len(rm.Paths) > 0 {
+		return rm, nil
+	}
+	have, err := List(t.Root)
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, len(have))
+	for i, e := range have {
+		names[i] = e.Name
+	}
+	if len(names) == 0 {
+		names = []string{"no gocoro toolchain"}
+	}
+	return nil, fmt.Errorf("%s is not installed: %s has %s\n\tgo run ./build list shows what is installed; -root names another folder", t.Name, t.Root, strings.Join(names, ", "))
+}
+
+// flags returns the flag, with a space after it, that makes a command look where
+// the target is.
+func (t *Target) flags() string {
+	if root, err := DefaultRoot(); err == nil && root == t.Root {
+		return ""
+	}
+	return "-root '" + strings.ReplaceAll(t.Root, "'", `'\''`) + "' "
+}
+
+// Do removes it.
+func (rm *Removal) Do() error {
+	t := rm.Target
+	if err := rm.do(); err != nil {
+		return fmt.Errorf("removing %s: %w\n\tto remove the rest: go run ./build uninstall -force %s%s", t.Name, err, t.flags(), t.Name)
+	}
+	return nil
+}
+
+func (rm *Removal) do() error {
+	t := rm.Target
+	// The link goes first: what GOTOOLCHAIN finds must be whole.
+	if t.Linked() {
+		atWrite("remove the link")
+		if err := os.Remove(t.Link()); err != nil {
+			return err
+		}
+	}
+	gone := t.GOROOT() + oldSuffix
+	atWrite("make room")
+	if err := store.RemoveAll(gone); err != nil {
+		return err
+	}
+	atWrite("move away")
+	if err := os.Rename(t.GOROOT(), gone); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, path := range []string{gone, t.GOROOT() + newSuffix, t.Link() + newSuffix} {
+		atWrite("remove " + filepath.Base(path))
+		if err := store.RemoveAll(path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Unset is the command that takes back go env -w GOTOOLCHAIN=<name>. Without
+// GOTOOLCHAIN=local it fails, as all go commands do, when <name> is gone.
+const Unset = "GOTOOLCHAIN=local go env -u GOTOOLCHAIN"
+
+// Warnings says which settings make go commands fail once the target is removed,
+// each with the command that takes it back.
+func (rm *Removal) Warnings() []string {
+	if rm.stays() {
+		return nil
+	}
+	var ws []string
+	warn := func(value, where, cure string) {
+		if name, _, _ := strings.Cut(value, "+"); name == rm.Target.Name {
+			ws = append(ws, fmt.Sprintf("GOTOOLCHAIN=%s is set in %s: without %s every go command fails, until you type\n\t%s", value, where, name, cure))
+		}
+	}
+	file := GoEnvFile()
+	warn(ReadGoEnv(file)["GOTOOLCHAIN"], file+" (by go env -w)", Unset)
+	warn(os.Getenv("GOTOOLCHAIN"), "the environment", "unset GOTOOLCHAIN")
+	return ws
+}
+
+// stays reports whether PATH has another toolchain of the name.
+func (rm *Removal) stays() bool {
+	t := rm.Target
+	goroot, err := filepath.EvalSymlinks(t.GOROOT())
+	if err != nil {
+		goroot = t.GOROOT()
+	}
+	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
+		file := filepath.Join(dir, t.Name)
+		if !filepath.IsAbs(dir) || file == t.Link() && t.Linked() {
+			continue
+		}
+		real, err := filepath.EvalSymlinks(file)
+		if err != nil || within(real, goroot) {
+			continue
+		}
+		if _, err := exec.LookPath(file); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// GoEnvFile returns the name of the file that go env -w writes, or "" if there
+// is none.
+func GoEnvFile() string {
+	switch file := os.Getenv("GOENV"); file {
+	case "off":
+		return ""
+	case "":
+		dir, err := os.UserConfigDir()
+		if err != nil {
+			return ""
+		}
+		return filepath.Join(dir, "go", "env")
+	default:
+		return file
+	}
+}
+
+// ReadGoEnv returns the settings in a file that go env -w has written.
+func ReadGoEnv(file string) map[string]string {
+	set := map[string]string{}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return set
+	}
+	for _, l := range strings.Split(string(data), "\n") {
+		if k, v, ok := strings.Cut(l, "="); ok && !strings.HasPrefix(l, "#") {
+			set[k] = strings.TrimSuffix(v, "\r")
+		}
+	}
+	return set
+}

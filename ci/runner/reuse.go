@@ -1,0 +1,161 @@
+package runner
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"gocoro/build/store"
+	"gocoro/ci/plan"
+	"gocoro/ci/verdict"
+)
+
+// What went into a cell is known by content: the tree, this program, the
+// configuration, what is expected, the machine. A cell that passed with all of
+// it need not run again by day; its record is kept in the store and copied into
+// the run's. At night everything runs.
+
+// recordKind is the kind of the store's items that are records.
+const recordKind = "record"
+
+// fresh are the suites that look for something new each time they run.
+var fresh = map[string]bool{"fuzz": true, "stress": true}
+
+// ofCheckout are the suites that look at more of the checkout than the tree.
+var ofCheckout = map[string]bool{"self": true, "user": true, "api": true, "packages": true, "faults": true, "prefixes": true}
+
+// recordKey returns the key under which the cell's record is kept, or "" if the
+// cell must run.
+func (r *Runner) recordKey(ctx context.Context, c plan.Cell, rec verdict.Cell, treeKey string, env []string) (string, error) {
+	if c.Depth == plan.Nightly || fresh[c.Suite] {
+		return "", nil
+	}
+	var k store.Key
+	program, err := r.program()
+	if err != nil {
+		return "", err
+	}
+	k.Add("program", []byte(program))
+	k.Add("tree", []byte(treeKey))
+	k.Add("cell", fmt.Append(nil, rec.ID, rec.How, rec.Want, c.Limit(), c.Short(), c.Proofs()))
+	k.Add("config", fmt.Appendf(nil, "%+v", *c.Config))
+	k.Add("environment", []byte(strings.Join(c.Method.Env(env), "\x00")))
+	k.Add("expected", fmt.Appendf(nil, "%+v", r.Expected))
+	k.Add("host", []byte(host()))
+	for _, tool := range c.Method.Tools() {
+		k.Add("tool", []byte(stamp(tool)))
+	}
+	if ofCheckout[c.Suite] {
+		sum, err := checkoutSum(ctx, r.Repo.Dir)
+		if err != nil {
+			return "", nil // an archive of the repository: nothing says what belongs to it
+		}
+		k.Add("checkout", []byte(sum))
+		k.Add("go", []byte(stamp("go")))
+	}
+	return k.String(), nil
+}
+
+// thisProgram is the hash of the running program.
+var thisProgram = sync.OnceValues(func() (string, error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	return store.Sum(exe)
+})
+
+// program returns what stands for the CI in a key.
+func (r *Runner) program() (string, error) {
+	if r.Program != "" {
+		return r.Program, nil
+	}
+	return thisProgram()
+}
+
+// stamp tells one installed version of a tool from another.
+func stamp(tool string) string {
+	path, err := exec.LookPath(tool)
+	if err != nil {
+		return tool + ": none"
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return tool + ": none"
+	}
+	return fmt.Sprint(path, " ", info.Size(), " ", info.ModTime().UnixNano())
+}
+
+// checkoutSum returns a digest of the names, modes and contents of the files of
+// a checkout: what git tracks, and what it would track.
+func checkoutSum(ctx context.Context, dir string) (string, error) {
+	cmd := exec.CommandContext(ctx, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+	cmd.Dir = dir
+	out, err := cmd.Output()
+	if err != nil {
+		return "", err
+	}
+	names := strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00")
+	slices.Sort(names)
+	h := sha256.New()
+	for _, name := range slices.Compact(names) {
+		file := filepath.Join(dir, name)
+		info, err := os.Lstat(file)
+		if err != nil { // tracked, and removed
+			fmt.Fprintf(h, "%q gone\n", name)
+			continue
+		}
+		sum := "not a regular file"
+		if info.Mode().IsRegular() {
+			if sum, err = store.Sum(file); err != nil {
+				return "", err
+			}
+		}
+		fmt.Fprintf(h, "%q %v %s\n", name, info.Mode(), sum)
+	}
+	return fmt.Sprintf("%x", h.Sum(nil)), nil
+}
+
+// reuse copies the record that is kept under the key into the run's. It returns
+// nil if there is none.
+func (r *Runner) reuse(id verdict.ID, key string) (*verdict.Cell, error) {
+	if key == "" || r.Fresh || !r.Store.Has(recordKind, key) {
+		return nil, nil
+	}
+	cell, err := verdict.Copy(r.Results, r.Store.Path(recordKind, key), id)
+	if err != nil {
+		return nil, fmt.Errorf("kept record of %s: %w\n\trun it again: go run ./ci test -fresh", id, err)
+	}
+	return cell, nil
+}
+
+// keep puts the record of a cell that passed into the store. One of the stock
+// tree is evidence whatever it says.
+func (r *Runner) keep(ctx context.Context, cell *verdict.Cell, p verdict.Planned, key string) error {
+	if key == "" {
+		return nil
+	}
+	e, err := verdict.Evaluate([]verdict.Planned{p}, []*verdict.Cell{cell}, r.Expected)
+	if err != nil {
+		return err
+	}
+	out := e.Cells[0]
+	if cell.Infra != "" || slices.ContainsFunc(out.Outcomes, func(o *verdict.Outcome) bool { return o.State.Bad() && out.Counts(o) }) {
+		// What passed before and fails now must not count as proven.
+		return r.Store.Drop(ctx, recordKind, key)
+	}
+	_, err = r.Store.Item(ctx, recordKind, key, func(dir string, _ *os.File) error {
+		return os.CopyFS(filepath.Join(dir, cell.ID.String()), os.DirFS(cell.Dir()))
+	})
+	return errors.Join(err, ctx.Err())
+}

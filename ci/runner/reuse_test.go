@@ -1,0 +1,198 @@
+package runner
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"gocoro/build/line"
+	"gocoro/build/store"
+	"gocoro/ci/plan"
+	"gocoro/ci/platform"
+	"gocoro/ci/verdict"
+)
+
+// reuseCell returns a cell of the suite and the beginning of its record.
+func reuseCell(t *testing.T, suite, tree string) (plan.Cell, verdict.Cell) {
+	config, err := plan.FindConfig("plain")
+	if err != nil {
+		t.Fatal(err)
+	}
+	host := platform.Host()
+	m := platform.Method{Kind: platform.Native, Host: host, Target: host}
+	id := verdict.ID{Line: "go1.27", Platform: plan.PlatformID(m), Suite: suite, Config: config.Name, Tree: tree}
+	c := plan.Cell{ID: id, Method: m, Config: config, Depth: plan.Default, Of: &plan.Line{}}
+	return c, verdict.Cell{ID: id, How: verdict.Native, Want: verdict.Want{"p": {"TestX"}}}
+}
+
+// record makes a finished record with one test, which failed if why is not empty.
+func record(t *testing.T, root string, rec verdict.Cell, why string) *verdict.Cell {
+	cell, err := verdict.Create(root, rec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cell.Attempt(verdict.Attempt{Command: []string{"test"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ev := newEvents(out.Stdout, "p")
+	ev.test("TestX", why, 0)
+	if err := out.End(ev.end(), "", false); err != nil {
+		t.Fatal(err)
+	}
+	if err := cell.Finish(); err != nil {
+		t.Fatal(err)
+	}
+	return cell
+}
+
+func TestReuse(t *testing.T) {
+	ctx := context.Background()
+	for _, tc := range []struct {
+		name, tree, why string
+		infra, fresh    bool
+		want            bool
+	}{
+		{name: "passed", tree: verdict.Patched, want: true},
+		{name: "failed", tree: verdict.Patched, why: "failed"},
+		{name: "the CI failed", tree: verdict.Patched, infra: true},
+		{name: "stock, passed", tree: verdict.Stock, want: true},
+		{name: "stock, failed", tree: verdict.Stock, why: "failed", want: true},
+		{name: "fresh", tree: verdict.Patched, fresh: true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			c, rec := reuseCell(t, "coro", tc.tree)
+			r := &Runner{Store: &store.Store{Root: t.TempDir()}, Program: "ci"}
+			r.Results = t.TempDir()
+			key, err := r.recordKey(ctx, c, rec, "tree", nil)
+			if err != nil || key == "" {
+				t.Fatalf("got key %q, %v", key, err)
+			}
+			if tc.infra {
+				rec.Infra = "no disk"
+			}
+			p := verdict.Planned{ID: c.ID, How: rec.How, Want: rec.Want}
+			if err := r.keep(ctx, record(t, r.Results, rec, tc.why), p, key); err != nil {
+				t.Fatal(err)
+			}
+			r.Results, r.Fresh = t.TempDir(), tc.fresh
+			got, err := r.reuse(c.ID, key)
+			if err != nil || (got != nil) != tc.want {
+				t.Fatalf("got %v, %v, want a record: %v", got, err, tc.want)
+			}
+			if got == nil {
+				return
+			}
+			cells, err := verdict.Read(r.Results)
+			if err != nil || len(cells) != 1 || !cells[0].Reused || !cells[0].Finished || len(cells[0].Attempts) != 1 {
+				t.Errorf("got records %+v, %v, want one that is reused, and whole", cells, err)
+			}
+		})
+	}
+}
+
+// A cell that passed and then fails, with nothing changed, is not proven.
+func TestReuseAfterFailure(t *testing.T) {
+	ctx := context.Background()
+	c, rec := reuseCell(t, "coro", verdict.Patched)
+	r := &Runner{Store: &store.Store{Root: t.TempDir()}, Program: "ci"}
+	key, err := r.recordKey(ctx, c, rec, "tree", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := verdict.Planned{ID: c.ID, How: rec.How, Want: rec.Want}
+	for _, why := range []string{"", "failed"} {
+		if err := r.keep(ctx, record(t, t.TempDir(), rec, why), p, key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.Results = t.TempDir()
+	if got, err := r.reuse(c.ID, key); got != nil || err != nil {
+		t.Errorf("got %v, %v, want nothing", got, err)
+	}
+}
+
+// Whatever a cell's result may depend on is in its key.
+func TestRecordKey(t *testing.T) {
+	ctx := context.Background()
+	repo := t.TempDir()
+	git := func(args ...string) {
+		cmd := exec.Command("git", args...)
+		cmd.Dir = repo
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("git %v: %v\n%s", args, err, out)
+		}
+	}
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(repo, name), []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	git("init", "-q")
+	write("a", "1")
+	key := func(t *testing.T, suite string, change func(r *Runner, c *plan.Cell, rec *verdict.Cell, tree *string, env *[]string)) string {
+		c, rec := reuseCell(t, suite, verdict.Patched)
+		r := &Runner{Repo: &line.Repo{Dir: repo}, Program: "ci"}
+		tree, env := "tree", []string{"A=1"}
+		if change != nil {
+			change(r, &c, &rec, &tree, &env)
+		}
+		k, err := r.recordKey(ctx, c, rec, tree, env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k
+	}
+	type change = func(r *Runner, c *plan.Cell, rec *verdict.Cell, tree *string, env *[]string)
+	for _, tc := range []struct {
+		name   string
+		change change
+	}{
+		{"program", func(r *Runner, _ *plan.Cell, _ *verdict.Cell, _ *string, _ *[]string) { r.Program = "other" }},
+		{"expected", func(r *Runner, _ *plan.Cell, _ *verdict.Cell, _ *string, _ *[]string) {
+			r.Expected = []verdict.Expectation{{Test: "TestY"}}
+		}},
+		{"tree", func(_ *Runner, _ *plan.Cell, _ *verdict.Cell, tree *string, _ *[]string) { *tree = "other" }},
+		{"environment", func(_ *Runner, _ *plan.Cell, _ *verdict.Cell, _ *string, env *[]string) { *env = nil }},
+		{"want", func(_ *Runner, _ *plan.Cell, rec *verdict.Cell, _ *string, _ *[]string) { rec.Want = nil }},
+		{"line", func(_ *Runner, _ *plan.Cell, rec *verdict.Cell, _ *string, _ *[]string) { rec.Line = "go1.26" }},
+		{"config", func(_ *Runner, c *plan.Cell, _ *verdict.Cell, _ *string, _ *[]string) {
+			config := *c.Config
+			config.BuildFlags = []string{"-race"}
+			c.Config = &config
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if key(t, "coro", nil) == key(t, "coro", tc.change) {
+				t.Error("got the same key")
+			}
+		})
+	}
+	if key(t, "coro", nil) != key(t, "coro", nil) || key(t, "self", nil) != key(t, "self", nil) {
+		t.Error("got another key with nothing changed")
+	}
+	before, coro := key(t, "self", nil), key(t, "coro", nil)
+	seen := map[string]bool{before: true}
+	for _, text := range []string{"2", "3"} {
+		write("a", text)
+		seen[key(t, "self", nil)] = true
+	}
+	write("untracked", "1")
+	seen[key(t, "self", nil)] = true
+	if len(seen) != 4 {
+		t.Errorf("got %d keys of self for 4 states of the checkout", len(seen))
+	}
+	if key(t, "coro", nil) != coro {
+		t.Error("coro: got another key after a change that is in no tree")
+	}
+	for _, tc := range []struct {
+		suite string
+		depth plan.Depth
+	}{{"fuzz", plan.Default}, {"stress", plan.Nightly}, {"coro", plan.Nightly}} {
+		if got := key(t, tc.suite, func(_ *Runner, c *plan.Cell, _ *verdict.Cell, _ *string, _ *[]string) { c.Depth = tc.depth }); got != "" {
+			t.Errorf("%s at depth %s: got key %s, want that it runs", tc.suite, tc.depth, got)
+		}
+	}
+}
