@@ -5,6 +5,7 @@ package run
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -64,6 +65,9 @@ func Logged(ctx context.Context, name string, cmd *exec.Cmd, log string, each fu
 	}
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s: stopped: %w", name, context.Cause(ctx))
+	}
+	if errors.Is(err, exec.ErrWaitDelay) {
+		err = errors.New("it has ended, but a process that it left behind holds its output open")
 	}
 	if out.err != nil {
 		err = fmt.Errorf("writing its output: %w", out.err)

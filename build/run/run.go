@@ -2,7 +2,9 @@
 
 // Package run runs commands: in a process group that dies as a whole, with
 // the output in a log, at a low priority, and written down as a shell reads
-// them. The build and the CI have no other way.
+// them. The build and the CI have no other way for what takes its time; a
+// command that may ask the user something, or has its answer at once, is left
+// to os/exec.
 package run
 
 import (

@@ -185,3 +185,14 @@ func TestLine(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
+
+// A command that ends and leaves a process behind with its output is not taken
+// for one that has succeeded.
+func TestLoggedLeftover(t *testing.T) {
+	cmd := Command(t.Context(), "sh", "-c", "sleep 60 &")
+	defer func() { Signal(cmd, syscall.SIGKILL) }()
+	err := Logged(t.Context(), "the command", cmd, filepath.Join(t.TempDir(), "log"), nil)
+	if want := "a process that it left behind"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got error %v, want one with %q", err, want)
+	}
+}

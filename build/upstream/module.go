@@ -196,13 +196,13 @@ func (m *moduleSource) Unpack(ctx context.Context, dir string) error {
 	// what there is to tell, and not what a wrong zip led to.
 	sum, unpackErr, err := unzip(dir, m.zip, modulePath+"@"+m.version()+"/")
 	if err != nil {
-		return fmt.Errorf("%s is damaged: %v\n\tremove it (rm '%s'), and run the command again", m.zip, err, m.zip)
+		return fmt.Errorf("%s is damaged: %v\n\tremove it (rm %s), and run the command again", m.zip, err, run.Quote(m.zip))
 	}
 	if sum != m.sum {
-		return fmt.Errorf("%s has changed since the go command downloaded it\n\tgot  %s\n\twant %s\n\tremove it (rm '%s'), and run the command again", m.zip, sum, m.sum, m.zip)
+		return fmt.Errorf("%s has changed since the go command downloaded it\n\tgot  %s\n\twant %s\n\tremove it (rm %s), and run the command again", m.zip, sum, m.sum, run.Quote(m.zip))
 	}
 	if want := m.pinned(); want != "" && sum != want {
-		return fmt.Errorf("%s is not the module that the pin of line %s names\n\tgot  %s\n\twant %s (%s)\n\tthe pin is wrong, or what GOPROXY serves was tampered with: remove the file (rm '%s'), unset\n\tGOPROXY and run the command again; if it says the same, the pin is wrong", m.zip, m.env.Line, sum, want, m.env.Pin.File, m.zip)
+		return fmt.Errorf("%s is not the module that the pin of line %s names\n\tgot  %s\n\twant %s (%s)\n\tthe pin is wrong, or what GOPROXY serves was tampered with: remove the file (rm %s), unset\n\tGOPROXY and run the command again; if it says the same, the pin is wrong", m.zip, m.env.Line, sum, want, m.env.Pin.File, run.Quote(m.zip))
 	}
 	if unpackErr != nil {
 		return fmt.Errorf("unpacking %s: %w", m.zip, unpackErr)

@@ -246,7 +246,7 @@ func Build(ctx context.Context, dir, root, cache, out string, args ...string) er
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, filepath.Join(abs, "bin", "go"), append(append([]string{"build", "-buildvcs=false", "-o", out}, args...), "./ci/fuzz/interp")...)
+	cmd := run.Command(ctx, filepath.Join(abs, "bin", "go"), append(append([]string{"build", "-buildvcs=false", "-o", out}, args...), "./ci/fuzz/interp")...)
 	cmd.Dir = dir
 	cmd.Env = goroot.Environ("GOROOT="+abs, "GOCACHE="+filepath.Join(cache, "gocache", "fuzz-"+key), "CGO_ENABLED=1", "GOWORK=off")
 	for _, k := range []string{"GOOS", "GOARCH", "CC", "GOFLAGS", "GOEXPERIMENT", "GOPROXY", "GOMODCACHE", "GOPATH"} {

@@ -66,7 +66,7 @@ func (r *Runner) Run(ctx context.Context, m *Mutant) (*Result, error) {
 	}
 	for _, b := range binaries {
 		exe := filepath.Join(dir, b)
-		cmd := exec.CommandContext(ctx, filepath.Join(r.GOROOT, "bin", "go"), append(append([]string{"build"}, flags...), "-o", exe, ".")...)
+		cmd := run.Command(ctx, filepath.Join(r.GOROOT, "bin", "go"), append(append([]string{"build"}, flags...), "-o", exe, ".")...)
 		cmd.Dir = filepath.Join(r.GOROOT, "src", "runtime", "testdata", b)
 		cmd.Env = goroot.Environ("GOCACHE="+r.Cache, "PWD="+cmd.Dir)
 		if out, err := cmd.CombinedOutput(); err != nil {
@@ -108,7 +108,7 @@ func (m *Mutant) Plant(o *plant.Overlay) error {
 func (r *Runner) programs(ctx context.Context, exe string) (killer string, err error) {
 	limited, cancel := context.WithTimeout(ctx, r.Limit)
 	defer cancel()
-	out, err := exec.CommandContext(limited, exe, "CoroSharedNames").CombinedOutput()
+	out, err := run.Command(limited, exe, "CoroSharedNames").CombinedOutput()
 	if err != nil {
 		return "CoroSharedNames", ctx.Err() // the runtime does not even start
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"gocoro/build/install"
+	"gocoro/build/run"
 	"gocoro/ci/plan"
 	"gocoro/ci/platform"
 	"gocoro/ci/suite"
@@ -22,7 +23,7 @@ import (
 // user's flags stay out of it, and so does git, which refuses a checkout that
 // another user owns, as in a container.
 func (r *Runner) hostGo(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd := run.Command(ctx, "go", args...)
 	cmd.Dir = r.Repo.Dir
 	cmd.Env = append(os.Environ(), "GOFLAGS=-buildvcs=false", "GOWORK=off", "GOEXPERIMENT=", "GOOS=", "GOARCH=", "PWD="+r.Repo.Dir)
 	return cmd
@@ -106,7 +107,7 @@ func runStep(ctx context.Context, cell *verdict.Cell, name string, cmd *exec.Cmd
 // gofmt returns the command that lists the files that gofmt would change:
 // gocoro's own and the overlay's, and not those of upstream in a workspace.
 func gofmt(ctx context.Context, dir string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, "gofmt", "-l", "build", "ci", "docs", "src")
+	cmd := run.Command(ctx, "gofmt", "-l", "build", "ci", "docs", "src")
 	cmd.Dir = dir
 	return cmd
 }

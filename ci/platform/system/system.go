@@ -108,11 +108,11 @@ func (r Result) Err() error {
 func Prepare(ctx context.Context, cache, root string) (*Machine, error) {
 	qemu, err := exec.LookPath(QEMU)
 	if err != nil {
-		return nil, fmt.Errorf("%w\ntry: sh scripts/setup-linux.sh '%s'", err, cache)
+		return nil, fmt.Errorf("%w\ntry: sh scripts/setup-linux.sh %s", err, run.Quote(cache))
 	}
 	kernel, err := FindKernel(cache)
 	if err != nil {
-		return nil, fmt.Errorf("%w\ntry: sh scripts/setup-linux.sh '%s'", err, cache)
+		return nil, fmt.Errorf("%w\ntry: sh scripts/setup-linux.sh %s", err, run.Quote(cache))
 	}
 	dir := filepath.Join(cache, "initramfs")
 	if err := os.MkdirAll(dir, 0o777); err != nil {
