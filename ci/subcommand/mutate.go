@@ -34,7 +34,7 @@ func Mutate(fs *flag.FlagSet) func(context.Context, []string) error {
 			return err
 		}
 		if *root == "" {
-			return fmt.Errorf("no toolchain given\n\tgo run ./ci mutate -goroot \"$HOME/sdk/go1.27.3-coro1\"")
+			return fmt.Errorf("no toolchain given\n\tgo run ./ci mutate -goroot \"$HOME/sdk/go1.27.4-coro1\"")
 		}
 		repo, err := line.FindRepo(".")
 		if err != nil {
