@@ -782,6 +782,7 @@ func (w *Workspace) collect(ctx context.Context, head string, o SaveOptions) ([]
 			}
 		}
 		name := fmt.Sprintf("%04d-%s.patch", len(next.Patches)+1, slug(subject))
+		kept := false // the patch file, with all its bytes
 		if known {
 			name = fmt.Sprintf("%04d-%s", len(next.Patches)+1, strings.TrimLeft(old.Name, "0123456789-"))
 			renamed["patches/"+w.state.Line+"/"+old.Name] = "patches/" + w.state.Line + "/" + name
@@ -789,17 +790,19 @@ func (w *Workspace) collect(ctx context.Context, head string, o SaveOptions) ([]
 			if err != nil {
 				return nil, err
 			}
-			if string(before) == string(text) && !o.Rewrite {
+			if kept = string(before) == string(text) && !o.Rewrite; kept {
 				if text, err = os.ReadFile(filepath.Join(w.oldDir(), old.Name)); err != nil {
 					return nil, err
 				}
 			}
 		}
-		if message, back, err := w.git.ReadBack(ctx, c, text); err != nil {
-			return nil, err
-		} else if message != back {
-			got, want := firstDifference(back, message)
-			return nil, fmt.Errorf("%s: the message of the commit for %s does not survive in a patch: it is read back with %q, want %q\n\tword it otherwise: git -C %[1]s commit --amend, or git rebase -i with \"reword\" if it is not the last one", w.Dir, name, got, want)
+		if !kept {
+			if message, back, err := w.git.ReadBack(ctx, c, text); err != nil {
+				return nil, err
+			} else if message != back {
+				got, want := firstDifference(back, message)
+				return nil, fmt.Errorf("%s: the message of the commit for %s does not survive in a patch: it is read back with %q, want %q\n\tword it otherwise: git -C %[1]s commit --amend, or git rebase -i with \"reword\" if it is not the last one", w.Dir, name, got, want)
+			}
 		}
 		text = withTrailers(text)
 		if err := w.valid(name, text); err != nil {
