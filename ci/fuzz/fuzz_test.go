@@ -92,10 +92,11 @@ func TestPlantedFaults(t *testing.T) {
 			}
 			if test.fault == "hang" {
 				// Each step of the shrinker waits for a hang: a small program,
-				// and without a run on the yardstick, which must not be late. Time for
-				// all steps is given also when the machine is busy.
-				c.Runner.Only, c.Runner.Limit, c.Runner.Repeat = "coro", 500*time.Millisecond, 1
-				c.Size, c.Shrink = 12, 20*time.Second
+				// and without a run on the yardstick. On a busy machine a process
+				// may take a second to start, which is no hang, and the shrinker
+				// must have time for all its steps.
+				c.Runner.Only, c.Runner.Limit, c.Runner.Repeat = "coro", 3*time.Second, 1
+				c.Size, c.Shrink = 12, 2*time.Minute
 			}
 			c.Max = 1
 			s, err := c.Run(t.Context())
