@@ -23,7 +23,7 @@ import (
 // locks the 19 once more; the others want more of a system than there is in it.
 func guestPrograms(c plan.Cell) []suite.Program {
 	return slices.DeleteFunc(slices.Clone(programs(c)), func(p suite.Program) bool {
-		return strings.HasPrefix(p.Test, "TestCoroLock/")
+		return p.Binary == "" || strings.HasPrefix(p.Test, "TestCoroLock/")
 	})
 }
 

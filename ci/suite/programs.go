@@ -37,10 +37,10 @@ func RulesOf(l *line.Line) Rules {
 }
 
 // A Program is a program of testdata/testprog or testdata/testprogcgo that a
-// test of a line runs.
+// test of a line runs, or a test that is a program of its own.
 type Program struct {
 	Test   string // the test that runs it: "TestCoroLockOSThread/CoroLockOSThreadLock"
-	Binary string // the folder of runtime/testdata that it is in
+	Binary string // the directory of runtime/testdata that it is in; empty: the test itself
 	Name   string
 	Env    []string // what the test sets for it
 	Expect string   // what it must print after its first line; empty: what that line says
@@ -83,7 +83,10 @@ var contract = []struct {
 // the same with GODEBUG=corolock=1 and those of the overlay's own table.
 func Programs(l *line.Line) ([]Program, error) {
 	rules := RulesOf(l)
-	var list []Program
+	list, err := bugPrograms(l)
+	if err != nil {
+		return nil, err
+	}
 	for _, c := range contract {
 		p := Program{Test: "TestCoroLockOSThread/" + c.name, Binary: "testprog", Name: c.name, Control: c.fails}
 		if strings.HasPrefix(c.name, "CoroCgo") {
@@ -115,6 +118,44 @@ func Programs(l *line.Line) ([]Program, error) {
 		}
 	}
 	return nil, fmt.Errorf("line %s has overlay %s and no file %s, which lists the programs of the shared-lock rules", l.Name, sharedOverlay, path.Base(name))
+}
+
+// bugsOverlay is the overlay with the tests of upstream's coroutine bugs, and
+// bugsFile the file that has them.
+const (
+	bugsOverlay = "corobugs"
+	bugsFile    = "src/runtime/coro_bugs_test.go"
+)
+
+// bugPrograms returns the tests of the bugs that the line repairs. Each of them
+// must fail on stock upstream.
+func bugPrograms(l *line.Line) ([]Program, error) {
+	if !slices.Contains(l.Pin.Overlays, bugsOverlay) {
+		return nil, nil
+	}
+	overlay, err := l.Overlay()
+	if err != nil {
+		return nil, err
+	}
+	var list []Program
+	for _, of := range overlay {
+		if of.Name != bugsFile {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), of.Path, nil, 0)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range f.Decls {
+			if fn, ok := d.(*ast.FuncDecl); ok && isTest(fn) {
+				list = append(list, Program{Test: fn.Name.Name, Name: fn.Name.Name, Control: true})
+			}
+		}
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("line %s has overlay %s and no tests in %s", l.Name, bugsOverlay, bugsFile)
+	}
+	return list, nil
 }
 
 // sharedPrograms reads the tables of programs in the overlay's test: composite

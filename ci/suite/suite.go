@@ -97,6 +97,7 @@ func wantCoro(ctx context.Context, t *Tree) (verdict.Want, error) {
 	}
 	tests = append(tests, Tests(t.Programs)...)
 	sort.Strings(tests)
+	tests = slices.Compact(tests) // the tests of bugs are in both
 	iter, err := FileTests(ctx, t, "iter", "*_test.go")
 	if err != nil {
 		return nil, err

@@ -130,7 +130,7 @@ func TestPrograms(t *testing.T) {
 	for name, text := range map[string]string{
 		"VERSION":            "go1.22.12-coro1\ntime 2026-11-23T12:00:00Z\n",
 		"patches/go1.22/pin": "upstream go1.22.12\nrevision 1\ntime 2026-11-23T12:00:00Z\nbootstrap go1.20.6\n",
-		"patches/go1.27/pin": "upstream go1.27.3\nrevision 1\ntime 2026-11-23T12:00:00Z\nbootstrap go1.24.6\noverlay corolock\n",
+		"patches/go1.27/pin": "upstream go1.27.3\nrevision 1\ntime 2026-11-23T12:00:00Z\nbootstrap go1.24.6\noverlay corolock\noverlay corobugs\n",
 	} {
 		file := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
@@ -140,8 +140,10 @@ func TestPrograms(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.CopyFS(filepath.Join(dir, "src/corolock"), os.DirFS("../../src/corolock")); err != nil {
-		t.Fatal(err)
+	for _, overlay := range []string{"corolock", "corobugs"} {
+		if err := os.CopyFS(filepath.Join(dir, "src", overlay), os.DirFS("../../src/"+overlay)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	programs := func(name string) (list []Program, control int) {
 		l, err := (&line.Repo{Dir: dir}).Line(name)
@@ -154,7 +156,7 @@ func TestPrograms(t *testing.T) {
 		}
 		seen := map[string]bool{}
 		for _, p := range list {
-			if seen[p.Test] || p.Name == "" || p.Binary == "" {
+			if seen[p.Test] || p.Name == "" || p.Binary == "" && !strings.HasPrefix(p.Test, "TestCoroBug") {
 				t.Errorf("%s: %+v is there twice or not complete", name, p)
 			}
 			seen[p.Test] = true
@@ -177,6 +179,7 @@ func TestPrograms(t *testing.T) {
 		"TestCoroLockUpstream/testprogcgo/CoroCgoCallback":            false,
 		"TestCoroLock/testprog/CoroSharedFair":                        true,
 		"TestCoroLock/testprogcgo/CoroSharedCgoEventLoopMain":         true,
+		"TestCoroBugRetention":                                        true,
 		"TestCoroLock/testprog/CoroSharedLeak":                        false, // runs without the mode
 		"TestCoroLock/testprog/CoroSharedLoanUnlockLock":              false, // varies
 	}

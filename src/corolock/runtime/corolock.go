@@ -840,6 +840,7 @@ func coroswitchShared(gp *g, c *coro, exit bool) {
 		}
 		setGNoWB(&mp.curg, gnext)
 		setMNoWB(&gnext.m, mp)
+		gnext.waitsince = 0
 		if goroutineProfile.active {
 			tryRecordGoroutineProfile(gnext, nil, osyield)
 		}
