@@ -45,6 +45,15 @@ type Target struct {
 	Root string // folder of GOROOTs, for example ~/sdk
 	Bin  string // folder of the link, a PATH entry
 	Name string // "go1.22.12-coro1"
+
+	// Flags are those that make another command mean the same directories, as
+	// they are typed, each with a space before it.
+	Flags string
+}
+
+// Repair returns the command that installs a damaged toolchain anew.
+func (t *Target) Repair() string {
+	return "go run ./build install -replace -line " + t.Name + t.Flags
 }
 
 // GOROOT returns the installed GOROOT.
@@ -128,7 +137,7 @@ type DamagedError struct {
 }
 
 func (e *DamagedError) Error() string {
-	return fmt.Sprintf("the record of an installation is damaged: %s: %v\n\trepair it: go run ./build install -replace -line %s", filepath.Join(e.Dir, RecordFile), e.Err, filepath.Base(e.Dir))
+	return fmt.Sprintf("the record of an installation is damaged: %s: %v", filepath.Join(e.Dir, RecordFile), e.Err)
 }
 
 // State is what Check found at a target.
