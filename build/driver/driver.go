@@ -110,6 +110,9 @@ func (d *Driver) treeKey(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if err := line.Numbered(patches); err != nil {
+		return "", err
+	}
 	for _, p := range patches {
 		if err := k.AddFile("patch "+filepath.Base(p), p); err != nil {
 			return "", err

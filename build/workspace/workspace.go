@@ -909,6 +909,8 @@ func (w *Workspace) overlayFor(name string, o SaveOptions) (string, error) {
 	switch {
 	case !strings.HasPrefix(name, "src/"):
 		return "", fmt.Errorf("%s: a commit adds %s, which is outside of src/: the overlay has files below src/ only\n\tmove it there, or take it out of the commit", w.Dir, name)
+	case line.Stray(strings.TrimPrefix(name, "src/")):
+		return "", fmt.Errorf("%s: a commit adds %s, which is no file of a release\n\ttake it out of the commit", w.Dir, name)
 	case o.Overlay != "" && slices.Contains(overlays, o.Overlay):
 		return o.Overlay, nil
 	case o.Overlay != "":
