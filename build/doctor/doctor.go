@@ -53,6 +53,7 @@ type Disk struct {
 	What string // "the build cache"
 	Dir  string
 	Free int64  // bytes
+	Err  error  // why nothing can be written there
 	Flag string // how to choose another one
 }
 
@@ -145,7 +146,9 @@ func Examine(m *Machine) []Finding {
 		add(Stop, next, "%s", text)
 	}
 	for _, d := range m.Disks {
-		if d.Free < m.Need {
+		if d.Err != nil {
+			add(Stop, "choose another directory: "+d.Flag, "%s (%s) cannot be written: %v", d.What, d.Dir, d.Err)
+		} else if d.Free < m.Need {
 			add(Stop, "go run ./build clean, or choose another disk: "+d.Flag, "%s (%s) has %s left; a build needs %s", d.What, d.Dir, megabytes(d.Free), megabytes(m.Need))
 		} else {
 			add(Fine, "", "%s (%s) has %s left", d.What, d.Dir, megabytes(d.Free))

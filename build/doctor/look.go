@@ -106,6 +106,7 @@ func Look(ctx context.Context, repo *line.Repo, l *line.Line, st *store.Store, t
 		if d.Free, err = free(d.Dir); err != nil {
 			return nil, err
 		}
+		d.Err = install.MayWrite(d.Dir)
 		m.Disks = append(m.Disks, d)
 	}
 	return m, nil

@@ -64,6 +64,11 @@ func (t *Target) Removal(force bool) (*Removal, error) {
 	for _, path := range []string{t.GOROOT(), t.GOROOT() + oldSuffix, t.GOROOT() + newSuffix, t.Link() + newSuffix} {
 		add(path)
 	}
+	for _, path := range rm.Paths {
+		if err := MayWrite(filepath.Dir(path)); err != nil {
+			return nil, fmt.Errorf("cannot remove %s: %w\n\tuninstall it as the user who installed it", path, err)
+		}
+	}
 	if len(rm.Paths) > 0 {
 		return rm, nil
 	}
