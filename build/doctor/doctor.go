@@ -12,6 +12,7 @@ import (
 
 	"gocoro/build/install"
 	"gocoro/build/line"
+	"gocoro/build/run"
 	"gocoro/build/store"
 )
 
@@ -52,6 +53,7 @@ type Disk struct {
 	What string // "the build cache"
 	Dir  string
 	Free int64  // bytes
+	Err  error  // why nothing can be written there
 	Flag string // how to choose another one
 }
 
@@ -95,6 +97,7 @@ type Machine struct {
 	GoLine    string // "1.23"
 	Toolchain string // "go1.23.4"
 
+	Flags     string // of the commands, that make them mean Root and Bin
 	Root      string
 	Installed []Install
 	Leftovers []install.Leftover // of killed or removed installations
@@ -143,7 +146,9 @@ func Examine(m *Machine) []Finding {
 		add(Stop, next, "%s", text)
 	}
 	for _, d := range m.Disks {
-		if d.Free < m.Need {
+		if d.Err != nil {
+			add(Stop, "choose another directory: "+d.Flag, "%s (%s) cannot be written: %v", d.What, d.Dir, d.Err)
+		} else if d.Free < m.Need {
 			add(Stop, "go run ./build clean, or choose another disk: "+d.Flag, "%s (%s) has %s left; a build needs %s", d.What, d.Dir, megabytes(d.Free), megabytes(m.Need))
 		} else {
 			add(Fine, "", "%s (%s) has %s left", d.What, d.Dir, megabytes(d.Free))
@@ -194,7 +199,7 @@ func (m *Machine) chosen() []Finding {
 	}
 	switch {
 	case line.IsOldName(name):
-		build := "go run ./build && "
+		build := "go run ./build" + m.Flags + " && "
 		switch {
 		case m.has(m.Release):
 			build = ""
@@ -219,7 +224,7 @@ func (m *Machine) chosen() []Finding {
 		case m.Seen.Err != nil:
 			fix := unset
 			if contains(m.Releases, name) {
-				fix = "GOTOOLCHAIN=local go run ./build -line " + name + "  (or " + unset + ")"
+				fix = "GOTOOLCHAIN=local go run ./build -line " + name + m.Flags + "  (or " + unset + ")"
 			}
 			add(Trap, fix, "GOTOOLCHAIN=%s does not run in %s: %v", set, m.Dir, m.Seen.Err)
 		case m.Seen.Version != name:
@@ -246,17 +251,17 @@ func (m *Machine) chosen() []Finding {
 	}
 	// What the module route sets, and what it is in the way of.
 	if db, _, key := strings.Cut(m.Set["GOSUMDB"], "+"); key {
-		add(Note, "link the downloaded toolchain (ln -s \"$(go env GOROOT)/bin/go\" "+filepath.Join(m.Bin, m.Release)+"), then unset GOSUMDB, or go env -u GOSUMDB", "GOSUMDB=%s+...: a checksum database of toolchains knows no other module; those that go.sum lacks cannot be downloaded", db)
+		add(Note, "link the downloaded toolchain (ln -s \"$(go env GOROOT)/bin/go\" "+run.Quote(filepath.Join(m.Bin, m.Release))+"), then unset GOSUMDB, or go env -u GOSUMDB", "GOSUMDB=%s+...: a checksum database of toolchains knows no other module; those that go.sum lacks cannot be downloaded", db)
 	}
 	if p := m.Set["GOPROXY"]; strings.HasPrefix(p, "file://") && !strings.ContainsAny(p, ",|") {
-		add(Note, "link the downloaded toolchain (ln -s \"$(go env GOROOT)/bin/go\" "+filepath.Join(m.Bin, m.Release)+"), then unset GOPROXY, or go env -u GOPROXY", "GOPROXY=%s: no other modules can be downloaded than those in that folder", p)
+		add(Note, "link the downloaded toolchain (ln -s \"$(go env GOROOT)/bin/go\" "+run.Quote(filepath.Join(m.Bin, m.Release))+"), then unset GOPROXY, or go env -u GOPROXY", "GOPROXY=%s: no other modules can be downloaded than those in that folder", p)
 	}
 	if m.GoMod == "" {
 		return fs
 	}
 	// The suffix of a release is ignored in comparison (go/version does so, too).
 	if version.Compare("go"+m.GoLine, m.Pin.Upstream) > 0 && m.GoLine != "" {
-		add(Trap, "go mod edit -go="+strings.TrimPrefix(version.Lang(m.Pin.Upstream), "go")+" "+m.GoMod, "%s asks for go %s, which is newer than %s: the fork refuses to build it, and a go command with GOTOOLCHAIN=auto leaves the fork", m.GoMod, m.GoLine, m.Release)
+		add(Trap, "go mod edit -go="+strings.TrimPrefix(version.Lang(m.Pin.Upstream), "go")+" "+run.Quote(m.GoMod), "%s asks for go %s, which is newer than %s: the fork refuses to build it, and a go command with GOTOOLCHAIN=auto leaves the fork", m.GoMod, m.GoLine, m.Release)
 	}
 	if t := m.Toolchain; line.IsName(t) && m.Go.Version != "" {
 		if version.Compare(t, m.Go.Version) > 0 {
@@ -280,7 +285,7 @@ func (m *Machine) found() []Finding {
 		}
 	}
 	if m.has(m.Release) && !contains(m.Path, m.Bin) && len(m.Order) == 0 {
-		add(Trap, `export PATH="$PATH:`+m.Bin+`"`, "%s is not on PATH, and there the link %s is: GOTOOLCHAIN=%s does not find it", m.Bin, m.Release, m.Release)
+		add(Trap, `export PATH="$PATH":`+run.Quote(m.Bin), "%s is not on PATH, and there the link %s is: GOTOOLCHAIN=%s does not find it", m.Bin, m.Release, m.Release)
 	}
 	for i, dir := range m.Order {
 		g := m.Named[dir]
@@ -289,9 +294,9 @@ func (m *Machine) found() []Finding {
 		case i > 0:
 			add(Note, "", "%s is hidden by the one in %s", file, m.Order[0])
 		case g.Err != nil:
-			add(Trap, "rm "+file+" && go run ./build", "%s does not run: %v (a copy of bin/go finds no GOROOT; it must be a link)", file, g.Err)
+			add(Trap, "rm "+run.Quote(file)+" && go run ./build"+m.Flags, "%s does not run: %v (a copy of bin/go finds no GOROOT; it must be a link)", file, g.Err)
 		case g.Version != m.Release:
-			add(Trap, "rm "+file+" && go run ./build", "%s is %s: the go command refuses it as %s", file, g.Version, m.Release)
+			add(Trap, "rm "+run.Quote(file)+" && go run ./build"+m.Flags, "%s is %s: the go command refuses it as %s", file, g.Version, m.Release)
 		default:
 			add(Fine, "", "%s is %s", file, g.Version)
 		}
@@ -306,23 +311,23 @@ func (m *Machine) leftovers() []Finding {
 		fs = append(fs, Finding{l, fmt.Sprintf(format, args...), fix})
 	}
 	for _, i := range m.Installed {
-		force := ""
+		uninstall := "go run ./build uninstall" + m.Flags + " "
 		if i.Modified || i.Damaged != nil {
-			force = "-force "
+			uninstall = "go run ./build uninstall -force" + m.Flags + " "
 		}
 		switch {
 		case i.Damaged != nil && !contains(m.Releases, i.Name):
-			add(Trap, "go run ./build uninstall -force "+i.Name, "%s is damaged: %s", filepath.Join(m.Root, i.Name), cause(i.Damaged))
+			add(Trap, uninstall+i.Name, "%s is damaged: %s", filepath.Join(m.Root, i.Name), cause(i.Damaged))
 		case i.Damaged != nil:
-			add(Trap, "go run ./build install -replace -line "+i.Name, "%s is damaged: %s", filepath.Join(m.Root, i.Name), cause(i.Damaged))
+			add(Trap, "go run ./build install -replace -line "+i.Name+m.Flags, "%s is damaged: %s", filepath.Join(m.Root, i.Name), cause(i.Damaged))
 		case line.IsOldName(i.Name):
-			add(Note, "go run ./build uninstall "+force+i.Name, "%s is installed, a release under a name of the first form, with a dot, which debuggers take for no Go version; this checkout makes %s", i.Name, m.Release)
+			add(Note, uninstall+i.Name, "%s is installed, a release under a name of the first form, with a dot, which debuggers take for no Go version; this checkout makes %s", i.Name, m.Release)
 		case i.Modified && contains(m.Releases, i.Name):
-			add(Trap, "go run ./build install -replace -line "+i.Name, "%s was changed after it was installed: what it builds is not what the release builds", filepath.Join(m.Root, i.Name))
+			add(Trap, "go run ./build install -replace -line "+i.Name+m.Flags, "%s was changed after it was installed: what it builds is not what the release builds", filepath.Join(m.Root, i.Name))
 		case !contains(m.Releases, i.Name):
-			add(Note, "go run ./build uninstall "+force+i.Name, "%s is installed and no release of this checkout", i.Name)
+			add(Note, uninstall+i.Name, "%s is installed and no release of this checkout", i.Name)
 		case !i.Linked:
-			add(Trap, "go run ./build -line "+i.Name, "%s is installed, but %s has no link to it", i.Name, m.Bin)
+			add(Trap, "go run ./build -line "+i.Name+m.Flags, "%s is installed, but %s has no link to it", i.Name, m.Bin)
 		}
 	}
 	for _, l := range m.Leftovers {

@@ -100,7 +100,7 @@ func TestExamine(t *testing.T) {
 		{func(m *Machine) { m.Toolchain = release; m.Set["GOTOOLCHAIN"] = "auto" }, "trap  /home/u/m/go.mod: its line \"toolchain " + release + "\" is ignored", "GOTOOLCHAIN=" + release},
 		{func(m *Machine) { m.Toolchain = release; m.Go.Version = "go1.21.0" }, "note  /home/u/m/go.mod: its line \"toolchain " + release + "\" is honoured by go1.21.0", ""},
 		{func(m *Machine) { m.Path = append(m.Path, "bin") }, `note  PATH has the relative entry "bin"`, "PATH"},
-		{func(m *Machine) { m.Path, m.Order = m.Path[:1], nil }, "trap  /home/u/go/bin is not on PATH", `export PATH="$PATH:/home/u/go/bin"`},
+		{func(m *Machine) { m.Path, m.Order = m.Path[:1], nil }, "trap  /home/u/go/bin is not on PATH", `export PATH="$PATH":/home/u/go/bin`},
 		{func(m *Machine) { m.Named["/home/u/go/bin"] = Go{Err: errors.New("cannot find GOROOT")} }, "trap  /home/u/go/bin/" + release + " does not run: cannot find GOROOT", "rm /home/u/go/bin/"},
 		{func(m *Machine) { m.Named["/home/u/go/bin"] = Go{Version: "go1.22.12"} }, "trap  /home/u/go/bin/" + release + " is go1.22.12", "rm /home/u/go/bin/"},
 		{func(m *Machine) { m.Order = append(m.Order, "/other"); m.Named["/other"] = Go{Version: release} }, "note  /other/" + release + " is hidden by", ""},

@@ -42,6 +42,7 @@ func Look(ctx context.Context, repo *line.Repo, l *line.Line, st *store.Store, t
 		Tools:   map[string]string{},
 		Bin:     t.Bin,
 		Root:    t.Root,
+		Flags:   t.Flags,
 		Path:    filepath.SplitList(os.Getenv("PATH")),
 		Dir:     abs,
 		Need:    Space,
@@ -105,6 +106,7 @@ func Look(ctx context.Context, repo *line.Repo, l *line.Line, st *store.Store, t
 		if d.Free, err = free(d.Dir); err != nil {
 			return nil, err
 		}
+		d.Err = install.MayWrite(d.Dir)
 		m.Disks = append(m.Disks, d)
 	}
 	return m, nil

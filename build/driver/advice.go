@@ -34,6 +34,11 @@ func Env(fs *flag.FlagSet) func(context.Context, []string) error {
 		if err != nil {
 			return err
 		}
+		for _, v := range []struct{ flag, value, route string }{{"-dir", *dir, "unpacked"}, {"-url", *url, "module"}, {"-key", *key, "module"}, {"-root", f.Root, "path"}, {"-bin", f.Bin, "path"}} {
+			if v.value != "" && v.route != *route {
+				return fmt.Errorf("%s is of -route %s, and not of -route %s\n\tgo run ./build help env explains the flags", v.flag, v.route, *route)
+			}
+		}
 		var settings []env.Setting
 		switch *route {
 		case "path":
@@ -76,7 +81,7 @@ func Env(fs *flag.FlagSet) func(context.Context, []string) error {
 				return err
 			}
 		default:
-			return fmt.Errorf("unknown -route %q: want path, unpacked or module", *route)
+			return fmt.Errorf("unknown -route %q: want path, unpacked or module\n\tgo run ./build help env explains them", *route)
 		}
 		return env.Print(os.Stdout, *shell, settings)
 	}

@@ -78,7 +78,7 @@ func (f *Flags) line() (*line.Line, error) {
 
 // target returns the install target of the release with the given name.
 func (f *Flags) target(ctx context.Context, name string, trace func(*exec.Cmd)) (*install.Target, error) {
-	t := &install.Target{Root: f.Root, Bin: f.Bin, Name: name}
+	t := &install.Target{Root: f.Root, Bin: f.Bin, Name: name, Flags: f.dirs()}
 	var err error
 	if t.Root == "" {
 		if t.Root, err = install.DefaultRoot(); err != nil {
@@ -212,8 +212,16 @@ func Install(fs *flag.FlagSet) func(context.Context, []string) error {
 // again returns the flags that make another command mean the same
 // installation.
 func (f *Flags) again() string {
+	if f.Line == "" {
+		return f.dirs()
+	}
+	return " -line " + run.Quote(f.Line) + f.dirs()
+}
+
+// dirs returns those of again that say where.
+func (f *Flags) dirs() string {
 	s := ""
-	for _, v := range [][2]string{{"line", f.Line}, {"root", f.Root}, {"bin", f.Bin}} {
+	for _, v := range [][2]string{{"root", f.Root}, {"bin", f.Bin}} {
 		if v[1] != "" {
 			s += " -" + v[0] + " " + run.Quote(v[1])
 		}
@@ -310,7 +318,7 @@ func Uninstall(fs *flag.FlagSet) func(context.Context, []string) error {
 		// so that two runs do not wait for each other.
 		var all []*install.Removal
 		for _, name := range slices.Compact(slices.Sorted(slices.Values(args))) {
-			t := &install.Target{Root: at.Root, Bin: at.Bin, Name: name}
+			t := &install.Target{Root: at.Root, Bin: at.Bin, Name: name, Flags: at.Flags}
 			if !f.Dry && st.Exists() { // else nobody installs
 				lock, err := lockTarget(ctx, st, t)
 				if err != nil {
@@ -399,7 +407,8 @@ func List(fs *flag.FlagSet) func(context.Context, []string) error {
 		fmt.Printf("Installed in %s:\n", t.Root)
 		for _, e := range list {
 			if e.Err != nil {
-				fmt.Printf("\t%s  DAMAGED: %v, or remove it: go run ./build uninstall -force %s\n", e.Name, e.Err, e.Name)
+				it := &install.Target{Root: t.Root, Bin: t.Bin, Name: e.Name, Flags: t.Flags}
+				fmt.Printf("\t%s  DAMAGED: %v\n\trepair it: %s, or remove it: go run ./build uninstall -force%s %[1]s\n", e.Name, e.Err, it.Repair(), t.Flags)
 				continue
 			}
 			r := e.Record
@@ -416,7 +425,7 @@ func List(fs *flag.FlagSet) func(context.Context, []string) error {
 				notes = append(notes, "MODIFIED since")
 			}
 			if line.IsOldName(r.Release) {
-				notes = append(notes, "a name of the first form, with a dot; remove it: go run ./build uninstall "+r.Release)
+				notes = append(notes, "a name of the first form, with a dot; remove it: go run ./build uninstall"+t.Flags+" "+r.Release)
 			}
 			fmt.Printf("\t%s  from %s, %s\n", r.Release, r.Upstream, strings.Join(notes, ", "))
 		}

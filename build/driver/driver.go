@@ -110,6 +110,9 @@ func (d *Driver) treeKey(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if err := line.Numbered(patches); err != nil {
+		return "", err
+	}
 	for _, p := range patches {
 		if err := k.AddFile("patch "+filepath.Base(p), p); err != nil {
 			return "", err
@@ -497,12 +500,12 @@ func (d *Driver) check(t *install.Target, key string, replace bool) (install.Sta
 	switch {
 	case err != nil || replace:
 	case state == install.Other:
-		err = fmt.Errorf("%s is installed with other content: the patches, the overlay or the upstream have changed since\n\ta release does not change under its name: raise the revision in %s and in VERSION,\n\tor say that you mean it: go run ./build install -replace", t.GOROOT(), d.Line.Pin.File)
+		err = fmt.Errorf("%s is installed with other content: the patches, the overlay or the upstream have changed since\n\ta release does not change under its name: raise the revision in %s and in VERSION,\n\tor say that you mean it: go run ./build install -replace -line %s%s", t.GOROOT(), d.Line.Pin.File, d.Line.Name, t.Flags)
 	case state == install.Modified:
 		if _, err := install.Read(t.GOROOT()); err != nil {
-			return state, err
+			return state, fmt.Errorf("%w\n\trepair it: %s", err, t.Repair())
 		}
-		err = fmt.Errorf("files in %s have changed since it was installed\n\tkeep them by moving the folder away, or lose them: go run ./build install -replace", t.GOROOT())
+		err = fmt.Errorf("files in %s have changed since it was installed\n\tkeep them by moving the directory away, or lose them: go run ./build install -replace -line %s%s", t.GOROOT(), d.Line.Name, t.Flags)
 	}
 	return state, err
 }
@@ -549,11 +552,14 @@ func (d *Driver) Smoke(ctx context.Context, t *install.Target) error {
 	cmd.Env = append(os.Environ(), "GOTOOLCHAIN=local", "GOROOT=", "PWD="+cmd.Dir)
 	d.Rep.TraceCmd(cmd)
 	out, err := cmd.CombinedOutput()
+	if err != nil && !t.Linked() {
+		return fmt.Errorf("another command has removed %s since it was installed\n\tinstall it again: go run ./build -line %s%s", t.Name, d.Line.Name, t.Flags)
+	}
 	if err != nil {
-		return fmt.Errorf("what is installed does not run: %s version: %v: %s\n\tbuild it again (go run ./build clean, then install -replace), or choose other folders with -root and -bin", t.Link(), err, out)
+		return fmt.Errorf("what is installed does not run: %s version: %v: %s\n\tbuild it again (go run ./build clean && %s), or choose other directories with -root and -bin", t.Link(), err, out, t.Repair())
 	}
 	if want := "go version " + t.Name + " "; len(out) < len(want) || string(out[:len(want)]) != want {
-		return fmt.Errorf("%s version printed %q, want it to begin with %q\n\tthe build is not what VERSION says: go run ./build clean, then install -replace", t.Link(), out, want)
+		return fmt.Errorf("%s version printed %q, want it to begin with %q\n\tthe build is not what VERSION says: go run ./build clean && %s", t.Link(), out, want, t.Repair())
 	}
 	return nil
 }

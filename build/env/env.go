@@ -124,7 +124,10 @@ func Print(w io.Writer, shell string, settings []Setting) error {
 	}
 	for _, s := range settings {
 		if strings.ContainsAny(s.Value, "\n\r") {
-			return fmt.Errorf("%s=%q holds a line break, which no setting may", s.Name, s.Value)
+			return fmt.Errorf("%s=%q holds a line break, which no setting may\n\tchoose another directory", s.Name, s.Value)
+		}
+		if (s.Prepend || s.Append) && strings.Contains(s.Value, ":") {
+			return fmt.Errorf("%q holds a colon, which separates the entries of %s\n\tchoose another directory", s.Value, s.Name)
 		}
 		if _, err := fmt.Fprintf(w, "# %s\n%s\n", s.Why, line(s)); err != nil {
 			return err

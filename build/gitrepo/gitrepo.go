@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -295,6 +296,23 @@ func (r *Repo) Files(ctx context.Context, commit string, names []string) (map[st
 	return files, nil
 }
 
+// Odd returns those of the named files that are in the commit and not what Lay
+// makes: regular files that are not executable.
+func (r *Repo) Odd(ctx context.Context, commit string, names []string) ([]string, error) {
+	entries, err := r.list(ctx, commit, names)
+	var odd []string
+	for name, e := range entries {
+		if e.mode != regular {
+			odd = append(odd, name)
+		}
+	}
+	slices.Sort(odd)
+	return odd, err
+}
+
+// regular is git's mode of a file that is not executable.
+const regular = "100644"
+
 // Blob returns the content of a blob, or of COMMIT:FILE.
 func (r *Repo) Blob(ctx context.Context, id string) ([]byte, error) {
 	cmd := r.command(ctx, "cat-file", "blob", id)
@@ -371,7 +389,7 @@ func (r *Repo) store(ctx context.Context, files map[string][]byte) (info []byte,
 		if err != nil {
 			return nil, err
 		}
-		fmt.Fprintf(&b, "100644 %s\t%s\x00", id, name)
+		fmt.Fprintf(&b, "%s %s\t%s\x00", regular, id, name)
 	}
 	return b.Bytes(), nil
 }

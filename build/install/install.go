@@ -45,6 +45,15 @@ type Target struct {
 	Root string // folder of GOROOTs, for example ~/sdk
 	Bin  string // folder of the link, a PATH entry
 	Name string // "go1.22.12-coro1"
+
+	// Flags are those that make another command mean the same directories, as
+	// they are typed, each with a space before it.
+	Flags string
+}
+
+// Repair returns the command that installs a damaged toolchain anew.
+func (t *Target) Repair() string {
+	return "go run ./build install -replace -line " + t.Name + t.Flags
 }
 
 // GOROOT returns the installed GOROOT.
@@ -128,7 +137,7 @@ type DamagedError struct {
 }
 
 func (e *DamagedError) Error() string {
-	return fmt.Sprintf("the record of an installation is damaged: %s: %v\n\trepair it: go run ./build install -replace -line %s", filepath.Join(e.Dir, RecordFile), e.Err, filepath.Base(e.Dir))
+	return fmt.Sprintf("the record of an installation is damaged: %s: %v", filepath.Join(e.Dir, RecordFile), e.Err)
 }
 
 // State is what Check found at a target.
@@ -188,6 +197,9 @@ func (t *Target) Allowed(cache string) error {
 		case !st.IsDir():
 			return cannotInstall(v.flag, v.dir, syscall.ENOTDIR)
 		}
+		if err := MayWrite(v.dir); err != nil {
+			return cannotInstall(v.flag, v.dir, err)
+		}
 		if within(v.dir, cache) {
 			return fmt.Errorf("%s %s lies in the build cache, which go run ./build clean empties\n\tchoose a directory outside of it with %s", v.flag, v.dir, v.flag)
 		}
@@ -244,6 +256,25 @@ func within(path, dir string) bool {
 func cannotInstall(flag, dir string, err error) error {
 	return fmt.Errorf("cannot install into %s: %w\n\tchoose a folder that you may write to with %s", dir, err, flag)
 }
+
+// MayWrite checks that files may be made in dir or, if it is not there, that it
+// may be made, as far as its permissions tell. It changes nothing.
+func MayWrite(dir string) error {
+	for {
+		err := syscall.Access(dir, writeAndSearch)
+		if up := filepath.Dir(dir); errors.Is(err, fs.ErrNotExist) && up != dir {
+			dir = up
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("you may not write to %s: %w", dir, err)
+		}
+		return nil
+	}
+}
+
+// writeAndSearch is W_OK|X_OK of access(2).
+const writeAndSearch = 2 | 1
 
 // Writable makes the target's folders and checks that files can be made in
 // them. It is called before a build of minutes, not after.

@@ -199,7 +199,7 @@ func TestRemoval(t *testing.T) {
 		{"another's link", func(t *testing.T, tg *Target) { os.Remove(tg.Link()); os.Symlink("/x", tg.Link()) }, false, "sdk/NAME", ""},
 		{"only the link", func(t *testing.T, tg *Target) { os.RemoveAll(tg.GOROOT()) }, false, "bin/NAME", ""},
 		{"nothing", func(t *testing.T, tg *Target) { uninstall(tg) }, false, "", "is not installed"},
-		{"modified", func(t *testing.T, tg *Target) { store.WriteFile(tg.GOROOT()+"/mine", nil) }, false, "", "uninstall -force -root '"},
+		{"modified", func(t *testing.T, tg *Target) { store.WriteFile(tg.GOROOT()+"/mine", nil); tg.Flags = " -root R" }, false, "", "uninstall -force -root R NAME"},
 		{"modified, by force", func(t *testing.T, tg *Target) { store.WriteFile(tg.GOROOT()+"/mine", nil) }, true, "bin/NAME sdk/NAME", ""},
 		{"cut record", func(t *testing.T, tg *Target) { os.Truncate(tg.GOROOT()+"/"+RecordFile, 9) }, false, "", "is damaged (gocoro.json: "},
 		{"cut record, by force", func(t *testing.T, tg *Target) { os.Truncate(tg.GOROOT()+"/"+RecordFile, 9) }, true, "bin/NAME sdk/NAME", ""},
@@ -233,7 +233,7 @@ func TestRemoval(t *testing.T) {
 				t.Errorf("Removal changed files")
 			}
 			if tc.err != "" {
-				if err == nil || !strings.Contains(err.Error(), tc.err) || !strings.Contains(err.Error(), "\n\t") {
+				if err == nil || !strings.Contains(err.Error(), strings.ReplaceAll(tc.err, "NAME", release)) || !strings.Contains(err.Error(), "\n\t") {
 					t.Fatalf("got %v, want %q and what to do", err, tc.err)
 				}
 				return

@@ -40,7 +40,7 @@ func (t *Target) Removal(force bool) (*Removal, error) {
 			return nil, fmt.Errorf("%s may not be gocoro's: its %s is damaged (%v), and its VERSION is %q\n\tlook at it, and remove it by hand: rm -rf %s", t.GOROOT(), RecordFile, damaged.Err, name, run.Quote(t.GOROOT()))
 		}
 		if !force {
-			return nil, fmt.Errorf("%s is damaged (%s: %v), so that nobody can tell whether its files were changed\n\tremove it all the same: go run ./build uninstall -force %s%s", t.GOROOT(), RecordFile, damaged.Err, t.flags(), t.Name)
+			return nil, fmt.Errorf("%s is damaged (%s: %v), so that nobody can tell whether its files were changed\n\tremove it all the same: go run ./build uninstall -force%s %s", t.GOROOT(), RecordFile, damaged.Err, t.Flags, t.Name)
 		}
 	case err != nil:
 		return nil, err
@@ -52,7 +52,7 @@ func (t *Target) Removal(force bool) (*Removal, error) {
 			return nil, err
 		}
 		if seal != r.Seal {
-			return nil, fmt.Errorf("files in %s have changed since it was installed\n\tkeep them by moving the directory away, or lose them: go run ./build uninstall -force %s%s", t.GOROOT(), t.flags(), t.Name)
+			return nil, fmt.Errorf("files in %s have changed since it was installed\n\tkeep them by moving the directory away, or lose them: go run ./build uninstall -force%s %s", t.GOROOT(), t.Flags, t.Name)
 		}
 	}
 	if t.Linked() {
@@ -63,6 +63,11 @@ func (t *Target) Removal(force bool) (*Removal, error) {
 	// Next to it, what a killed run has left.
 	for _, path := range []string{t.GOROOT(), t.GOROOT() + oldSuffix, t.GOROOT() + newSuffix, t.Link() + newSuffix} {
 		add(path)
+	}
+	for _, path := range rm.Paths {
+		if err := MayWrite(filepath.Dir(path)); err != nil {
+			return nil, fmt.Errorf("cannot remove %s: %w\n\tuninstall it as the user who installed it", path, err)
+		}
 	}
 	if len(rm.Paths) > 0 {
 		return rm, nil
@@ -78,23 +83,14 @@ func (t *Target) Removal(force bool) (*Removal, error) {
 	if len(names) == 0 {
 		names = []string{"no gocoro toolchain"}
 	}
-	return nil, fmt.Errorf("%s is not installed: %s has %s\n\tgo run ./build list shows what is installed; -root names another folder", t.Name, t.Root, strings.Join(names, ", "))
-}
-
-// flags returns the flag, with a space after it, that makes a command look where
-// the target is.
-func (t *Target) flags() string {
-	if root, err := DefaultRoot(); err == nil && root == t.Root {
-		return ""
-	}
-	return "-root " + run.Quote(t.Root) + " "
+	return nil, fmt.Errorf("%s is not installed: %s has %s\n\tgo run ./build list%s shows what is installed; -root names another directory", t.Name, t.Root, strings.Join(names, ", "), t.Flags)
 }
 
 // Do removes it.
 func (rm *Removal) Do() error {
 	t := rm.Target
 	if err := rm.do(); err != nil {
-		return fmt.Errorf("removing %s: %w\n\tto remove the rest: go run ./build uninstall -force %s%s", t.Name, err, t.flags(), t.Name)
+		return fmt.Errorf("removing %s: %w\n\tto remove the rest: go run ./build uninstall -force%s %s", t.Name, err, t.Flags, t.Name)
 	}
 	return nil
 }

@@ -162,15 +162,19 @@ func (r *Repo) readVERSION() (name, text string, err error) {
 	text = string(data)
 	name, _, _ = strings.Cut(text, "\n")
 	if !IsName(name) || IsOldName(name) {
-		return "", "", fmt.Errorf("%s: first line is %q, want a release name such as go1.22.12-coro1", file, name)
+		return "", "", fmt.Errorf("%s: first line is %q, want a release name such as go1.22.12-coro1\n\tput it back: git -C %s checkout -- VERSION", file, name, run.Quote(r.Dir))
 	}
 	return name, text, nil
 }
 
 // CheckLineEnds returns an error if the first line of the file's text ends with
-// CRLF, as all of them do where git or an editor has converted the file: it
+// CRLF, as all of them do where git or an editor has converted the file, or if
+// it begins with a byte order mark, which an editor may have added: it
 // would not be what it seems, to the letter and in its hash.
 func CheckLineEnds(file string, text []byte) error {
+	if bytes.HasPrefix(text, []byte("\xef\xbb\xbf")) {
+		return fmt.Errorf("%s begins with a byte order mark, which an editor has put there\n\ttake it out: tail -c +4 <%s >%[2]s.new && mv %[2]s.new %[2]s", file, run.Quote(file))
+	}
 	first, _, _ := bytes.Cut(text, []byte("\n"))
 	if !bytes.HasSuffix(first, []byte("\r")) {
 		return nil
@@ -234,6 +238,25 @@ func (l *Line) Patches() ([]string, error) {
 	return files[:i+1], nil
 }
 
+// Numbered checks that the names of the patches begin with 0001, 0002 and so on:
+// where a number is missing, a patch was lost, and where one is there twice, two
+// series were mixed. What is built of either would have the release's name.
+func Numbered(patches []string) error {
+	for i, p := range patches {
+		if want := fmt.Sprintf("%04d-", i+1); !strings.HasPrefix(filepath.Base(p), want) {
+			return fmt.Errorf("%s is number %d of its series, want a name that begins with %s: a patch is missing, or one is too many\n\tlook at git status; go run ./build edit, then save, numbers the patches anew", p, i+1, want)
+		}
+	}
+	return nil
+}
+
+// Stray reports whether the file, of a name relative to src/, is one that
+// editors, git or the system leave: what belongs into a release has another name.
+func Stray(name string) bool {
+	return strings.HasPrefix(name, ".") || strings.Contains(name, "/.") ||
+		strings.HasSuffix(name, "~") || strings.HasSuffix(name, ".orig") || strings.HasSuffix(name, ".rej")
+}
+
 // API returns the path of the line's API baseline: go1.txt for the api folder
 // that the module form of a release lacks, compressed by gzip. It is made by
 // "go run ./build api", and kept because making it takes half a minute.
@@ -272,7 +295,10 @@ func (l *Line) Overlay() ([]OverlayFile, error) {
 				return err
 			}
 			if !d.Type().IsRegular() {
-				return fmt.Errorf("overlay file %s is not a regular file", l.repo.rel(path))
+				return fmt.Errorf("overlay file %s is not a regular file\n\ttake it out of src/", l.repo.rel(path))
+			}
+			if Stray(filepath.ToSlash(rel)) {
+				return fmt.Errorf("overlay file %s is one that an editor, git or the system has left, and would get into the release\n\tremove it: rm %s", l.repo.rel(path), run.Quote(path))
 			}
 			name := "src/" + filepath.ToSlash(rel)
 			if prev, dup := from[name]; dup {

@@ -93,10 +93,17 @@ func (s *session) line(ctx context.Context) (*line.Line, error) {
 
 // name returns the name of the line of the flags.
 func (s *session) name() (string, error) {
-	if s.flags.Line != "" {
-		return s.flags.Line, nil
+	name := s.flags.Line
+	switch {
+	case name == "":
+		return s.Repo.Default()
+	case line.IsName(name): // of a release, for which Repo.Line takes it, too
+		name = version.Lang(name)
 	}
-	return s.Repo.Default()
+	if version.Lang(name) != name || name == "" {
+		return "", fmt.Errorf("%q is not the name of a line such as go1.27\n\tgo run ./build list shows those that there are", s.flags.Line)
+	}
+	return name, nil
 }
 
 func (s *session) driver(l *line.Line) (*driver.Driver, error) {
@@ -334,6 +341,11 @@ func newLine(fs *flag.FlagSet) func(context.Context, []string) error {
 			l, err := s.line(ctx)
 			if err != nil {
 				return err
+			}
+			for _, o := range overlays {
+				if st, err := os.Stat(filepath.Join(s.Repo.Dir, "src", o)); err != nil || !st.IsDir() || filepath.Base(o) != o {
+					return fmt.Errorf("-overlay %q: there is no directory src/%s\n\tmake it, or name those that there are, with commas between", o, o)
+				}
 			}
 			if _, err := os.Lstat(filepath.Join(s.Repo.Dir, "patches", name)); err == nil {
 				return fmt.Errorf("patches/%s is there already\n\tmove it to another release with: go run ./build rebase -line %s -to RELEASE", name, name)

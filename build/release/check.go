@@ -124,6 +124,9 @@ func (c *Checker) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if _, err := os.Stat(f.path(SumsFile)); err == nil && len(f.Sums) == 0 {
+		return fmt.Errorf("%s lists nothing: the go run ./build dist that made it was killed\n\trun that again", f.path(SumsFile))
+	}
 	if len(f.Sums) == 0 {
 		return fmt.Errorf("%s has no %s\n\tgive a folder that go run ./build dist has made", c.Dir, SumsFile)
 	}

@@ -83,6 +83,9 @@ func Dist(fs *flag.FlagSet) func(context.Context, []string) error {
 		if err != nil {
 			return err
 		}
+		if err := o.folder.ours(d.Store.Root); err != nil {
+			return err
+		}
 		if !d.Dry {
 			if err := o.folder.writable(); err != nil {
 				return err
@@ -254,6 +257,9 @@ func (o *options) publish(ctx context.Context, d *driver.Driver, dirs map[string
 		}
 	}
 
+	if err := o.folder.begin(); err != nil {
+		return err
+	}
 	for _, f := range files {
 		if err := o.folder.Add(f.name, f.from, f.sum); err != nil {
 			return err

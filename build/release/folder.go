@@ -18,6 +18,7 @@ import (
 	"syscall"
 
 	"gocoro/build/dist"
+	"gocoro/build/run"
 	"gocoro/build/store"
 	"gocoro/build/sumdb"
 )
@@ -110,6 +111,41 @@ func OpenFolder(dir string) (*Folder, error) {
 	return f, sc.Err()
 }
 
+// ours checks that the folder is a release folder or becomes one: that it has a
+// list of hashes, or is not there, or is empty but for what a run has left that
+// was killed before it wrote a list. cache is the root of the build cache. It
+// changes nothing.
+func (f *Folder) ours(cache string) error {
+	if rel, err := filepath.Rel(cache, f.Dir); err == nil && filepath.IsLocal(rel) {
+		return fmt.Errorf("%s lies in the build cache, which is not for what is kept\n\tgive another directory with -o", f.Dir)
+	}
+	if _, err := os.Lstat(f.path(SumsFile)); err == nil {
+		return nil
+	}
+	entries, err := os.ReadDir(f.Dir)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return nil // what writable says of the second
+	}
+	if err != nil {
+		return fmt.Errorf("cannot read the release folder: %w\n\tgive another directory with -o", err)
+	}
+	for _, e := range entries {
+		if n := e.Name(); n != "lost+found" && !strings.HasPrefix(n, probe) && !temporary.MatchString(n) {
+			return fmt.Errorf("%s is not a release folder: it is not empty and has no %s\n\tgive a new or an empty directory with -o; or, if the release shall lie among these files: touch %s", f.Dir, SumsFile, run.Quote(f.path(SumsFile)))
+		}
+	}
+	return nil
+}
+
+// begin makes an empty list of hashes, if there is none: what is written to the
+// folder before the list is finished is known as a release's by that.
+func (f *Folder) begin() error {
+	if _, err := os.Lstat(f.path(SumsFile)); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return store.WriteFile(f.path(SumsFile), nil)
+}
+
 // text returns the list of hashes.
 func (f *Folder) text() []byte {
 	var b bytes.Buffer
@@ -179,7 +215,7 @@ func (f *Folder) writable() error {
 	err := os.MkdirAll(f.Dir, 0o777)
 	if err == nil {
 		var t *os.File
-		if t, err = os.CreateTemp(f.Dir, ".gocoro-*"); err == nil {
+		if t, err = os.CreateTemp(f.Dir, probe+"*"); err == nil {
 			t.Close()
 			err = os.Remove(t.Name())
 		}
@@ -208,8 +244,12 @@ func (f *Folder) databases() (map[string]string, error) {
 	return keys, err
 }
 
+// probe begins the names of what only a run that is under way, or was killed, has
+// in a release folder.
+const probe = ".gocoro-"
+
 // unfinished begins the name of the folder in which descriptions are made.
-const unfinished = ".gocoro-new-"
+const unfinished = probe + "new-"
 
 // temporary matches the names that store.Create gives to files of a release
 // before they are finished.

@@ -61,6 +61,9 @@ func ReadKey(file string) (*Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s is not a key of a checksum database (PRIVATE+KEY+NAME+HASH+DATA): %v%s", file, err, how)
 	}
+	if err := checkName(signer.Name()); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
 	// note has no way from a signer to its verifier. The last field of the text is
 	// a byte for the algorithm and the seed of an Ed25519 key.
 	f := strings.SplitN(text, "+", 5) // base64 may itself hold a plus sign
@@ -88,11 +91,19 @@ func CheckPublic(text string) error {
 	return nil
 }
 
+// checkName checks the name of a database, which is a path below proxy/sumdb.
+func checkName(name string) error {
+	if !fs.ValidPath(name) || name == "." || strings.ContainsAny(name, "+\\ \t\n") {
+		return fmt.Errorf("%q cannot be the name of a checksum database\n\tgive a host, with a path if you like, such as dl.example.org/gocoro", name)
+	}
+	return nil
+}
+
 // NewKey writes a new key for the database called name into a file that must
 // not exist, readable by nobody else, and returns its public part.
 func NewKey(file, name string) (public string, err error) {
-	if strings.Contains(name, "://") || strings.ContainsAny(name, "+ \t\n") || strings.Trim(name, "/") != name || name == "" {
-		return "", fmt.Errorf("%q cannot be the name of a checksum database: want a host, with a path if you like, such as dl.example.org/gocoro", name)
+	if err := checkName(name); err != nil {
+		return "", err
 	}
 	skey, vkey, err := note.GenerateKey(rand.Reader, name)
 	if err != nil {

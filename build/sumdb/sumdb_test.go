@@ -1,6 +1,7 @@
 package sumdb
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +12,7 @@ import (
 	"testing"
 
 	"golang.org/x/mod/sumdb"
+	"golang.org/x/mod/sumdb/note"
 
 	"gocoro/build/store"
 )
@@ -326,7 +328,19 @@ func TestKey(t *testing.T) {
 	if _, err := NewKey(file, name); err == nil || !strings.Contains(err.Error(), "never replaced") {
 		t.Errorf("a second key: %v", err)
 	}
-	for _, bad := range []string{"", "https://sum.example.invalid", "a+b", "a b", "a/"} {
+	// What it names is a directory below proxy/sumdb, whoever made the key.
+	skey, _, err := note.GenerateKey(rand.Reader, "a/../../../b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	outside := filepath.Join(dir, "outside")
+	if err := os.WriteFile(outside, []byte(skey), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadKey(outside); err == nil || !strings.Contains(err.Error(), "cannot be the name of a checksum database") {
+		t.Errorf("got %v, want an error for a name that leads out of the directory", err)
+	}
+	for _, bad := range []string{"", "https://sum.example.invalid", "a+b", "a b", "a/", ".", "..", "a/../../../b", "/a", `a\b`} {
 		if _, err := NewKey(filepath.Join(dir, "new"), bad); err == nil {
 			t.Errorf("NewKey took the name %q", bad)
 		}

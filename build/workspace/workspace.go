@@ -31,6 +31,7 @@ import (
 
 	"gocoro/build/gitrepo"
 	"gocoro/build/line"
+	"gocoro/build/run"
 	"gocoro/build/series"
 	"gocoro/build/store"
 	"gocoro/build/tree"
@@ -578,7 +579,7 @@ func (e *Env) Save(ctx context.Context, l *line.Line, o SaveOptions) ([]string, 
 	if detached, err := w.git.Detached(ctx); err != nil {
 		return nil, err
 	} else if detached {
-		return nil, fmt.Errorf("%s has no branch checked out, but the commit %.12s: nothing is saved\n\tgo back to the series: git -C %[1]s checkout gocoro\n\tor, if that commit is the series that you want: git -C %[1]s checkout -B gocoro", w.Dir, head)
+		return nil, fmt.Errorf("%s has no branch checked out, but the commit %.12s: nothing is saved\n\tgo back to the series: git -C %[3]s checkout gocoro\n\tor, if that commit is the series that you want: git -C %[3]s checkout -B gocoro", w.Dir, head, run.Quote(w.Dir))
 	}
 	was := w.state
 	changes, err := w.collect(ctx, head, o)
@@ -596,7 +597,7 @@ func (e *Env) Save(ctx context.Context, l *line.Line, o SaveOptions) ([]string, 
 		}
 		back := "git reflog there shows what was checked out before"
 		if rewound {
-			back = fmt.Sprintf("the workspace was reset to an earlier commit; go back: git -C %s reset --hard %.12s", w.Dir, was.Head)
+			back = fmt.Sprintf("the workspace was reset to an earlier commit; go back: git -C %s reset --hard %.12s", run.Quote(w.Dir), was.Head)
 		}
 		return nil, fmt.Errorf("line %s: %s\n\t%s\n\tif you mean it: go run ./build save -line %[1]s -drop", l.Name, what, back)
 	}
@@ -663,7 +664,7 @@ func (w *Workspace) write(ctx context.Context, changes []change) error {
 func (w *Workspace) collect(ctx context.Context, head string, o SaveOptions) ([]change, error) {
 	commits, err := w.git.Commits(ctx, w.state.Base, head)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w\n\tput your commits on %s, one a patch: git rebase -i %s", w.Dir, err, w.state.Upstream, w.state.Base)
+		return nil, fmt.Errorf("%s: %w\n\tput your commits on %s, one a patch: git -C %s rebase -i %.12s", w.Dir, err, w.state.Upstream, run.Quote(w.Dir), w.state.Base)
 	}
 	made := map[string]bool{} // files that the patches make, now or as they were
 	for _, p := range w.state.Patches {
@@ -698,6 +699,12 @@ func (w *Workspace) collect(ctx context.Context, head string, o SaveOptions) ([]
 		}
 	}
 	names := slices.Sorted(maps.Keys(overlay))
+	// The overlay has texts only: of a link it would have the name that it leads to.
+	if odd, err := w.git.Odd(ctx, head, names); err != nil {
+		return nil, err
+	} else if odd != nil {
+		return nil, fmt.Errorf("%s: %s in the overlay is a link or executable, and an overlay has neither\n\tmake it a file of mode 644 there, and amend the commit", w.Dir, strings.Join(odd, ", "))
+	}
 	files, err := w.git.Files(ctx, head, names)
 	if err != nil {
 		return nil, err
@@ -722,7 +729,7 @@ func (w *Workspace) collect(ctx context.Context, head string, o SaveOptions) ([]
 	}
 	for _, name := range driver {
 		if string(ours[name]) != string(theirs[name]) {
-			return nil, fmt.Errorf("%s: a commit changes %s, which the driver writes (VERSION says what the pin says)\n\ttake that out: git checkout %s -- %s, and amend the commit", w.Dir, name, commits[0], name)
+			return nil, fmt.Errorf("%s: a commit changes %s, which the driver writes (VERSION says what the pin says)\n\ttake that out: git -C %s checkout %.12s -- %s, and amend the commit", w.Dir, name, run.Quote(w.Dir), commits[0], name)
 		}
 		files[name] = theirs[name]
 	}
@@ -762,7 +769,7 @@ func (w *Workspace) collect(ctx context.Context, head string, o SaveOptions) ([]
 		old, known := was[subject]
 		if c == "" {
 			if known {
-				return nil, fmt.Errorf("%s: nothing is left of %s: its commit %s changes nothing\n\tto drop the patch, drop the commit: git rebase -i %s", w.Dir, old.Name, commits[i], w.state.Base)
+				return nil, fmt.Errorf("%s: nothing is left of %s: its commit %s changes nothing\n\tto drop the patch, drop the commit: git -C %s rebase -i %.12s", w.Dir, old.Name, commits[i], run.Quote(w.Dir), w.state.Base)
 			}
 			continue
 		}
@@ -770,6 +777,7 @@ func (w *Workspace) collect(ctx context.Context, head string, o SaveOptions) ([]
 		if err != nil {
 			return nil, err
 		}
+		exported := text
 		if !known && len(left) == 1 {
 			// The one patch that is missing may have been given another subject:
 			// git keeps the author and the date of a commit that is amended.
@@ -782,7 +790,6 @@ func (w *Workspace) collect(ctx context.Context, head string, o SaveOptions) ([]
 			}
 		}
 		name := fmt.Sprintf("%04d-%s.patch", len(next.Patches)+1, slug(subject))
-		kept := false // the patch file, with all its bytes
 		if known {
 			name = fmt.Sprintf("%04d-%s", len(next.Patches)+1, strings.TrimLeft(old.Name, "0123456789-"))
 			renamed["patches/"+w.state.Line+"/"+old.Name] = "patches/" + w.state.Line + "/" + name
@@ -790,19 +797,18 @@ func (w *Workspace) collect(ctx context.Context, head string, o SaveOptions) ([]
 			if err != nil {
 				return nil, err
 			}
-			if kept = string(before) == string(text) && !o.Rewrite; kept {
+			if string(before) == string(text) && !o.Rewrite {
 				if text, err = os.ReadFile(filepath.Join(w.oldDir(), old.Name)); err != nil {
 					return nil, err
 				}
 			}
 		}
-		if !kept {
-			if message, back, err := w.git.ReadBack(ctx, c, text); err != nil {
-				return nil, err
-			} else if message != back {
-				got, want := firstDifference(back, message)
-				return nil, fmt.Errorf("%s: the message of the commit for %s does not survive in a patch: it is read back with %q, want %q\n\tword it otherwise: git -C %[1]s commit --amend, or git rebase -i with \"reword\" if it is not the last one", w.Dir, name, got, want)
-			}
+		// Not what stands in the checkout: that may have the trailers that a save added.
+		if message, back, err := w.git.ReadBack(ctx, c, exported); err != nil {
+			return nil, err
+		} else if message != back {
+			got, want := firstDifference(back, message)
+			return nil, fmt.Errorf("%s: the message of the commit for %s does not survive in a patch: it is read back with %q, want %q\n\tword it otherwise: git -C %s commit --amend, or git rebase -i with \"reword\" if it is not the last one", w.Dir, name, got, want, run.Quote(w.Dir))
 		}
 		text = withTrailers(text)
 		if err := w.valid(name, text); err != nil {
@@ -812,7 +818,7 @@ func (w *Workspace) collect(ctx context.Context, head string, o SaveOptions) ([]
 		want["patches/"+w.state.Line+"/"+name] = text
 	}
 	if len(next.Patches) == 0 && len(w.state.Patches) > 0 {
-		return nil, fmt.Errorf("%s has no patch left: that would empty line %s\n\tif you mean it, remove the patches with git rm; else git reset --hard %s brings them back", w.Dir, w.state.Line, w.state.Head)
+		return nil, fmt.Errorf("%s has no patch left: that would empty line %s\n\tif you mean it, remove the patches with git rm; else they come back by: git -C %s reset --hard %.12s", w.Dir, w.state.Line, run.Quote(w.Dir), w.state.Head)
 	}
 	for name, folder := range overlay {
 		want[overlayFile(folder, name)] = files[name]
@@ -903,6 +909,8 @@ func (w *Workspace) overlayFor(name string, o SaveOptions) (string, error) {
 	switch {
 	case !strings.HasPrefix(name, "src/"):
 		return "", fmt.Errorf("%s: a commit adds %s, which is outside of src/: the overlay has files below src/ only\n\tmove it there, or take it out of the commit", w.Dir, name)
+	case line.Stray(strings.TrimPrefix(name, "src/")):
+		return "", fmt.Errorf("%s: a commit adds %s, which is no file of a release\n\ttake it out of the commit", w.Dir, name)
 	case o.Overlay != "" && slices.Contains(overlays, o.Overlay):
 		return o.Overlay, nil
 	case o.Overlay != "":
