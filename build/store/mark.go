@@ -45,6 +45,7 @@ var anyName = regexp.MustCompile(``)
 // them. Nothing else is removed from a store.
 var Names = map[string]*regexp.Regexp{
 	"api":      item,
+	"baseline": item,
 	"builds":   item,
 	"dist":     item,
 	"git":      item,
