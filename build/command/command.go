@@ -153,6 +153,19 @@ func isBool(f *flag.Flag) bool {
 	return ok && b.IsBoolFlag()
 }
 
+// DirVar defines a flag that names a file or a directory. The name must not be
+// empty, as that of a shell variable which is not set: the command would work on
+// its default, which is not what the person has typed.
+func DirVar(fs *flag.FlagSet, p *string, name, usage string) {
+	fs.Func(name, usage, func(s string) error {
+		if s == "" {
+			return errors.New("want a name (is a variable of the shell not set?)")
+		}
+		*p = s
+		return nil
+	})
+}
+
 // flagInUsage matches a flag in the Args of a command.
 var flagInUsage = regexp.MustCompile(`(?:^|[ \[|])-([a-z][-a-z0-9]*)`)
 

@@ -23,7 +23,8 @@ func Env(fs *flag.FlagSet) func(context.Context, []string) error {
 	f.registerTarget(fs)
 	route := fs.String("route", "path", "the `way` to the toolchain: path (installed), unpacked (an archive or a copy elsewhere) or module (a release folder)")
 	shell := fs.String("shell", "sh", "the `language` to print: "+env.Shells)
-	dir := fs.String("dir", "", "for -route unpacked: the `folder` of the toolchain")
+	dir := new(string)
+	command.DirVar(fs, dir, "dir", "for -route unpacked: the `folder` of the toolchain")
 	url := fs.String("url", "", "for -route module: the `URL` of the release folder")
 	key := fs.String("key", "", "for -route module: the public `key` of its checksum database")
 	return func(ctx context.Context, args []string) error {

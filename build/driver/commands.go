@@ -41,8 +41,8 @@ func (f *Flags) Register(fs *flag.FlagSet) {
 }
 
 func (f *Flags) registerTarget(fs *flag.FlagSet) {
-	fs.StringVar(&f.Root, "root", "", "the `folder` that holds the installed toolchains (default ~/sdk)")
-	fs.StringVar(&f.Bin, "bin", "", "the `folder` on PATH for the link (default GOBIN, or GOPATH/bin)")
+	command.DirVar(fs, &f.Root, "root", "the `folder` that holds the installed toolchains (default ~/sdk)")
+	command.DirVar(fs, &f.Bin, "bin", "the `folder` on PATH for the link (default GOBIN, or GOPATH/bin)")
 }
 
 // Open returns the driver that the flags ask for, in the checkout that holds
