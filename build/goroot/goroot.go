@@ -39,13 +39,13 @@ func Environ(extra ...string) []string {
 	return append(append(env, "LC_ALL=C", "TZ=UTC", "GOENV=off", "GOTOOLCHAIN=local"), extra...)
 }
 
-// collector makes the compilers of a build collect garbage less often: a
-// quarter less processor time for cmd/compile, and up to a gigabyte of memory
-// for each process. It changes nothing of what they write.
-var collector = []string{"GOGC=400", "GOMEMLIMIT=1GiB"}[:2:2]
+// Collector returns variables that make the compilers of a build collect
+// garbage less often: a quarter less processor time for cmd/compile, and up to a
+// gigabyte of memory for each process. They change nothing of what it writes.
+func Collector() []string { return []string{"GOGC=400", "GOMEMLIMIT=1GiB"} }
 
 // BuildEnviron returns the environment of a build in which compilers run.
-func BuildEnviron(extra ...string) []string { return Environ(append(collector, extra...)...) }
+func BuildEnviron(extra ...string) []string { return Environ(append(Collector(), extra...)...) }
 
 // A Bootstrap is the Go that builds a toolchain.
 type Bootstrap struct {

@@ -9,10 +9,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
+	"gocoro/build/goroot"
 	"gocoro/build/install"
 	"gocoro/build/run"
+	"gocoro/build/store"
 	"gocoro/ci/plan"
 	"gocoro/ci/platform"
 	"gocoro/ci/suite"
@@ -26,6 +29,7 @@ func (r *Runner) hostGo(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := run.Command(ctx, "go", args...)
 	cmd.Dir = r.Repo.Dir
 	cmd.Env = append(os.Environ(), "GOFLAGS=-buildvcs=false", "GOWORK=off", "GOEXPERIMENT=", "GOOS=", "GOARCH=", "PWD="+r.Repo.Dir)
+	cmd.Env = append(cmd.Env, goroot.Collector()...)
 	return cmd
 }
 
@@ -81,11 +85,40 @@ func (r *Runner) self(ctx context.Context, c plan.Cell, cell *verdict.Cell) erro
 	}
 	limited, cancel := context.WithTimeout(ctx, c.Limit())
 	defer cancel()
+	tmp, err := os.MkdirTemp(memory(), "gocoro-self-")
+	if err != nil {
+		return err
+	}
+	defer store.RemoveAll(tmp)
 	args := []string{"test", "-json", "-count=1"}
 	if c.Depth == plan.Nightly && c.Method.Host == (platform.Platform{OS: "linux", Arch: "amd64"}) {
 		args = append(args, "-tags=emulation") // the tests of the emulators themselves take minutes
 	}
-	return attempt(limited, ctx, cell, r.hostGo(limited, append(args, "./...")...))
+	cmd := r.hostGo(limited, append(args, "./...")...)
+	cmd.Env = append(cmd.Env, "TMPDIR="+tmp)
+	return attempt(limited, ctx, cell, cmd)
+}
+
+// memory returns a directory for temporary files that is kept in memory, if the
+// machine has one with room, or "". The tests of the driver make and remove tens
+// of thousands of small files with git, which takes half the processor time there.
+func memory() string {
+	const dir, room = "/dev/shm", 4 << 30
+	var s syscall.Statfs_t
+	if err := syscall.Statfs(dir, &s); err != nil || int64(s.Bavail)*int64(s.Bsize) < room {
+		return ""
+	}
+	// Tests run programs in it.
+	f, err := os.CreateTemp(dir, "gocoro-")
+	if err != nil {
+		return ""
+	}
+	defer os.Remove(f.Name())
+	f.WriteString("#!/bin/sh\n")
+	if err := errors.Join(f.Chmod(0o700), f.Close()); err != nil || exec.Command(f.Name()).Run() != nil {
+		return ""
+	}
+	return dir
 }
 
 // runStep runs a command as a step of the cell. If quiet is set, the step fails
