@@ -155,58 +155,6 @@ func TestCoroBugWaitTime(t *testing.T) {
 	})
 }
 
-// TestCoroBugStopInside checks that an iterator that calls its own stop is told
-// so, as one that calls its own next is.
-func TestCoroBugStopInside(t *testing.T) {
-	recovered := func(f func()) (p any) {
-		defer func() { p = recover() }()
-		f()
-		return nil
-	}
-	t.Run("Pull", func(t *testing.T) {
-		var stop func()
-		next, stop := iter.Pull(func(yield func(int) bool) {
-			yield(1)
-			stop()
-			t.Error("stop returned in its own iterator")
-		})
-		next()
-		if got := recovered(func() { next() }); got != "iter.Pull: stop called during next" {
-			t.Errorf("next: got panic %v", got)
-		}
-		if v, ok := next(); v != 0 || ok {
-			t.Errorf("next after the panic: got %v, %v", v, ok)
-		}
-		stop()
-	})
-	t.Run("Pull2", func(t *testing.T) {
-		var stop func()
-		next, stop := iter.Pull2(func(yield func(int, string) bool) {
-			yield(1, "one")
-			stop()
-			t.Error("stop returned in its own iterator")
-		})
-		next()
-		if got := recovered(func() { next() }); got != "iter.Pull2: stop called during next" {
-			t.Errorf("next: got panic %v", got)
-		}
-		if k, v, ok := next(); k != 0 || v != "" || ok {
-			t.Errorf("next after the panic: got %v, %v, %v", k, v, ok)
-		}
-		stop()
-	})
-	// What stop runs may call stop: that was right, and is.
-	t.Run("DuringStop", func(t *testing.T) {
-		var stop func()
-		next, stop := iter.Pull(func(yield func(int) bool) {
-			defer func() { stop() }()
-			yield(1)
-		})
-		next()
-		stop()
-	})
-}
-
 // coroBugAgain runs the test in a process of its own, with the environment.
 func coroBugAgain(t *testing.T, env ...string) {
 	t.Helper()
