@@ -85,7 +85,7 @@ func (r *Runner) self(ctx context.Context, c plan.Cell, cell *verdict.Cell) erro
 	}
 	limited, cancel := context.WithTimeout(ctx, c.Limit())
 	defer cancel()
-	tmp, err := os.MkdirTemp(memory(), "gocoro-self-")
+	tmp, err := os.MkdirTemp(memory(), "self-")
 	if err != nil {
 		return err
 	}
