@@ -3,6 +3,7 @@ package install
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -62,17 +63,24 @@ func uninstall(tg *Target) error {
 	return rm.Do()
 }
 
-// TestKilledChild is the program that TestKilled kills: it does what KILL says,
-// up to a certain write.
-func TestKilledChild(t *testing.T) {
-	args := strings.Split(os.Getenv("KILL"), "|")
-	if len(args) < 5 {
-		t.Skip("only run by TestKilled")
+// TestMain is the program that TestKilled kills if KILL is set: it does what
+// that says, up to a certain write.
+func TestMain(m *testing.M) {
+	if kill := os.Getenv("KILL"); kill != "" {
+		if err := killed(strings.Split(kill, "|")); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
 	}
+	os.Exit(m.Run())
+}
+
+func killed(args []string) error {
 	tg := &Target{Root: args[1], Bin: args[2], Name: release}
 	left, err := strconv.Atoi(args[4])
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	atWrite = func(what string) {
 		if left--; left < 0 {
@@ -82,13 +90,9 @@ func TestKilledChild(t *testing.T) {
 		}
 	}
 	if args[0] == "uninstall" {
-		err = uninstall(tg)
-	} else {
-		err = install(t.Context(), tg, args[3], "new")
+		return uninstall(tg)
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	return install(context.Background(), tg, args[3], "new")
 }
 
 // A program that is killed before any of its writes loses nothing, and what is
@@ -112,7 +116,7 @@ func TestKilled(t *testing.T) {
 							t.Fatal(err)
 						}
 					}
-					child := exec.Command(os.Args[0], "-test.run=^TestKilledChild$")
+					child := exec.Command(os.Args[0])
 					child.Env = append(os.Environ(), "KILL="+strings.Join([]string{tc.name, tg.Root, tg.Bin, new, strconv.Itoa(n)}, "|"))
 					out, err := child.CombinedOutput()
 					done = err == nil
