@@ -324,14 +324,15 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("URL", s.URL)
 }
 
-// waitfor file [text]: waits until the file exists, and has the text.
+// waitfor file [text]: waits until the file is not empty, and has the text. (A
+// shell makes a file a moment before it writes there.)
 func waitfor(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 1 || len(args) > 2 {
 		ts.Fatalf("usage: waitfor file [text]")
 	}
 	poll(ts, strings.Join(args, " "), func() bool {
 		data, err := os.ReadFile(ts.MkAbs(args[0]))
-		return err == nil && (len(args) == 1 || strings.Contains(string(data), args[1]))
+		return err == nil && len(data) > 0 && (len(args) == 1 || strings.Contains(string(data), args[1]))
 	})
 }
 
