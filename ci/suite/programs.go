@@ -121,10 +121,10 @@ func Programs(l *line.Line) ([]Program, error) {
 }
 
 // bugsOverlay is the overlay with the tests of upstream's coroutine bugs, and
-// bugsFile the file that has them.
+// bugsFiles the pattern of the files that have them.
 const (
 	bugsOverlay = "corobugs"
-	bugsFile    = "src/runtime/coro_bugs_test.go"
+	bugsFiles   = "src/runtime/coro_bugs*_test.go"
 )
 
 // bugPrograms returns the tests of the bugs that the line repairs. Each of them
@@ -139,7 +139,7 @@ func bugPrograms(l *line.Line) ([]Program, error) {
 	}
 	var list []Program
 	for _, of := range overlay {
-		if of.Name != bugsFile {
+		if ok, err := path.Match(bugsFiles, of.Name); err != nil || !ok {
 			continue
 		}
 		f, err := parser.ParseFile(token.NewFileSet(), of.Path, nil, 0)
@@ -153,7 +153,7 @@ func bugPrograms(l *line.Line) ([]Program, error) {
 		}
 	}
 	if len(list) == 0 {
-		return nil, fmt.Errorf("line %s has overlay %s and no tests in %s", l.Name, bugsOverlay, bugsFile)
+		return nil, fmt.Errorf("line %s has overlay %s and no tests in %s", l.Name, bugsOverlay, bugsFiles)
 	}
 	return list, nil
 }
