@@ -55,6 +55,10 @@ func (r *Runner) Run(ctx context.Context, cells []plan.Cell) (planned []verdict.
 			done(c, p)
 		}
 	}
+	// Now, as somebody may edit the sources of the CI while it runs.
+	if _, err := r.program(ctx); err != nil {
+		return nil, nil, err
+	}
 	run := func(r *Runner, lane []int) error {
 		for _, i := range lane {
 			if err := ctx.Err(); err != nil {

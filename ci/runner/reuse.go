@@ -8,9 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
-	"sync"
 
 	"gocoro/build/store"
 	"gocoro/ci/plan"
@@ -38,7 +38,7 @@ func (r *Runner) recordKey(ctx context.Context, c plan.Cell, rec verdict.Cell, t
 		return "", nil
 	}
 	var k store.Key
-	program, err := r.program()
+	program, err := r.program(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -53,7 +53,7 @@ func (r *Runner) recordKey(ctx context.Context, c plan.Cell, rec verdict.Cell, t
 		k.Add("tool", []byte(stamp(tool)))
 	}
 	if ofCheckout[c.Suite] {
-		sum, err := checkoutSum(ctx, r.Repo.Dir)
+		sum, err := checkoutSum(ctx, r.Repo.Dir, func(string) bool { return true })
 		if err != nil {
 			return "", nil // an archive of the repository: nothing says what belongs to it
 		}
@@ -63,21 +63,31 @@ func (r *Runner) recordKey(ctx context.Context, c plan.Cell, rec verdict.Cell, t
 	return k.String(), nil
 }
 
-// thisProgram is the hash of the running program.
-var thisProgram = sync.OnceValues(func() (string, error) {
-	exe, err := os.Executable()
-	if err != nil {
-		return "", err
+// program returns what stands for the CI in a key: a digest of its sources, or
+// the hash of the running program where nothing says what belongs to them. Not
+// always that hash, for a program differs from one clone to another by the
+// paths in it.
+func (r *Runner) program(ctx context.Context) (string, error) {
+	if r.Program == "" {
+		sources := func(name string) bool {
+			dir, _, _ := strings.Cut(name, "/")
+			return (dir == "ci" || dir == "build" || dir == "go.mod" || dir == "go.sum") &&
+				!strings.HasSuffix(name, "_test.go") && !strings.Contains(name, "/testdata/")
+		}
+		sum, err := checkoutSum(ctx, r.Repo.Dir, sources)
+		if err == nil {
+			r.Program = fmt.Sprint(runtime.Version(), " ", sum)
+			return r.Program, nil
+		}
+		exe, err := os.Executable()
+		if err != nil {
+			return "", err
+		}
+		if r.Program, err = store.Sum(exe); err != nil {
+			return "", err
+		}
 	}
-	return store.Sum(exe)
-})
-
-// program returns what stands for the CI in a key.
-func (r *Runner) program() (string, error) {
-	if r.Program != "" {
-		return r.Program, nil
-	}
-	return thisProgram()
+	return r.Program, nil
 }
 
 // stamp tells one installed version of a tool from another.
@@ -96,9 +106,9 @@ func stamp(tool string) string {
 	return fmt.Sprint(path, " ", info.Size(), " ", info.ModTime().UnixNano())
 }
 
-// checkoutSum returns a digest of the names, modes and contents of the files of
-// a checkout: what git tracks, and what it would track.
-func checkoutSum(ctx context.Context, dir string) (string, error) {
+// checkoutSum returns a digest of the names, modes and contents of those files of
+// a checkout whose name is of interest: what git tracks, and what it would track.
+func checkoutSum(ctx context.Context, dir string, of func(name string) bool) (string, error) {
 	cmd := exec.CommandContext(ctx, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
 	cmd.Dir = dir
 	out, err := cmd.Output()
@@ -109,6 +119,9 @@ func checkoutSum(ctx context.Context, dir string) (string, error) {
 	slices.Sort(names)
 	h := sha256.New()
 	for _, name := range slices.Compact(names) {
+		if !of(name) {
+			continue
+		}
 		file := filepath.Join(dir, name)
 		info, err := os.Lstat(file)
 		if err != nil { // tracked, and removed

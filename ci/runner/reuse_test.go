@@ -126,7 +126,11 @@ func TestRecordKey(t *testing.T) {
 		}
 	}
 	write := func(name, text string) {
-		if err := os.WriteFile(filepath.Join(repo, name), []byte(text), 0o666); err != nil {
+		err := os.MkdirAll(filepath.Dir(filepath.Join(repo, name)), 0o777)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(repo, name), []byte(text), 0o666)
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -145,6 +149,33 @@ func TestRecordKey(t *testing.T) {
 		}
 		return k
 	}
+	of := func(dir string) string {
+		k, err := (&Runner{Repo: &line.Repo{Dir: dir}}).program(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k
+	}
+	write("ci/x.go", "package main")
+	write("ci/x_test.go", "package main")
+	first := of(repo)
+	clone := t.TempDir()
+	if err := os.CopyFS(clone, os.DirFS(repo)); err != nil {
+		t.Fatal(err)
+	}
+	if of(clone) != first {
+		t.Error("another clone's program has another key")
+	}
+	write("ci/x_test.go", "package main_test")
+	write("README.md", "text")
+	if of(repo) != first {
+		t.Error("got another key of the program after a change that is not in it")
+	}
+	write("ci/x.go", "package main // changed")
+	if of(repo) == first {
+		t.Error("got the same key of the program after a change of it")
+	}
+
 	type change = func(r *Runner, c *plan.Cell, rec *verdict.Cell, tree *string, env *[]string)
 	for _, tc := range []struct {
 		name   string

@@ -40,7 +40,7 @@ type Runner struct {
 	// Fresh runs every cell, also those that a kept record proves.
 	Fresh bool
 	// Program stands for the program that runs the cells in the keys of kept
-	// records. Empty means the hash of the running one.
+	// records. If it is empty, the first cell sets it.
 	Program string
 
 	// Within, if not zero, is how long after the start of the run cells that
