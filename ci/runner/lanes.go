@@ -1,9 +1,11 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os/exec"
+	"slices"
 	"sync"
 	"time"
 
@@ -47,6 +49,11 @@ func (r *Runner) Run(ctx context.Context, cells []plan.Cell) (planned []verdict.
 			first = append(first, i)
 		}
 	}
+	// The longest first: at the end of the first lane, what is left of the
+	// second should be cells that keep every processor busy.
+	slices.SortStableFunc(second, func(a, b int) int {
+		return cmp.Compare(cells[b].Limit(), cells[a].Limit())
+	})
 	if done := r.Done; done != nil {
 		var mu sync.Mutex
 		r.Done = func(c *verdict.Cell, p verdict.Planned) {

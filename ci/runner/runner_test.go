@@ -440,3 +440,24 @@ func TestWithin(t *testing.T) {
 		}
 	}
 }
+
+func TestYardsticks(t *testing.T) {
+	native := platform.Method{Kind: platform.Native}
+	emulated := platform.Method{Kind: platform.QemuUser}
+	for _, tc := range []struct {
+		name string
+		cell plan.Cell
+		want bool
+	}{
+		{"default line", plan.Cell{Method: native, Of: &plan.Line{Default: true}, Depth: plan.Default}, true},
+		{"other line", plan.Cell{Method: native, Of: &plan.Line{}, Depth: plan.Default}, false},
+		{"emulated", plan.Cell{Method: emulated, Of: &plan.Line{Default: true}, Depth: plan.Default}, false},
+		{"at night", plan.Cell{Method: emulated, Of: &plan.Line{}, Depth: plan.Nightly}, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if got := yardsticks(tc.cell); got != tc.want {
+				t.Errorf("got %v, want %v", got, tc.want)
+			}
+		})
+	}
+}
