@@ -859,6 +859,14 @@ func coroswitchShared(gp *g, c *coro, exit bool) {
 		if bubble != nil {
 			bubble.decActive()
 		}
+		if sys.DITSupported && debug.dataindependenttiming != 1 && gnext.ditWanted != mp.ditEnabled {
+			mp.ditEnabled = gnext.ditWanted
+			if mp.ditEnabled {
+				sys.EnableDIT()
+			} else {
+				sys.DisableDIT()
+			}
+		}
 		gogo(&gnext.sched)
 	}
 
