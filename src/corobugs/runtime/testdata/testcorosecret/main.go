@@ -2,6 +2,8 @@
 // Use of this source code is governed by a BSD-style
 // license that can be found in the LICENSE file.
 
+//go:build goexperiment.runtimesecret
+
 // The program is built with GOEXPERIMENT=runtimesecret. A coroutine in secret
 // mode leaves secrets on its stack and ends. The program looks for them there.
 package main
