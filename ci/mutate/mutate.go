@@ -1,5 +1,5 @@
 // Package mutate plants faults in a patched runtime, one at a time, and finds
-// out whether the shared-lock programs, and then the fuzzer, notice. Tests that
+// out whether a test, the shared-lock programs, or the fuzzer notice. Tests that
 // pass whatever the runtime does show nothing.
 package mutate
 
@@ -63,6 +63,10 @@ func (r *Runner) Run(ctx context.Context, m *Mutant) (*Result, error) {
 			return nil, err
 		}
 		flags = append(flags, flag)
+		if m.Test != "" {
+			res.Killer, err = r.test(ctx, m.Test, flag)
+			return res, err
+		}
 	}
 	for _, b := range binaries {
 		exe := filepath.Join(dir, b)
@@ -101,6 +105,25 @@ func (m *Mutant) Plant(o *plant.Overlay) error {
 		return fmt.Errorf("mutant %q: %w", m.Name, err)
 	}
 	return nil
+}
+
+// test runs the tests of package runtime that match the pattern, built, like the
+// programs that they build, with the flag. It returns the pattern if one fails.
+func (r *Runner) test(ctx context.Context, pattern, flag string) (killer string, err error) {
+	bin := filepath.Join(r.GOROOT, "bin")
+	cmd := run.Command(ctx, filepath.Join(bin, "go"), "test", "-vet=off", "-count=1", "-timeout=5m", "-v", "-run=^"+strings.ReplaceAll(pattern, "/", "$/^")+"$", "runtime")
+	cmd.Env = goroot.Environ("GOCACHE="+r.Cache, "GOFLAGS="+flag, "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	out, err := cmd.CombinedOutput()
+	top, _, _ := strings.Cut(pattern, "/")
+	switch {
+	case ctx.Err() != nil:
+		return "", ctx.Err()
+	case strings.Contains(string(out), "--- PASS: "+top+" ("):
+		return "", nil
+	case strings.Contains(string(out), "=== RUN   "+top+"\n") && !strings.Contains(string(out), "--- SKIP: "+top+" ("):
+		return pattern, nil
+	}
+	return "", fmt.Errorf("%s did not run: %v\n%s", pattern, err, out)
 }
 
 // programs runs the shared-lock programs of a binary and returns the first one
