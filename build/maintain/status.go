@@ -37,6 +37,8 @@ type report struct {
 type row struct {
 	workspace.Row
 	Header  string   // what the patch's Upstream: line says
+	Report  string   `json:",omitempty"` // the file of the report to upstream that the header names
+	Missing bool     `json:",omitempty"` // there is no such file
 	Since   string   `json:",omitempty"` // by its header, the release with the change, such as go1.23
 	Changes []change `json:",omitempty"` // what Gerrit says of those that the header names
 }
@@ -107,6 +109,9 @@ func status(fs *flag.FlagSet) func(context.Context, []string) error {
 // since matches what a header says of a change that upstream has.
 var since = regexp.MustCompile(`\bsince Go (1\.\d+)\b`)
 
+// reports matches the name of a report to upstream in a header.
+var reports = regexp.MustCompile(`\bdocs/upstream/[\w.-]+\.md\b`)
+
 func (s *session) status(ctx context.Context, l *line.Line, release string) (*report, error) {
 	to := l
 	if release != "" && release != l.Pin.Upstream {
@@ -131,6 +136,15 @@ func (s *session) status(ctx context.Context, l *line.Line, release string) (*re
 		}
 		if m := since.FindStringSubmatch(x.Header); m != nil {
 			x.Since = "go" + m[1]
+		}
+		if x.Report = reports.FindString(x.Header); x.Report != "" {
+			if _, err := os.Stat(filepath.Join(s.Repo.Dir, filepath.FromSlash(x.Report))); err != nil {
+				x.Missing = true
+			}
+			// What is to be sent is a change of its own.
+			if x.Missing || x.NotAlone != "" {
+				r.OK = false
+			}
 		}
 		if x.State == workspace.Conflicts || x.Fuzz && x.State != workspace.Merges {
 			r.OK = false
@@ -200,6 +214,17 @@ func (r *report) print(w io.Writer) {
 		}
 	}
 	tw.Flush()
+	for _, x := range r.Patches {
+		switch {
+		case x.Report == "":
+		case x.Missing:
+			fmt.Fprintf(w, "  not ready: %s names %s, which is not there\n", x.Patch, x.Report)
+		case x.NotAlone != "":
+			fmt.Fprintf(w, "  not ready: %s is the report, but %s does not apply to %s alone: %s\n", x.Report, x.Patch, r.To, x.NotAlone)
+		default:
+			fmt.Fprintf(w, "  ready to send: %s; %s applies to %s alone\n", x.Report, x.Patch, r.To)
+		}
+	}
 	for _, x := range r.Patches {
 		if len(x.Changed) > 0 {
 			fmt.Fprintf(w, "  %s differs between the releases under %s\n", strings.Join(x.Changed, ", "), x.Patch)

@@ -32,6 +32,10 @@ type Row struct {
 	At        string   // where it does not apply: "src/runtime/coro.go:12"
 	Conflicts []string // the files that git cannot merge
 	Changed   []string // those of its files that differ between the two releases
+
+	// NotAlone is where it does not apply to the release without the patches
+	// before it, "" if it does.
+	NotAlone string
 }
 
 // A Table is what becomes of a line's series on a release.
@@ -85,8 +89,13 @@ func (e *Env) Status(ctx context.Context, from, to *line.Line) (*Table, error) {
 			return nil, err
 		}
 		row := Row{Patch: p.Name}
-		c, offsets, err := w.git.Apply(ctx, onto, p)
 		var conflict *series.ConflictError
+		if _, _, err := w.git.Apply(ctx, newBase, p); errors.As(err, &conflict) {
+			row.NotAlone = conflict.At
+		} else if err != nil {
+			return nil, err
+		}
+		c, offsets, err := w.git.Apply(ctx, onto, p)
 		if errors.As(err, &conflict) {
 			row.State, row.At, row.Fuzz = Conflicts, conflict.At, conflict.Fuzz
 		} else if err != nil {
