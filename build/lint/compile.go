@@ -53,8 +53,10 @@ func Compile(ctx context.Context, l *line.Line, up, dir string, say func(string)
 		changed[f.Name] = true
 	}
 	c := &compiler{dir: dir, up: up}
-	if _, err := os.Stat(filepath.Join(up, "src/internal/goexperiment/exp_rangefunc_on.go")); err == nil {
-		c.experiment = true
+	for _, e := range []string{"rangefunc", "runtimesecret"} {
+		if _, err := os.Stat(filepath.Join(up, "src/internal/goexperiment/exp_"+e+"_on.go")); err == nil {
+			c.experiments = append(c.experiments, e)
+		}
 	}
 	var problems []Problem
 	for i, file := range files {
@@ -92,7 +94,9 @@ func isPackageFile(name string) bool {
 
 type compiler struct {
 	dir, up    string
-	experiment bool // the release has the experiment rangefunc, which package iter may need
+	// The release's experiments without which package iter, or a test
+	// program, does not exist.
+	experiments []string
 }
 
 // check type-checks the packages with changed files on all platforms.
@@ -185,8 +189,8 @@ func (c *compiler) load(ctx context.Context, patch, platform string, patterns []
 		}
 	}
 	env = append(env, "GOROOT="+c.dir, "GOOS="+goos, "GOARCH="+goarch, "CGO_ENABLED=0", "GOTOOLCHAIN=local", "GOENV=off", "GOWORK=off", "GOFLAGS=", "GOPROXY=off")
-	if c.experiment {
-		env = append(env, "GOEXPERIMENT=rangefunc")
+	if len(c.experiments) > 0 {
+		env = append(env, "GOEXPERIMENT="+strings.Join(c.experiments, ","))
 	}
 	config := &packages.Config{
 		Context: ctx,

@@ -13,9 +13,10 @@ import (
 // which source is the file: on the path that a switch without a lock takes, the
 // series adds no call, and with it no atomic operation, which are all calls.
 //
-// Left out are the blocks that only a lock leads to, which are those of an if
-// statement whose condition is false without one, and blocks that end the
-// program. The conditions themselves count.
+// Left out are the blocks that only a lock, or another state in which a switch
+// is dear anyway, leads to: those of an if statement whose condition is false
+// without one. Blocks that end the program are left out, too. The conditions
+// themselves count.
 func fastPath(source []byte) (*analysis.Analyzer, error) {
 	file, err := parser.ParseFile(token.NewFileSet(), "coro.go", source, parser.SkipObjectResolution)
 	if err != nil {
@@ -64,7 +65,7 @@ func fastCalls(file *ast.File) (calls []*ast.CallExpr) {
 						visit(n.Init)
 					}
 					visit(n.Cond)
-					if !impliesLock(n.Cond) && !fatal(n.Body) {
+					if !isUnusual(n.Cond) && !fatal(n.Body) {
 						visit(n.Body)
 					}
 					if n.Else != nil {
@@ -80,43 +81,44 @@ func fastCalls(file *ast.File) (calls []*ast.CallExpr) {
 	return calls
 }
 
-// lockState are the names that tell of a lock: the runtime's, upstream's local
-// variable, and the record of the creator's thread in a coro.
-var lockState = map[string]bool{
+// unusual are the names that tell of a lock (the runtime's, upstream's local
+// variable, and the record of the creator's thread in a coro), of race mode, a
+// processor with data independent timing, or a goroutine profile.
+var unusual = map[string]bool{
 	"lockedm": true, "lockedg": true, "lockedExt": true, "lockedInt": true, "locked": true, "corolock": true,
+	"raceenabled": true, "sys.DITSupported": true, "goroutineProfile.active": true,
 }
 
-// impliesLock reports whether a condition is true only if a lock is involved:
+// isUnusual reports whether a condition is true only in an unusual state: it is
 // a comparison such as gp.lockedm != 0 or c.mp != nil, alone or with others.
-func impliesLock(cond ast.Expr) bool {
+func isUnusual(cond ast.Expr) bool {
 	switch n := cond.(type) {
 	case *ast.ParenExpr:
-		return impliesLock(n.X)
-	case *ast.Ident:
-		return lockState[n.Name]
-	case *ast.SelectorExpr:
-		return lockState[n.Sel.Name]
+		return isUnusual(n.X)
+	case *ast.Ident, *ast.SelectorExpr:
+		return tells(n)
 	case *ast.BinaryExpr:
 		switch n.Op {
 		case token.LOR:
-			return impliesLock(n.X) && impliesLock(n.Y)
+			return isUnusual(n.X) && isUnusual(n.Y)
 		case token.LAND:
-			return impliesLock(n.X) || impliesLock(n.Y)
+			return isUnusual(n.X) || isUnusual(n.Y)
 		case token.NEQ, token.GTR:
 			y := types.ExprString(n.Y)
-			return (y == "0" || y == "nil") && isLockState(n.X)
+			return (y == "0" || y == "nil") && tells(n.X)
 		}
 	}
 	return false
 }
 
-func isLockState(e ast.Expr) bool {
+// tells reports whether an expression is one of the names in unusual.
+func tells(e ast.Expr) bool {
 	switch n := e.(type) {
 	case *ast.Ident:
-		return lockState[n.Name]
+		return unusual[n.Name]
 	case *ast.SelectorExpr:
 		x, ok := n.X.(*ast.Ident)
-		return lockState[n.Sel.Name] || ok && x.Name == "c" && n.Sel.Name == "mp"
+		return unusual[n.Sel.Name] || ok && (x.Name == "c" && n.Sel.Name == "mp" || unusual[x.Name+"."+n.Sel.Name])
 	}
 	return false
 }
