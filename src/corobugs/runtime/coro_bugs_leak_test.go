@@ -21,6 +21,7 @@ func TestCoroBugLeakProfile(t *testing.T) {
 		{"Profile", settings},
 		{"Weak", settings},
 		{"Again", settings},
+		{"Reuse", settings[:2]},
 		{"Bubble", settings[:2]},
 		// The profile does not work with gccheckmark=1, with coroutines or without.
 		{"Collect", []string{"gccheckmark=1", "gccheckmark=1,corolock=1", "clobberfree=1"}},

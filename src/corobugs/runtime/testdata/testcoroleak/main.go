@@ -410,6 +410,32 @@ var cmds = map[string]func() bool{
 		return true
 	},
 
+	// A goroutine that reuses what a coroutine has left has nothing of it.
+	"Reuse": func() bool {
+		const count = 2000
+		c := make(chan int)
+		for range 3 {
+			var all []*puller
+			for range count {
+				all = append(all, pulled(func(yield func(int) bool) { yield(1) }))
+			}
+			for _, p := range all {
+				p.stop()
+			}
+			all = nil
+			runtime.GC()
+			runtime.GC()
+			for range count {
+				go func() { <-c }()
+			}
+			runtime.GC()
+			for range count {
+				c <- 1
+			}
+		}
+		return true
+	},
+
 	// A profile does not wake a bubble whose goroutines wait in coroutines.
 	"Bubble": func() (ok bool) {
 		defer func() {
