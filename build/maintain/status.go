@@ -215,14 +215,18 @@ func (r *report) print(w io.Writer) {
 	}
 	tw.Flush()
 	for _, x := range r.Patches {
+		how := "alone"
+		if len(x.After) > 0 {
+			how = "after " + strings.Join(x.After, ", ")
+		}
 		switch {
 		case x.Report == "":
 		case x.Missing:
 			fmt.Fprintf(w, "  not ready: %s names %s, which is not there\n", x.Patch, x.Report)
 		case x.NotAlone != "":
-			fmt.Fprintf(w, "  not ready: %s is the report, but %s does not apply to %s alone: %s\n", x.Report, x.Patch, r.To, x.NotAlone)
+			fmt.Fprintf(w, "  not ready: %s is the report, but %s does not apply to %s %s: %s\n", x.Report, x.Patch, r.To, how, x.NotAlone)
 		default:
-			fmt.Fprintf(w, "  ready to send: %s; %s applies to %s alone\n", x.Report, x.Patch, r.To)
+			fmt.Fprintf(w, "  ready to send: %s; %s applies to %s %s\n", x.Report, x.Patch, r.To, how)
 		}
 	}
 	for _, x := range r.Patches {

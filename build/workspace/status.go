@@ -3,10 +3,13 @@ package workspace
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strings"
 
 	"gocoro/build/gitrepo"
 	"gocoro/build/line"
@@ -33,10 +36,16 @@ type Row struct {
 	Conflicts []string // the files that git cannot merge
 	Changed   []string // those of its files that differ between the two releases
 
-	// NotAlone is where it does not apply to the release without the patches
+	// After are the patches that it is to follow, by its header, if it is not
+	// to be a change of its own: those without which it does not apply.
+	After []string
+	// NotAlone is where it does not apply to the release with only these
 	// before it, "" if it does.
 	NotAlone string
 }
+
+// after matches what a header says of the patches that one is to follow.
+var after = regexp.MustCompile(`(?m)^Upstream: .*; after ([\w-]+(?:, [\w-]+)*)$`)
 
 // A Table is what becomes of a line's series on a release.
 type Table struct {
@@ -90,10 +99,32 @@ func (e *Env) Status(ctx context.Context, from, to *line.Line) (*Table, error) {
 		}
 		row := Row{Patch: p.Name}
 		var conflict *series.ConflictError
-		if _, _, err := w.git.Apply(ctx, newBase, p); errors.As(err, &conflict) {
-			row.NotAlone = conflict.At
-		} else if err != nil {
-			return nil, err
+		alone := newBase
+		if m := after.FindSubmatch(p.Data); m != nil {
+			row.After = strings.Split(string(m[1]), ", ")
+			for _, name := range row.After {
+				i := slices.IndexFunc(files, func(f string) bool { return strings.HasSuffix(f, "-"+name+".patch") })
+				if i < 0 || files[i] == file {
+					return nil, fmt.Errorf("%s is to follow %s, and there is no such patch\n\tcorrect the end of its line Upstream:", p.Name, name)
+				}
+				before, err := series.Read(files[i])
+				if err != nil {
+					return nil, err
+				}
+				if alone, _, err = w.git.Apply(ctx, alone, before); errors.As(err, &conflict) {
+					row.NotAlone = before.Name + " at " + conflict.At
+					break
+				} else if err != nil {
+					return nil, err
+				}
+			}
+		}
+		if row.NotAlone == "" {
+			if _, _, err := w.git.Apply(ctx, alone, p); errors.As(err, &conflict) {
+				row.NotAlone = conflict.At
+			} else if err != nil {
+				return nil, err
+			}
 		}
 		c, offsets, err := w.git.Apply(ctx, onto, p)
 		if errors.As(err, &conflict) {

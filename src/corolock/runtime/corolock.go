@@ -734,9 +734,8 @@ func coroswitchShared(gp *g, c *coro, exit bool) {
 	}
 
 	trace := traceAcquire()
-	bubble := gp.bubble
-	if bubble != nil {
-		// Neither side is runnable while control goes over.
+	if bubble := gp.bubble; bubble != nil {
+		// As in coroswitch_m: active until gnext runs, or gp does again.
 		bubble.incActive()
 	}
 
@@ -833,6 +832,10 @@ func coroswitchShared(gp *g, c *coro, exit bool) {
 	}
 	// gp may run elsewhere now.
 
+	if readgstatus(gnext)&^_Gscan == _Gleaked {
+		casgstatus(gnext, _Gleaked, _Gwaiting) // as in coroswitch_m
+	}
+
 	if direct {
 		// As in coroswitch_m.
 		if trace.ok() {
@@ -856,7 +859,7 @@ func coroswitchShared(gp *g, c *coro, exit bool) {
 		if trace.ok() {
 			traceRelease(trace)
 		}
-		if bubble != nil {
+		if bubble := gnext.bubble; bubble != nil {
 			bubble.decActive()
 		}
 		if sys.DITSupported && debug.dataindependenttiming != 1 && gnext.ditWanted != mp.ditEnabled {
@@ -878,7 +881,7 @@ func coroswitchShared(gp *g, c *coro, exit bool) {
 	if trace.ok() {
 		traceRelease(trace)
 	}
-	if bubble != nil {
+	if bubble := gnext.bubble; bubble != nil {
 		bubble.decActive()
 	}
 	mp.lockedg = mc.claimant()
