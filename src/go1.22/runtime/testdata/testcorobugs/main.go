@@ -141,8 +141,32 @@ func goexits() {
 	}
 }
 
+// stopFirst tells whether stop runs an iterator that has not begun.
+func stopFirst() {
+	ran := false
+	_, stop := iter.Pull(func(yield func(int) bool) { ran = yield(1) || true })
+	stop()
+	fmt.Println("ran:", ran)
+}
+
+// ownNext tells what next returns in its own iterator.
+func ownNext() {
+	var next func() (int, bool)
+	next, _ = iter.Pull(func(yield func(int) bool) {
+		yield(1)
+		v, ok := next()
+		fmt.Println("own next:", v, ok)
+	})
+	next()
+	next()
+	next()
+}
+
 func main() {
-	programs := map[string]func(){"Profile": profile, "Panic": panics, "Goexit": goexits}
+	programs := map[string]func(){
+		"Profile": profile, "Panic": panics, "Goexit": goexits,
+		"StopFirst": stopFirst, "OwnNext": ownNext,
+	}
 	p, ok := programs[os.Args[1]]
 	check(ok, "no such program")
 	p()
