@@ -34,7 +34,7 @@ var benchmarks = []benchmark{
 
 // sharedBenchmarks is the pattern of those of the shared-lock rules. A
 // benchmark of what a side does not allow skips itself there.
-const sharedBenchmarks = "^BenchmarkCoroLockNext$"
+const sharedBenchmarks = "^BenchmarkCoroLock(Next|Pull)$"
 
 // Bench measures what the series costs: the benchmarks of the overlay, on
 // stock upstream and on the patched runtime, in turn, compared by benchstat.

@@ -63,3 +63,25 @@ func BenchmarkCoroLockNext(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkCoroLockPull times an iterator that is made, used once, and stopped.
+func BenchmarkCoroLockPull(b *testing.B) {
+	for _, locked := range []bool{false, true} {
+		name := "unlocked"
+		if locked {
+			name = "matched"
+		}
+		b.Run(name, func(b *testing.B) {
+			if locked {
+				runtime.LockOSThread()
+				defer runtime.UnlockOSThread()
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				next, stop := corotest.Pull(func(yield func(int) bool) { yield(5) })
+				next()
+				stop()
+			}
+		})
+	}
+}
