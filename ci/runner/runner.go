@@ -167,22 +167,34 @@ func (r *Runner) want(ctx context.Context, c plan.Cell, t *suite.Tree) (verdict.
 		return nil, err
 	}
 	want, err := s.Want(ctx, t)
-	if err == nil && !yardsticks(c) {
-		for pkg, tests := range want {
-			want[pkg] = slices.DeleteFunc(tests, func(test string) bool {
-				top, _, _ := strings.Cut(test, "/")
-				return top == "TestCoroLockYardstick"
-			})
-		}
+	for pkg, tests := range want {
+		want[pkg] = slices.DeleteFunc(tests, func(test string) bool { return atNight(c, test) })
 	}
 	return want, err
 }
 
-// yardsticks reports whether the cell runs the programs of the shared locks on
-// channels, too. That says what the programs should do, and nothing of the
-// series: by day once, natively, will do.
-func yardsticks(c plan.Cell) bool {
-	return c.Depth == plan.Nightly || c.Of != nil && c.Of.Default && c.Method.Kind == platform.Native
+// emulatedAtNight are the tests of upstream's suite testprog that took longest under
+// qemu-user, most of its nine minutes, and that have nothing to do with threads,
+// locks, callbacks or coroutines. By day they run natively.
+var emulatedAtNight = []string{
+	"TestCheckPtr", "TestCheckPtr2", "TestConcurrentMapWritesIssue69447", "TestFinalizerOrCleanupDeadlock",
+	"TestGoroutineLeakProfile", "TestMemPprof",
+}
+
+// atNight reports whether the cell leaves the test to the night.
+func atNight(c plan.Cell, test string) bool {
+	top, _, _ := strings.Cut(test, "/")
+	switch {
+	case c.Depth == plan.Nightly:
+		return false
+	case c.Suite == "coro" && top == "TestCoroLockYardstick":
+		// The programs of the shared locks on channels say what they should
+		// do, and nothing of the series: once, natively, will do.
+		return !c.Of.Default || c.Method.Kind != platform.Native
+	case c.Suite == "testprog" && c.Method.Kind == platform.QemuUser:
+		return slices.Contains(emulatedAtNight, top)
+	}
+	return false
 }
 
 // programs returns the test programs of the cell's line.

@@ -441,21 +441,28 @@ func TestWithin(t *testing.T) {
 	}
 }
 
-func TestYardsticks(t *testing.T) {
-	native := platform.Method{Kind: platform.Native}
-	emulated := platform.Method{Kind: platform.QemuUser}
+func TestAtNight(t *testing.T) {
 	for _, tc := range []struct {
-		name string
-		cell plan.Cell
-		want bool
+		name, suite string
+		kind        platform.Kind
+		line        plan.Line
+		depth       plan.Depth
+		test        string
+		want        bool
 	}{
-		{"default line", plan.Cell{Method: native, Of: &plan.Line{Default: true}, Depth: plan.Default}, true},
-		{"other line", plan.Cell{Method: native, Of: &plan.Line{}, Depth: plan.Default}, false},
-		{"emulated", plan.Cell{Method: emulated, Of: &plan.Line{Default: true}, Depth: plan.Default}, false},
-		{"at night", plan.Cell{Method: emulated, Of: &plan.Line{}, Depth: plan.Nightly}, true},
+		{"default line", "coro", platform.Native, plan.Line{Default: true}, plan.Default, "TestCoroLockYardstick/a/b", false},
+		{"other line", "coro", platform.Native, plan.Line{}, plan.Default, "TestCoroLockYardstick", true},
+		{"emulated", "coro", platform.QemuUser, plan.Line{Default: true}, plan.Default, "TestCoroLockYardstick", true},
+		{"at night", "coro", platform.QemuUser, plan.Line{}, plan.Nightly, "TestCoroLockYardstick", false},
+		{"another test", "coro", platform.QemuUser, plan.Line{}, plan.Default, "TestCoroLock", false},
+		{"slow, native", "testprog", platform.Native, plan.Line{Default: true}, plan.Default, "TestGoroutineLeakProfile/X", false},
+		{"slow, emulated", "testprog", platform.QemuUser, plan.Line{Default: true}, plan.Default, "TestGoroutineLeakProfile/X", true},
+		{"fast, emulated", "testprog", platform.QemuUser, plan.Line{Default: true}, plan.Default, "TestCgoCallbackGC", false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			if got := yardsticks(tc.cell); got != tc.want {
+			c := plan.Cell{Method: platform.Method{Kind: tc.kind}, Of: &tc.line, Depth: tc.depth}
+			c.Suite = tc.suite
+			if got := atNight(c, tc.test); got != tc.want {
 				t.Errorf("got %v, want %v", got, tc.want)
 			}
 		})
