@@ -111,6 +111,7 @@ var coroLockProgs = []coroLockProg{
 	{name: "CoroSharedStopInFlight", off: coroThrow},
 	{name: "CoroSharedMany", off: coroThrow},
 	{name: "CoroSharedFair", off: coroThrow},
+	{name: "CoroSharedBystander", off: coroThrow},
 	{name: "CoroSharedSyscalls", off: coroThrow},
 
 	{name: "CoroSharedDeadlockCaller", off: coroThrow},

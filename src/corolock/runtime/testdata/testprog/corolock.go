@@ -114,6 +114,7 @@ func init() {
 	shared("CoroSharedStopInFlight", CoroSharedStopInFlight)
 	shared("CoroSharedMany", CoroSharedMany)
 	sharedAlone("CoroSharedFair", CoroSharedFair)
+	sharedAlone("CoroSharedBystander", CoroSharedBystander)
 	sharedAlone("CoroSharedSyscalls", CoroSharedSyscalls)
 
 	sharedDeadlock("CoroSharedDeadlockCaller", func() {
@@ -1791,6 +1792,42 @@ func CoroSharedFair() {
 			}
 			quit.Store(true)
 			wg.Wait()
+		}
+	}
+}
+
+// CoroSharedBystander: a pair that does nothing but switch leaves its only P to a
+// goroutine in the queue now and then, whichever side is locked.
+func CoroSharedBystander() {
+	runtime.GOMAXPROCS(1)
+	for _, locked := range [][2]bool{{true, false}, {false, true}, {true, true}} {
+		var pin, own *corotest.Pin
+		if locked[0] {
+			pin = corotest.Lock("caller")
+		}
+		next, stop := corotest.Pull(func(yield func(int) bool) {
+			if locked[1] {
+				own = corotest.Lock("iterator")
+				defer own.Unlock()
+			}
+			for yield(5) {
+			}
+		})
+		for range 1000 {
+			sharedNext(next)
+		}
+		for range 5 {
+			var ran atomic.Bool
+			go ran.Store(true)
+			for deadline := time.Now().Add(10 * time.Second); !ran.Load(); sharedNext(next) {
+				if time.Now().After(deadline) {
+					corotest.Fatal("a goroutine in the queue did not run for 10 seconds")
+				}
+			}
+		}
+		stop()
+		if locked[0] {
+			pin.Unlock()
 		}
 	}
 }
