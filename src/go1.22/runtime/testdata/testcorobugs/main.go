@@ -70,13 +70,21 @@ func profile() {
 	ended := make(chan bool)
 	for range 2 {
 		go func() {
+			// One side runs when the world is stopped, and the other may when
+			// the profile comes to it.
+			spin := func() {
+				for begin := time.Now(); time.Since(begin) < 10*time.Microsecond; {
+				}
+			}
 			next, stop := iter.Pull(func(yield func(int) bool) {
 				for i := 0; yield(i); i++ {
+					spin()
 				}
 			})
 			defer stop()
-			for begin := time.Now(); time.Since(begin) < time.Second; {
+			for begin := time.Now(); time.Since(begin) < 5*time.Second; {
 				next()
+				spin()
 			}
 			ended <- true
 		}()

@@ -577,7 +577,7 @@ func coroInInit() {
 }
 
 func coroGoexitInInit() {
-	println("expect: fatal error: exited a goroutine internally locked to the OS thread")
+	println("expect: fatal error: no goroutines (main called runtime.Goexit) - deadlock!")
 	next, _ := iter.Pull(func(yield func(int) bool) {
 		runtime.Goexit()
 	})
