@@ -120,12 +120,26 @@ var ends = map[string]func(){
 	},
 }
 
+// inherited reports whether goroutines that are started in secret mode have it.
+func inherited() bool {
+	c := make(chan bool)
+	secret.Do(func() {
+		go func() { c <- secret.Enabled() }()
+	})
+	return <-c
+}
+
 func main() {
 	debug.SetGCPercent(-1)
 	end, ok := ends[os.Args[1]]
 	if !ok {
 		fmt.Println("no such program")
 		os.Exit(2)
+	}
+	// In Go 1.26 only what runs below secret.Do is secret.
+	if os.Args[1] != "Goexit" && !inherited() {
+		fmt.Println("not secret")
+		return
 	}
 	// A stack that has grown to its size is one that is kept.
 	for range 3 {
