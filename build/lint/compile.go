@@ -93,7 +93,7 @@ func isPackageFile(name string) bool {
 }
 
 type compiler struct {
-	dir, up    string
+	dir, up string
 	// The release's experiments without which package iter, or a test
 	// program, does not exist.
 	experiments []string

@@ -14,9 +14,9 @@ import (
 // series adds no call, and with it no atomic operation, which are all calls.
 //
 // Left out are the blocks that only a lock, or another state in which a switch
-// is dear anyway, leads to: those of an if statement whose condition is false
-// without one. Blocks that end the program are left out, too. The conditions
-// themselves count.
+// is dear anyway, such as a compare-and-swap that has failed, leads to: those of
+// an if statement whose condition is false without one. Blocks that end the
+// program are left out, too. The conditions themselves count.
 func fastPath(source []byte) (*analysis.Analyzer, error) {
 	file, err := parser.ParseFile(token.NewFileSet(), "coro.go", source, parser.SkipObjectResolution)
 	if err != nil {
@@ -83,10 +83,10 @@ func fastCalls(file *ast.File) (calls []*ast.CallExpr) {
 
 // unusual are the names that tell of a lock (the runtime's, upstream's local
 // variable, and the record of the creator's thread in a coro), of race mode, a
-// processor with data independent timing, or a goroutine profile.
+// processor with data independent timing, a goroutine profile, or a bubble.
 var unusual = map[string]bool{
 	"lockedm": true, "lockedg": true, "lockedExt": true, "lockedInt": true, "locked": true, "corolock": true,
-	"raceenabled": true, "sys.DITSupported": true, "goroutineProfile.active": true,
+	"raceenabled": true, "sys.DITSupported": true, "goroutineProfile.active": true, "bubble": true,
 }
 
 // isUnusual reports whether a condition is true only in an unusual state: it is
@@ -97,6 +97,14 @@ func isUnusual(cond ast.Expr) bool {
 		return isUnusual(n.X)
 	case *ast.Ident, *ast.SelectorExpr:
 		return tells(n)
+	case *ast.UnaryExpr: // !canCAS, and a compare-and-swap that fails
+		switch x := n.X.(type) {
+		case *ast.Ident:
+			return n.Op == token.NOT && x.Name == "canCAS"
+		case *ast.CallExpr:
+			f, ok := x.Fun.(*ast.SelectorExpr)
+			return n.Op == token.NOT && ok && f.Sel.Name == "CompareAndSwap"
+		}
 	case *ast.BinaryExpr:
 		switch n.Op {
 		case token.LOR:
