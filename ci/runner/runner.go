@@ -191,7 +191,11 @@ func atNight(c plan.Cell, test string) bool {
 	case c.Suite == "coro" && top == "TestCoroLockYardstick":
 		// The programs of the shared locks on channels say what they should
 		// do, and nothing of the series: once, natively, will do.
-		return !c.Of.Default || c.Method.Kind != platform.Native
+		return !c.Of.Default || c.Method.Kind != platform.Native || c.ID.Config != "plain"
+	case c.Suite == "coro" && top == "TestCoroBugRaceEnd":
+		// It builds a program with the race detector, and with it the standard
+		// library, in each configuration anew.
+		return c.Method.Kind == platform.Native && c.ID.Config != "plain"
 	case c.Suite == "testprog" && c.Method.Kind == platform.QemuUser:
 		return slices.Contains(emulatedAtNight, top)
 	}

@@ -447,21 +447,26 @@ func TestAtNight(t *testing.T) {
 		kind        platform.Kind
 		line        plan.Line
 		depth       plan.Depth
+		config      string
 		test        string
 		want        bool
 	}{
-		{"default line", "coro", platform.Native, plan.Line{Default: true}, plan.Default, "TestCoroLockYardstick/a/b", false},
-		{"other line", "coro", platform.Native, plan.Line{}, plan.Default, "TestCoroLockYardstick", true},
-		{"emulated", "coro", platform.QemuUser, plan.Line{Default: true}, plan.Default, "TestCoroLockYardstick", true},
-		{"at night", "coro", platform.QemuUser, plan.Line{}, plan.Nightly, "TestCoroLockYardstick", false},
-		{"another test", "coro", platform.QemuUser, plan.Line{}, plan.Default, "TestCoroLock", false},
-		{"slow, native", "testprog", platform.Native, plan.Line{Default: true}, plan.Default, "TestGoroutineLeakProfile/X", false},
-		{"slow, emulated", "testprog", platform.QemuUser, plan.Line{Default: true}, plan.Default, "TestGoroutineLeakProfile/X", true},
-		{"fast, emulated", "testprog", platform.QemuUser, plan.Line{Default: true}, plan.Default, "TestCgoCallbackGC", false},
+		{"default line", "coro", platform.Native, plan.Line{Default: true}, plan.Default, "plain", "TestCoroLockYardstick/a/b", false},
+		{"other line", "coro", platform.Native, plan.Line{}, plan.Default, "plain", "TestCoroLockYardstick", true},
+		{"emulated", "coro", platform.QemuUser, plan.Line{Default: true}, plan.Default, "plain", "TestCoroLockYardstick", true},
+		{"at night", "coro", platform.QemuUser, plan.Line{}, plan.Nightly, "plain", "TestCoroLockYardstick", false},
+		{"checked locks", "coro", platform.Native, plan.Line{Default: true}, plan.Default, "lockrank", "TestCoroLockYardstick", true},
+		{"checked locks at night", "coro", platform.Native, plan.Line{Default: true}, plan.Nightly, "lockrank", "TestCoroLockYardstick", false},
+		{"another build", "coro", platform.Native, plan.Line{}, plan.Default, "plain", "TestCoroBugRaceEnd", false},
+		{"another build of another", "coro", platform.Native, plan.Line{Default: true}, plan.Default, "assert", "TestCoroBugRaceEnd", true},
+		{"another test", "coro", platform.QemuUser, plan.Line{}, plan.Default, "plain", "TestCoroLock", false},
+		{"slow, native", "testprog", platform.Native, plan.Line{Default: true}, plan.Default, "plain", "TestGoroutineLeakProfile/X", false},
+		{"slow, emulated", "testprog", platform.QemuUser, plan.Line{Default: true}, plan.Default, "plain", "TestGoroutineLeakProfile/X", true},
+		{"fast, emulated", "testprog", platform.QemuUser, plan.Line{Default: true}, plan.Default, "plain", "TestCgoCallbackGC", false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c := plan.Cell{Method: platform.Method{Kind: tc.kind}, Of: &tc.line, Depth: tc.depth}
-			c.Suite = tc.suite
+			c.Suite, c.ID.Config = tc.suite, tc.config
 			if got := atNight(c, tc.test); got != tc.want {
 				t.Errorf("got %v, want %v", got, tc.want)
 			}
