@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"gocoro/build/dist"
 	"gocoro/build/line"
 	"gocoro/ci/platform"
 	"gocoro/ci/suite"
@@ -143,6 +144,28 @@ func (c *Cell) Proofs() []string {
 	return []string{"patches"}
 }
 
+// LeavesTestprog reports whether the cell of the suite std skips what the suite
+// testprog runs in the same configuration, in its long form.
+func (c *Cell) LeavesTestprog() bool {
+	return c.Depth != Nightly && c.ID.Config == "plain" && c.Tree == verdict.Patched
+}
+
+// Packages returns the platforms whose packages the cell of that suite makes. By
+// day one darwin shows what packing can do wrong there. What the other's would show
+// beside it, that std and the commands compile for it, hangs on no file of the series:
+// the cells that are built for it compile the runtime and its test by day as well.
+func (c *Cell) Packages() []string {
+	if c.Depth == Nightly {
+		return slices.Clone(dist.Platforms)
+	}
+	return slices.DeleteFunc(slices.Clone(dist.Platforms), func(p string) bool { return p == secondDarwin.String() })
+}
+
+// secondDarwin is the platform of which by day less is built: what is in its
+// packages, and all of the lines that are not VERSION's, can be built for the other
+// darwin and for linux on the same processor.
+var secondDarwin = platform.Platform{OS: "darwin", Arch: "amd64"}
+
 // Builds reports whether the cell only builds, and runs no test whose result
 // could depend on what else the machine does.
 func (c *Cell) Builds() bool {
@@ -232,7 +255,7 @@ func Lines(repo *line.Repo) ([]*Line, error) {
 // rows is the table: which suites run where, in which configurations, and at
 // which depth in the default line and in the others. By day the other lines have
 // what breaks first: the user's stories, the coroutine programs with their
-// negative control, natively and on arm64, and what is built for darwin.
+// negative control, natively and on arm64, and what is built for darwin, on arm64.
 var rows = []struct {
 	suite   string
 	kind    platform.Kind
@@ -299,8 +322,9 @@ type Selection struct {
 }
 
 // Cells returns the cells of the lines on this host that the selection takes:
-// what is tested of each line, then what is tested of some, both in the order
-// of the table. What is most likely broken is so seen first.
+// what is tested of each line, then what is tested of some, the default line's
+// first, and in the order of the table. What is most likely broken is so seen first,
+// and while the many cells of the default line run, the others' toolchains are built.
 func Cells(host platform.Platform, lines []*Line, sel Selection) ([]Cell, error) {
 	native := platform.Method{Kind: platform.Native, Host: host, Target: host}
 	cells := []Cell{{
@@ -324,6 +348,9 @@ func Cells(host platform.Platform, lines []*Line, sel Selection) ([]Cell, error)
 					depth := r.others
 					if l.Default {
 						depth = r.depth
+					}
+					if !l.Default && m.Kind == platform.Cross && target == secondDarwin && depth == Default {
+						depth = byName
 					}
 					if depth == byName && (sel.Line != "" || sel.Whole) {
 						depth = Default
@@ -354,15 +381,16 @@ func Cells(host platform.Platform, lines []*Line, sel Selection) ([]Cell, error)
 			}
 		}
 	}
-	slices.SortStableFunc(cells, func(a, b Cell) int {
+	rank := func(c Cell) int {
 		switch {
-		case a.deep == b.deep:
-			return 0
-		case b.deep:
-			return -1
+		case c.deep:
+			return 2
+		case c.Of != nil && !c.Of.Default:
+			return 1
 		}
-		return 1
-	})
+		return 0
+	}
+	slices.SortStableFunc(cells, func(a, b Cell) int { return rank(a) - rank(b) })
 	var out []Cell
 	for _, c := range cells {
 		ok := true

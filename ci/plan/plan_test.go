@@ -170,8 +170,12 @@ func TestLines(t *testing.T) {
 	}
 	have := map[string]bool{}
 	n := map[string]int{}
-	deep := false
+	deep, others := false, false
 	for _, c := range cells {
+		others = others || c.Of != nil && !c.Of.Default
+		if others && !c.deep && c.Of.Default {
+			t.Errorf("%s comes after the other lines", c.ID)
+		}
 		have[c.ID.String()] = true
 		n[c.Line]++
 		if deep && !c.deep {
@@ -184,10 +188,11 @@ func TestLines(t *testing.T) {
 		day := []string{
 			"linux-amd64/user/plain/patched", "linux-amd64/coro/plain/patched", "linux-amd64/coro/plain/stock",
 			"linux-arm64-qemu-user/coro/plain/patched", "darwin-arm64-cross/coro/plain/patched",
+			"darwin-arm64-cross/testprog/plain/patched",
 		}
 		rest := []string{
 			"linux-amd64/testprog/plain/patched", "linux-amd64/std/plain/patched", "linux-arm64-qemu-user/testprog/plain/patched",
-			"linux-amd64/api/plain/patched",
+			"linux-amd64/api/plain/patched", "darwin-amd64-cross/coro/plain/patched", "darwin-amd64-cross/testprog/plain/patched",
 		}
 		if l.Rules == suite.Shared {
 			rest = append(rest, "linux-amd64/fuzz/plain/patched")
@@ -216,6 +221,48 @@ func TestLines(t *testing.T) {
 	}
 	if n["go1.27"] <= n["go1.26"] || n["go1.26"] < n["go1.22"] {
 		t.Errorf("cells by line: %v; want most in the default line go1.27", n)
+	}
+}
+
+// The tests that the std suite leaves to the testprog suite run there, if the run
+// has the cell's line at all.
+func TestLeavesTestprog(t *testing.T) {
+	for _, sel := range []Selection{{Depth: Default}, {Depth: Default, Line: "go1.22"}, {Depth: Default, Whole: true}, {Depth: Nightly}} {
+		cells, err := Cells(linux, lines, sel)
+		if err != nil {
+			t.Fatal(err)
+		}
+		have := map[verdict.ID]bool{}
+		for _, c := range cells {
+			have[c.ID] = true
+		}
+		for _, c := range cells {
+			if c.Suite != "std" || c.Method.Kind == platform.Cross {
+				continue
+			}
+			prog := c.ID
+			prog.Suite = "testprog"
+			if c.LeavesTestprog() && !have[prog] || c.LeavesTestprog() == (sel.Depth == Nightly) {
+				t.Errorf("%+v: %s leaves what testprog runs: %v; there is a cell %s: %v", sel, c.ID, c.LeavesTestprog(), prog, have[prog])
+			}
+		}
+	}
+}
+
+// By day the packages of one darwin are made, at night, and so for a release, all.
+func TestPackages(t *testing.T) {
+	for depth, want := range map[Depth]string{Default: "linux/amd64 linux/arm64 darwin/arm64", Nightly: "linux/amd64 linux/arm64 darwin/amd64 darwin/arm64"} {
+		cells, err := Cells(linux, lines, Selection{Suite: "packages", Line: "go1.27", Depth: depth})
+		if err != nil || len(cells) != 1 {
+			t.Fatalf("%s: %d cells, %v; want one", depth, len(cells), err)
+		}
+		if got := strings.Join(cells[0].Packages(), " "); got != want {
+			t.Errorf("%s: the packages are of %s, want %s", depth, got, want)
+		}
+	}
+	// The runtime is compiled for the other one by day, too.
+	if _, err := Cells(linux, lines, Selection{Line: "go1.27", Platform: "darwin-amd64-cross", Suite: "coro", Depth: Default}); err != nil {
+		t.Errorf("darwin/amd64 by day: %v", err)
 	}
 }
 

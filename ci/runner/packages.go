@@ -21,7 +21,7 @@ import (
 // packagesPackage stands for a package in the record of the release packages.
 const packagesPackage = "gocoro/ci/packages"
 
-// makePackages is the test that dist makes all packages.
+// makePackages is the test that dist makes the packages.
 const makePackages = "TestDist"
 
 // proved names a proof of verify's as a test.
@@ -58,7 +58,7 @@ func executors(c plan.Cell) (map[string][]string, error) {
 	return exec, nil
 }
 
-// packagesWant names what is looked at: that every package is made, what can be
+// packagesWant names what is looked at: that the packages are made, what can be
 // proved of the host's, and what a user of each would see.
 func packagesWant(c plan.Cell) (verdict.Want, error) {
 	exec, err := executors(c)
@@ -69,7 +69,7 @@ func packagesWant(c plan.Cell) (verdict.Want, error) {
 	for _, p := range c.Proofs() {
 		names = append(names, proved(p))
 	}
-	for _, p := range dist.Platforms {
+	for _, p := range c.Packages() {
 		names = append(names, lookedAt("package", p), lookedAt("programs", p))
 		if _, ok := exec[p]; ok {
 			names = append(names, lookedAt("run", p))
@@ -78,7 +78,7 @@ func packagesWant(c plan.Cell) (verdict.Want, error) {
 	return verdict.Want{packagesPackage: names}, nil
 }
 
-// packages makes the packages of all platforms from the cell's tree, with the
+// packages makes the packages of the cell's platforms from the cell's tree, with the
 // commands that a person would type, and looks at them.
 func (r *Runner) packages(ctx context.Context, c plan.Cell, cell *verdict.Cell) error {
 	tmp, err := os.MkdirTemp("", "gocoro-packages-")
@@ -118,7 +118,7 @@ func (r *Runner) packages(ctx context.Context, c plan.Cell, cell *verdict.Cell) 
 		}
 		ev.test(test, why, time.Since(start))
 	}
-	args := []string{"dist", "-line", c.Line, "-platform", "all", "-flat", "-o", dir}
+	args := []string{"dist", "-line", c.Line, "-platform", strings.Join(c.Packages(), ","), "-flat", "-o", dir}
 	if b := os.Getenv("GOCORO_BUILDER"); b != "" {
 		args = append(args, "-builder", b)
 	}

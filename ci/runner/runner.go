@@ -250,11 +250,18 @@ func (r *Runner) fill(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *s
 	if c.Suite == "std" {
 		// The cells of the coro suite have them, in the same configuration, or
 		// they have a form of their own for it.
-		coro, err := suite.CoroTests(ctx, t)
+		skip, err := suite.CoroTests(ctx, t)
 		if err != nil {
 			return err
 		}
-		flags = append(flags, "-skip=^("+strings.Join(coro, "|")+")$")
+		if c.LeavesTestprog() {
+			prog, err := suite.ProgTests(ctx, t)
+			if err != nil {
+				return err
+			}
+			skip = append(skip, prog...)
+		}
+		flags = append(flags, "-skip=^("+strings.Join(skip, "|")+")$")
 	}
 	if err := r.goTest(ctx, c, cell, t, flags, packages); err != nil {
 		return err
