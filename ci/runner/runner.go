@@ -192,6 +192,9 @@ func atNight(c plan.Cell, test string) bool {
 		// The programs of the shared locks on channels say what they should
 		// do, and nothing of the series: once, natively, will do.
 		return !c.Of.Default || c.Method.Kind != platform.Native || c.ID.Config != "plain"
+	case c.Suite == "coro" && top == "TestCoroLockOff":
+		// All programs again, to die as upstream's do: of the others, natively.
+		return !c.Of.Default && c.Method.Kind == platform.QemuUser
 	case c.Suite == "coro" && top == "TestCoroBugRaceEnd":
 		// It builds a program with the race detector, and with it the standard
 		// library, in each configuration anew.
