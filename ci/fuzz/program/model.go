@@ -254,7 +254,8 @@ func (m *model) log(deadlock bool) string {
 type modelIter struct {
 	m       *model
 	slot    int
-	count   int // values yielded
+	count   int     // values yielded
+	co      *modelG // runs the iterator
 	blocked *modelG
 	start   func() // not nil until blocked has started
 	last    stamp
@@ -296,7 +297,7 @@ func (it *modelIter) swap(g *modelG, exit bool) {
 
 func (m *model) pull(g *modelG, slot int, seq func(co *modelG, it *modelIter)) *modelIter {
 	co := m.newG(g.kid(), g)
-	it := &modelIter{m: m, slot: slot, blocked: co}
+	it := &modelIter{m: m, slot: slot, co: co, blocked: co}
 	it.start = func() {
 		m.all.Add(1)
 		m.ready = append(m.ready, co)
@@ -362,6 +363,11 @@ func (it *modelIter) stop(g *modelG) {
 	it.use(g)
 	if it.done {
 		return
+	}
+	if g == it.co {
+		// The lines' runtimes panic, others strand the iterator.
+		it.m.fail("goroutine %s calls stop of its own iterator", g.name)
+		panic("iter.Pull: stop called by its own iterator")
 	}
 	it.done = true
 	it.swap(g, false)

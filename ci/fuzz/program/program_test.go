@@ -88,6 +88,7 @@ func TestModel(t *testing.T) {
 		{"foreign yield", "root\n\tpull 0\n\t\tgo\n\t\t\tyield 0\n\tnext 0\n\tnext 0",
 			"goroutine 0\n\tpull 0\n\tnext 0: 1 true\n\tnext 0: 0 false\n\tend\n" +
 				"goroutine 0.1\n\tgo\n\tend\ngoroutine 0.1.1\n\tyield 0: true\n\tend\n", ""},
+		{"stop self", "root\n\tpull 0\n\t\tstop 0\n\tnext 0", "", "its own iterator"},
 		{"deadlock", "root\n\tpull 0\n\t\tgo\n\t\t\tyield 0\n\tgo\n\t\tnext 0\n\tfork\n\t\tpull 1\n\t\t\tpull 2\n\t\t\t\tyield 1\n\t\t\tnext 2\n\t\tnext 1\n\tjoin",
 			"", ""}, // only that it is one
 		{"race", "root\n\tpull 0\n\t\tyield 0\n\tfork\n\t\tnext 0\n\tnext 0", "", "at the same time"},

@@ -12,6 +12,7 @@ import (
 	"os"
 	"runtime"
 	rtrace "runtime/trace"
+	"strings"
 	"testing"
 )
 
@@ -62,6 +63,21 @@ func TestCoroBugTraceName(t *testing.T) {
 			return
 		}
 		coroBugAgain(t, "GODEBUG=tracefpunwindoff=1")
+	})
+	// Whatever its name is, an iterator is not taken for a goroutine of the
+	// runtime, which dumps do not show.
+	t.Run("runtime", func(t *testing.T) {
+		const name = "runtime.CoroBugNumbers("
+		next, stop := iter.Pull(runtime.CoroBugNumbers)
+		defer stop()
+		next()
+		dump, _ := coroBugDump()
+		for _, text := range dump {
+			if strings.Contains(text, name) {
+				return
+			}
+		}
+		t.Errorf("no %s in\n%v", name, dump)
 	})
 }
 
