@@ -32,7 +32,6 @@ const (
 	callerStays
 	leaverBound
 	leaverQueued
-	lockOnCallbackLoan
 	borrowerBlocks
 	coroUnmarked
 	lentUnderMore
@@ -41,6 +40,19 @@ const (
 	lockedByGoroutine
 	returnBelow
 	waitersSleep
+	unwindPops
+	deadForgotten
+	switchInDebt
+	evictedInDebt
+	exitInDebt
+	debtWhenUneven
+	lockNotShared
+	handoffNotShared
+	sharedCleared
+	aloneUncounted
+	reserveForgotten
+	borrowerCannotUnlock
+	loanUnnoted
 	mutations
 )
 
@@ -81,7 +93,6 @@ var Mutants = []Mutant{
 	{callerStays, "a caller stays after a callback took its last lock", "callbacks", "B1"},
 	{leaverBound, "who leaves is not unbound in exitsyscallNoP", "foreign callbacks", "I3"},
 	{leaverQueued, "who leaves stays in the queue", "callbacks", "lost"},
-	{lockOnCallbackLoan, "LockOSThread stays on a loan from a callback", "callbacks", "B3"},
 	{borrowerBlocks, "a borrower in a coro stays bound", "one iterator", "I3"},
 	{coroUnmarked, "a coro looks as at creation when it is not", "one iterator", "B1"},
 	{lentUnderMore, "a thread is lent under more callbacks", "callbacks", "B8"},
