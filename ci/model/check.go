@@ -132,6 +132,9 @@ func (w *world) checkMachine(m mid) {
 	if mp.curg != 0 && reserved && !w.mayRun(mp.curg, m) {
 		w.fail("B1", "g%d runs on M%d, which others have locked, and none of them has lent it", mp.curg, m)
 	}
+	if mp.cstack.empty() && mp.frame != 0 {
+		w.fail("B8", "M%d has a callback in progress, and nobody is in it", m)
+	}
 	w.checkUpstream(m)
 	for _, g := range mp.waiters {
 		if g != 0 && mp.cstack[0] == g {
@@ -210,9 +213,7 @@ func (w *world) checkAlone(g gid, m mid) {
 	if mp.curg != 0 || mp.idle || !mp.queue.empty() || mp.pc == pcHandoff {
 		w.fail("alone", "g%d is alone on M%d, which runs g%d, or waits for others, or is about to", g, m, mp.curg)
 	}
-	for h := gid(1); h <= maxG; h++ {
-		if h != g && (w.has(h, m) || w.g[h].lockedm == m) {
-			w.fail("alone", "g%d is alone on M%d, and g%d has locked it, or is bound to it", g, m, h)
-		}
+	if !w.only(g, m) {
+		w.fail("alone", "g%d is alone on M%d, and somebody else has locked it, or is bound to it", g, m)
 	}
 }

@@ -255,7 +255,7 @@ func (s *state) appendKey(b []byte) []byte {
 
 func (s *state) appendMachine(b []byte, m mid, name func(mid) byte) []byte {
 	mp := &s.m[m]
-	b = append(b, byte(mp.pc)<<4|bits(mp.shared, mp.uneven, mp.alone, mp.owing), bits(mp.p, mp.nextp, mp.idle, mp.inheritTime, mp.doomed, mp.spoilt), mp.curg<<4|mp.lockedg, mp.leaver<<4|mp.gp, mp.lockedExt<<4|mp.lockedInt, mp.debt<<4|name(mp.target), mp.up.lockedExt<<4|mp.up.lockedInt, mp.frame)
+	b = append(b, byte(mp.pc)<<4|bits(mp.shared, mp.uneven, mp.alone, mp.owing), bits(mp.p, mp.nextp, mp.idle, mp.inheritTime, mp.doomed, mp.spoilt, mp.apart), mp.curg<<4|mp.lockedg, mp.leaver<<4|mp.gp, mp.lockedExt<<4|mp.lockedInt, mp.debt<<4|name(mp.target), mp.up.lockedExt<<4|mp.up.lockedInt, mp.frame)
 	for _, d := range mp.dead {
 		b = append(b, d.frame<<4|d.below)
 		if d.frame == 0 {

@@ -2,23 +2,30 @@ package model
 
 // Claims, locking, leaving, exit: all that an M does to itself.
 
-// claimed is m.claimed.
-func (mp *machine) claimed() bool { return mp.lockedExt+mp.debt+mp.lockedInt != 0 }
-
-// aloneOn is g.alone.
-func (w *world) aloneOn(g gid, m mid) bool {
-	if g == 0 || g == g0 {
-		return false
-	}
-	mp, gp := &w.m[m], &w.g[g]
-	return mp.lockedg == g && gp.claims() && !mp.shared && (gp.lockedExt == mp.lockedExt && gp.lockedInt == mp.lockedInt || w.is(aloneUncounted))
+// claimed is m.claimed: what a borrower has unlocked is still locked.
+func (w *world) claimed(m mid) bool {
+	mp := &w.m[m]
+	return mp.lockedExt+mp.lockedInt != 0 || mp.debt != 0 && !w.is(debtUnclaimed)
 }
 
+// alone is g.alone, of the goroutine that m is bound to.
+func (s *state) alone(cfg *Config, m mid) bool {
+	mp := &s.m[m]
+	if mp.lockedg == 0 || mp.lockedg == g0 {
+		return false
+	}
+	gp := &s.g[mp.lockedg]
+	return gp.claims() && (!mp.shared || cfg.mutant == aloneShared) && gp.lockedExt == mp.lockedExt && gp.lockedInt == mp.lockedInt
+}
+
+// aloneOn is g.alone.
+func (w *world) aloneOn(g gid, m mid) bool { return w.m[m].lockedg == g && w.alone(w.cfg, m) }
+
 // reserve is m.reserve.
-func (mp *machine) reserve() {
-	mp.lockedg = 0
-	if mp.claimed() {
-		mp.lockedg = g0
+func (w *world) reserve(m mid) {
+	w.m[m].lockedg = 0
+	if w.claimed(m) {
+		w.m[m].lockedg = g0
 	}
 }
 
@@ -32,7 +39,7 @@ func (mp *machine) voidDebt() {
 func (w *world) take(m mid, g gid, ext, callbacks uint8) {
 	mp, gp := &w.m[m], &w.g[g]
 	w.upLock(g, ext, callbacks)
-	if ext != 0 && gp.lockedExt == 0 && mp.debt != 0 {
+	if ext != 0 && gp.lockedExt == 0 && mp.debt != 0 && !w.is(debtUnpaid) {
 		mp.debt--
 		mp.lockedExt++
 		return
@@ -42,7 +49,7 @@ func (w *world) take(m mid, g gid, ext, callbacks uint8) {
 		if mp.leaver == g {
 			mp.leaver = 0
 		}
-		if mp.claimed() && !w.is(lockNotShared) {
+		if w.claimed(m) && !w.is(lockNotShared) {
 			mp.shared = true
 		}
 	}
@@ -98,6 +105,9 @@ func (w *world) unlockLent(m mid) {
 		mp.debt++
 	}
 	mp.owing = true
+	if mp.apart {
+		w.fail("B1", "g%d has M%d on loan under other locks than its coroutine was made under, and can undo a lock of its own in advance", g, m)
+	}
 }
 
 // unclaim is what UnlockOSThread and unlockOSThread end with when the caller
@@ -108,7 +118,7 @@ func (w *world) unclaim(m mid, now bool) {
 	gp := &w.g[g]
 	lent := gp.lent && !gp.ended && !w.is(loanForgotten)
 	gp.lent = false
-	if !mp.claimed() && !mp.doomed {
+	if !w.claimed(m) && !mp.doomed {
 		mp.lockedg = 0
 		gp.lockedm = 0
 		return
@@ -116,10 +126,10 @@ func (w *world) unclaim(m mid, now bool) {
 	if w.is(unlockerStays) {
 		return
 	}
-	if mp.claimed() && lent {
+	if w.claimed(m) && lent {
 		return // the request for preemption is always there in the model
 	}
-	if mp.claimed() && w.lends(g, m) {
+	if w.claimed(m) && w.lends(g, m) {
 		w.fail("B5", "g%d leaves M%d at its last unlock, which is lent to it", g, m)
 	}
 	mp.leaver = g
@@ -136,14 +146,16 @@ func (w *world) leave(m mid) {
 	up := w.g[g].up
 	w.unbindLeaver(m, g)
 	w.gosched(m)
-	w.g[g].up = up
+	if w.m[m].debt == 0 {
+		w.g[g].up = up
+	}
 }
 
 // unbindLeaver is m.unbindLeaver.
 func (w *world) unbindLeaver(m mid, g gid) {
 	w.g[g].lockedm = 0
 	w.m[m].leaver = 0
-	w.m[m].reserve()
+	w.reserve(m)
 }
 
 // call is entersyscall, or cgocall before C: the M may lose its P at once.
@@ -382,7 +394,7 @@ func (w *world) coroExit(m mid, g gid) bool {
 		w.exitClaim(m, g)
 		end = true
 	}
-	mp.reserve()
+	w.reserve(m)
 	if w.is(exitUnbinds) {
 		mp.lockedg = 0
 	}

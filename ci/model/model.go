@@ -186,10 +186,11 @@ type machine struct {
 
 	// The truth: who has C frames here, the innermost first; whether somebody
 	// has exited with a lock; whether the loan on which the debt was made, goes
-	// on.
+	// on; whether somebody has come or gone by a switch that upstream refuses.
 	cstack list
 	spoilt bool
 	owing  bool
+	apart  bool
 
 	up upM
 }
@@ -298,6 +299,17 @@ func (w *world) is(mu mutation) bool { return w.cfg.mutant == mu }
 
 // has reports whether g has a lock of its own on m.
 func (s *state) has(g gid, m mid) bool { return s.g[g].locks() != 0 && s.g[g].on == m }
+
+// only reports whether g has a lock of its own on m, and nobody else has one, or
+// is bound to m.
+func (s *state) only(g gid, m mid) bool {
+	for h := gid(1); h <= maxG; h++ {
+		if h == g && !s.has(h, m) || h != g && (s.has(h, m) || s.g[h].lockedm == m) {
+			return false
+		}
+	}
+	return true
+}
 
 // reserved reports whether anybody has a lock of its own on m.
 func (s *state) reserved(m mid) bool {

@@ -49,7 +49,12 @@ const (
 	lockNotShared
 	handoffNotShared
 	sharedCleared
-	aloneUncounted
+	aloneShared
+	startAloneShared
+	debtUnclaimed
+	claimantGoesOnReserved
+	aloneQueued
+	debtUnpaid
 	reserveForgotten
 	borrowerCannotUnlock
 	loanUnnoted
@@ -101,4 +106,22 @@ var Mutants = []Mutant{
 	{lockedByGoroutine, "exitsyscallNoP asks whether the goroutine is bound, not the M", "foreign callbacks", "B6"},
 	{returnBelow, "a callback returns below C frames of others", "callbacks", "B8"},
 	{waitersSleep, "who waits for C frames is not woken", "foreign callbacks", "B8"},
+	{unwindPops, "a panic takes the callbacks above its own off the list", "callbacks", "B8"},
+	{deadForgotten, "a callback that a panic has left below others is not noted", "callbacks", "B8"},
+	{switchInDebt, "a switch under other locks leaves the debt", "one iterator", "debt"},
+	{evictedInDebt, "bind leaves the debt of the goroutine before", "foreign yield", "debt"},
+	{exitInDebt, "an exit leaves the debt", "nested callbacks", "debt"},
+	{debtWhenUneven, "a borrower under other locks than at creation makes a debt", "one iterator", "B1"},
+	{debtUnpaid, "LockOSThread in debt is a lock of its own", "one iterator", "B0"},
+	{debtUnclaimed, "an M whose locks a borrower has unlocked looks free", "callbacks", "I3"},
+	{borrowerCannotUnlock, "UnlockOSThread on a loan does nothing", "one iterator", "B0"},
+	{loanUnnoted, "LockOSThread on a loan does not note that", "one iterator", "B5"},
+	{lockNotShared, "a lock on a loan does not make the M shared", "foreign callbacks", "alone"},
+	{handoffNotShared, "a hand-off does not make the target shared", "foreign yield", "alone"},
+	{sharedCleared, "an M is not shared any more while others have locked it", "foreign callbacks", "alone"},
+	{aloneShared, "alone does not look at shared", "foreign yield", "alone"},
+	{aloneQueued, "who is alone and yields goes into the M's queue", "turns", "alone"},
+	{startAloneShared, "an M that goroutines share is started by startlockedm", "foreign yield", "throw"},
+	{reserveForgotten, "an M is not reserved after a hand-off", "one iterator", "I3"},
+	{claimantGoesOnReserved, "a direct switch leaves the M reserved for nobody in particular", "one iterator", "I3"},
 }

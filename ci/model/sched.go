@@ -42,7 +42,7 @@ func (w *world) pick(m mid, g gid) {
 	mp.pc = pcStart
 	mp.gp = g
 	mp.target = w.g[g].lockedm
-	mp.alone = w.aloneOn(g, mp.target)
+	mp.alone = w.aloneOn(g, mp.target) || w.g[g].claims() && w.is(startAloneShared)
 }
 
 // startPicked is schedule after findRunnable and a look at alone.
@@ -55,10 +55,11 @@ func (w *world) startPicked(m mid) {
 		w.startAlone(m, t)
 		return
 	}
+	bound := w.g[g].lockedm
 	if w.is(startBlind) {
-		w.g[g].lockedm = t // m has looked without the lock
+		bound = t // m has looked without the lock
 	}
-	switch w.start(m, g, false) {
+	switch w.start(m, g, bound, false) {
 	case runHere:
 		w.execute(m, g, true)
 	case queued:
@@ -81,6 +82,7 @@ func (w *world) execute(m mid, g gid, slice bool) {
 		w.fail("throw", "execute: g%d is not runnable", g)
 	}
 	w.upRuns(g, m)
+	mp.apart = mp.apart && !w.only(g, m)
 	mp.pc = pcRun
 	mp.curg = g
 	gp.status = gRunning
@@ -122,7 +124,7 @@ func (w *world) gosched(m mid) {
 	mp.curg = 0
 	mp.pc = pcSchedule
 	switch {
-	case gp.lockedm == 0 || w.aloneOn(g, m) || w.is(yieldsToScheduler):
+	case gp.lockedm == 0 || w.aloneOn(g, m) && !w.is(aloneQueued) || w.is(yieldsToScheduler):
 		w.put(g, true)
 	case w.is(yieldsToFront):
 		mp.queue.pushFront(g)
@@ -338,9 +340,8 @@ func (w *world) startAlone(m, t mid) {
 	}
 }
 
-// start is coroStart, on m.
-func (w *world) start(m mid, g gid, inherit bool) int {
-	t := w.g[g].lockedm
+// start is coroStart, on m, for g, which is bound to the M t.
+func (w *world) start(m mid, g gid, t mid, inherit bool) int {
 	if t == 0 {
 		return runHere
 	}

@@ -82,14 +82,15 @@ func (cfg *Config) steps(s *state, visit func(label, *world)) {
 				st.do(kindScheduler, "coroSettle", m, 0, -1, func(w *world) { w.settle(m) })
 				break
 			}
-			if s.sharesM(cfg, m) && mp.p && !mp.queue.empty() && !(cfg.Fair && !s.runq.empty()) {
+			alone := s.alone(cfg, m)
+			if mp.lockedg != 0 && !alone && mp.p && !mp.queue.empty() && !(cfg.Fair && !s.runq.empty()) {
 				st.do(kindScheduler, "coroStopLocked, with one in the queue", m, 0, -1, func(w *world) { w.schedule(m, true) })
 			}
 			what := "schedule"
-			if s.sharesM(cfg, m) {
-				what = "coroStopLocked, idle"
-			} else if mp.lockedg != 0 {
+			if alone {
 				what = "stoplockedm"
+			} else if mp.lockedg != 0 {
+				what = "coroStopLocked, idle"
 			} else if mp.doomed {
 				what = "the thread ends"
 			}
@@ -286,8 +287,9 @@ func (w *world) tidy() {
 		}
 	}
 	for m := range w.m {
-		if mp := &w.m[m]; mp.debt == 0 {
-			mp.owing = false
+		if mp := &w.m[m]; mp.owing || mp.apart {
+			mp.owing = mp.owing && mp.debt != 0
+			mp.apart = mp.apart && w.reserved(mid(m))
 		}
 		if w.m[m].pc == pcDead && !w.refers(mid(m)) {
 			w.m[m] = machine{}
@@ -300,10 +302,4 @@ func (w *world) tidy() {
 		n := w.runq.len()
 		slices.Sort(w.runq[:n])
 	}
-}
-
-// sharesM reports whether m is bound, and not to a goroutine that is alone.
-func (s *state) sharesM(cfg *Config, m mid) bool {
-	w := world{state: *s, cfg: cfg}
-	return s.m[m].lockedg != 0 && !w.aloneOn(s.m[m].lockedg, m)
 }

@@ -8,7 +8,7 @@ func (w *world) create(m mid, i int) {
 	own := w.cfg.Coros[i].Own
 	c := &w.c[i]
 	*c = coro{made: true, gp: own, own: own}
-	if mp.claimed() {
+	if w.claimed(m) {
 		c.home, c.lockedExt, c.lockedInt = m, mp.lockedExt, mp.lockedInt
 	}
 	w.upCreate(i, mp.curg)
@@ -25,6 +25,7 @@ func (w *world) swap(m mid, i int, exit bool) {
 	locked := gp.lockedm != 0
 	if c.home != 0 || c.nowhere || locked {
 		if c.nowhere || m != c.home || mp.lockedInt != c.lockedInt || mp.lockedExt != c.lockedExt {
+			mp.apart = true
 			w.swapShared(m, i, exit)
 			return
 		}
@@ -87,7 +88,7 @@ func (w *world) swapShared(m mid, i int, exit bool) {
 		mp.voidDebt()
 	}
 	mp.owing = false
-	if mp.claimed() {
+	if w.claimed(m) {
 		mp.uneven = true
 	}
 	at := c.home
@@ -131,7 +132,7 @@ func (w *world) swapShared(m mid, i int, exit bool) {
 
 	direct := target == m
 	next := &w.g[gnext]
-	lends := m == c.home && mp.claimed() && !leaving
+	lends := m == c.home && w.claimed(m) && !leaving
 	if direct {
 		lends = lends && mp.lockedInt-next.lockedInt == c.lockedInt
 		if gnext == own {
@@ -139,7 +140,7 @@ func (w *world) swapShared(m mid, i int, exit bool) {
 		}
 	} else if target == 0 {
 		lends = lends && (mp.lockedInt == c.lockedInt || w.is(lentUnderMore)) && (at == m || gnext == own) && !w.is(neverLent)
-		direct = lends || !mp.claimed() && (!mp.doomed || w.is(doomedGoesOn)) || w.is(alwaysLent) && mp.claimed()
+		direct = lends || !w.claimed(m) && (!mp.doomed || w.is(doomedGoesOn)) || w.is(alwaysLent) && w.claimed(m)
 	} else {
 		lends = false
 	}
@@ -151,14 +152,17 @@ func (w *world) swapShared(m mid, i int, exit bool) {
 
 	if exit {
 		// gdestroy; its coroExit finds no claim and no leaver.
-		mp.reserve()
+		w.reserve(m)
 	}
 	w.blockIn(i, g, exit)
 	if direct {
 		w.goOn(m, gnext)
 		mp.lockedg, next.lockedm = 0, 0
-		if mp.claimed() {
+		if w.claimed(m) {
 			mp.lockedg, next.lockedm = gnext, m
+			if w.is(claimantGoesOnReserved) {
+				mp.lockedg = g0
+			}
 		}
 		return
 	}
@@ -181,16 +185,17 @@ func (w *world) handoff(m mid, unwanted bool) {
 	if target != 0 {
 		w.m[target].shared = w.m[target].shared || !w.is(handoffNotShared)
 		w.m[target].uneven = true
+		w.m[target].apart = true
 	}
 	w.g[gnext].status = gRunnable
-	mp.reserve()
+	w.reserve(m)
 	if w.is(reserveForgotten) {
 		mp.lockedg = 0
 	}
 	ends := mp.doomed && mp.lockedg == 0 && !w.is(endForgotten)
 	mp.pc = pcSchedule
 	if target != 0 && !ends && mp.queue.empty() && unwanted {
-		switch w.start(m, gnext, true) {
+		switch w.start(m, gnext, target, true) {
 		case runHere:
 			w.fail("throw", "coroswitch: goroutine with a lock is bound to no M")
 		case running:
