@@ -132,7 +132,11 @@ func (w *world) checkMachine(m mid) {
 	if mp.curg != 0 && reserved && !w.mayRun(mp.curg, m) {
 		w.fail("B1", "g%d runs on M%d, which others have locked, and none of them has lent it", mp.curg, m)
 	}
-	if mp.cstack.empty() && mp.frame != 0 {
+	frame := mp.frame
+	for i := mp.deadAt(frame); i >= 0; i = mp.deadAt(frame) {
+		frame = mp.dead[i].below
+	}
+	if mp.cstack.empty() && frame != 0 {
 		w.fail("B8", "M%d has a callback in progress, and nobody is in it", m)
 	}
 	w.checkUpstream(m)

@@ -53,6 +53,11 @@ var Configs = []*Config{
 		Locks: 1, Blocks: []gid{1, 2}, Callbacks: []gid{1, 2}, Exits: []gid{1, 2, 3},
 	},
 	{
+		Name: "three callbacks", Procs: 1, Budget: []uint8{4, 6, 4},
+		Coros:     []Coro{{Maker: 1, Own: 2, Outer: []gid{1}, Inner: []gid{2}}, {Maker: 2, Own: 3, Outer: []gid{2}, Inner: []gid{3}}},
+		Callbacks: []gid{1, 2, 3},
+	},
+	{
 		Name: "foreign callbacks", Procs: 1, Budget: []uint8{5, 3, 2},
 		Coros: []Coro{{Maker: 1, Own: 2, Outer: []gid{1, 3}, Inner: []gid{2}}},
 		Locks: 1, Callbacks: []gid{1, 2},

@@ -1,5 +1,7 @@
 package model
 
+import "slices"
+
 // Claims, locking, leaving, exit: all that an M does to itself.
 
 // claimed is m.claimed: what a borrower has unlocked is still locked.
@@ -228,7 +230,10 @@ func (w *world) sysret(m mid) {
 			gp.preempt = true
 		}
 		w.slice(m, g, false)
-		if after && mp.leaver == g && !w.is(callerStays) { // coroAfterCall
+		if after {
+			w.popDead(m) // coroAfterCall
+		}
+		if after && mp.leaver == g && !w.is(callerStays) {
 			w.leave(m)
 		}
 		if after && mp.pc == pcRun && mp.leaver == g {
@@ -279,6 +284,7 @@ func (w *world) leaveFrame(m mid, unwind bool) {
 	g := mp.curg
 	gp := &w.g[g]
 	gp.cont = contNone
+	w.popDead(m)
 	if mp.frame != gp.frame && !unwind && !w.is(returnBelow) {
 		gp.cont = contReturn
 		gp.status = gFrameWait
@@ -290,14 +296,10 @@ func (w *world) leaveFrame(m mid, unwind bool) {
 		return
 	}
 	if mp.frame == gp.frame || w.is(unwindPops) {
-		mp.frame = gp.below
-		w.popDead(m)
-		for !mp.waiters.empty() && !w.is(waitersSleep) {
-			h := mp.waiters.pop()
-			w.g[h].status = gRunnable
-			w.put(h, true)
-		}
+		w.leftFrame(m, gp.below)
 	} else if unwind && !w.is(deadForgotten) {
+		gp.ended = !w.is(unwindKeepsLoan)
+		gp.driven = false // its next callback must not be above those
 		for i := range mp.dead {
 			if d := &mp.dead[i]; d.frame == 0 {
 				*d = deadFrame{gp.frame, gp.below}
@@ -334,17 +336,32 @@ func (w *world) leaveFrame(m mid, unwind bool) {
 	}
 }
 
+// leftFrame is coroLeftFrame.
+func (w *world) leftFrame(m mid, below uint8) {
+	mp := &w.m[m]
+	mp.frame = below
+	for !mp.waiters.empty() && !w.is(waitersSleep) {
+		h := mp.waiters.pop()
+		w.g[h].status = gRunnable
+		w.put(h, true)
+	}
+}
+
 // popDead is m.popDeadFrames.
 func (w *world) popDead(m mid) {
 	mp := &w.m[m]
-	for i := 0; i < len(mp.dead); i++ {
-		if d := mp.dead[i]; d.frame != 0 && d.frame == mp.frame {
-			mp.frame = d.below
-			copy(mp.dead[i:], mp.dead[i+1:])
-			mp.dead[maxG-1] = deadFrame{}
-			i = -1
-		}
+	for i := mp.deadAt(mp.frame); i >= 0 && !w.is(deadStay); i = mp.deadAt(mp.frame) {
+		d := mp.dead[i]
+		copy(mp.dead[i:], mp.dead[i+1:])
+		mp.dead[maxG-1] = deadFrame{}
+		w.leftFrame(m, d.below)
 	}
+}
+
+// deadAt is mCoro.dead: the place of a callback among those that have been
+// left, or -1.
+func (mp *machine) deadAt(frame uint8) int {
+	return slices.IndexFunc(mp.dead[:], func(d deadFrame) bool { return frame != 0 && d.frame == frame })
 }
 
 // exitClaim is coroExitClaim.

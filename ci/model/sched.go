@@ -267,9 +267,13 @@ func (w *world) bind(m mid, g gid) (evicted gid) {
 	mp.leaver = 0
 	mp.lockedg = g
 	gp.lockedm = m
-	if mp.queue.empty() && gp.claims() && (gp.lockedExt == mp.lockedExt && gp.lockedInt == mp.lockedInt && mp.debt == 0 || w.is(sharedCleared)) {
-		mp.shared = false
-		mp.uneven = false
+	if mp.shared && mp.queue.empty() {
+		if gp.lockedExt == mp.lockedExt && gp.lockedInt == mp.lockedInt && (mp.debt == 0 || w.is(clearedInDebt)) {
+			mp.shared = false
+			mp.uneven = false
+		} else if w.is(sharedCleared) {
+			mp.shared = false
+		}
 	}
 	return evicted
 }

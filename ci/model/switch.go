@@ -38,6 +38,9 @@ func (w *world) swap(m mid, i int, exit bool) {
 	gp.lockedm = 0
 	if exit {
 		mp.lockedg = 0
+		if w.is(fastExitPays) {
+			mp.voidDebt()
+		}
 		if w.coroExit(m, g) {
 			w.end(m)
 			return
