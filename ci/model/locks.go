@@ -285,6 +285,9 @@ func (w *world) leaveFrame(m mid, unwind bool) {
 	gp := &w.g[g]
 	gp.cont = contNone
 	w.popDead(m)
+	if mp.dead[maxG-1].frame != 0 {
+		panic("model: too few places for callbacks that have been left")
+	}
 	if mp.frame != gp.frame && !unwind && !w.is(returnBelow) {
 		gp.cont = contReturn
 		gp.status = gFrameWait
@@ -300,12 +303,8 @@ func (w *world) leaveFrame(m mid, unwind bool) {
 	} else if unwind && !w.is(deadForgotten) {
 		gp.ended = !w.is(unwindKeepsLoan)
 		gp.driven = false // its next callback must not be above those
-		for i := range mp.dead {
-			if d := &mp.dead[i]; d.frame == 0 {
-				*d = deadFrame{gp.frame, gp.below}
-				break
-			}
-		}
+		copy(mp.dead[1:], mp.dead[:maxG-1])
+		mp.dead[0] = deadFrame{gp.frame, gp.below}
 	}
 	gp.frame, gp.below = 0, 0
 	if mp.cstack[0] != g && !unwind {

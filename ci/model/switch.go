@@ -26,6 +26,9 @@ func (w *world) swap(m mid, i int, exit bool) {
 	if c.home != 0 || c.nowhere || locked {
 		if c.nowhere || m != c.home || mp.lockedInt != c.lockedInt || mp.lockedExt != c.lockedExt {
 			mp.apart = true
+			if !w.thrown && w.g[c.gp].up.locked {
+				w.fail("B0", "g%d switches to g%d under other locks on M%d, and with upstream's runtime under equal ones", g, c.gp, m)
+			}
 			w.swapShared(m, i, exit)
 			return
 		}
