@@ -219,7 +219,7 @@ func (s *state) appendKey(b []byte) []byte {
 	}
 	for i := 1; i <= maxG; i++ {
 		gp := &s.g[i]
-		b = append(b, byte(gp.status)<<4|byte(gp.cont)<<2|gp.depth, name(gp.m)<<4|name(gp.lockedm), name(gp.on)<<4|name(gp.up.m), gp.ext<<4|gp.callbacks<<3|bits(gp.ended, gp.lent, gp.up.locked), gp.lockedExt<<4|gp.lockedInt, gp.frame<<4|gp.below, bits(gp.preempt, gp.driven)<<6|gp.budget, s.passed[i])
+		b = append(b, byte(gp.status)<<4|byte(gp.cont)<<2|gp.depth, name(gp.m)<<4|name(gp.lockedm), name(gp.on)<<4|name(gp.up.m), gp.ext<<4|gp.callbacks<<3|bits(gp.ended, gp.lent, gp.up.locked), gp.lockedExt<<4|gp.lockedInt, gp.frame<<4|gp.below, gp.lentInt, bits(gp.preempt, gp.driven)<<6|gp.budget, s.passed[i])
 	}
 	for i := range s.c {
 		c := &s.c[i]

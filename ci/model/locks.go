@@ -41,13 +41,14 @@ func (mp *machine) voidDebt() {
 func (w *world) take(m mid, g gid, ext, callbacks uint8) {
 	mp, gp := &w.m[m], &w.g[g]
 	w.upLock(g, ext, callbacks)
-	if ext != 0 && gp.lockedExt == 0 && mp.debt != 0 && !w.is(debtUnpaid) {
+	if ext != 0 && !gp.claims() && mp.debt != 0 && !w.is(debtUnpaid) {
 		mp.debt--
 		mp.lockedExt++
 		return
 	}
 	if !gp.claims() {
 		gp.lent = gp.lockedm == m && mp.leaver != g && !w.is(loanUnnoted)
+		gp.lentInt = mp.lockedInt
 		if mp.leaver == g {
 			mp.leaver = 0
 		}
@@ -118,7 +119,7 @@ func (w *world) unclaim(m mid, now bool) {
 	mp := &w.m[m]
 	g := mp.curg
 	gp := &w.g[g]
-	lent := gp.lent && !gp.ended && !w.is(loanForgotten)
+	lent := gp.lent && !gp.ended && (mp.lockedInt == gp.lentInt || w.is(lentAgainUnderMore)) && !w.is(loanForgotten)
 	gp.lent = false
 	if !w.claimed(m) && !mp.doomed {
 		mp.lockedg = 0
@@ -301,8 +302,6 @@ func (w *world) leaveFrame(m mid, unwind bool) {
 	if mp.frame == gp.frame || w.is(unwindPops) {
 		w.leftFrame(m, gp.below)
 	} else if unwind && !w.is(deadForgotten) {
-		gp.ended = !w.is(unwindKeepsLoan)
-		gp.driven = false // its next callback must not be above those
 		copy(mp.dead[1:], mp.dead[:maxG-1])
 		mp.dead[0] = deadFrame{gp.frame, gp.below}
 	}

@@ -117,6 +117,7 @@ type goroutine struct {
 	depth   uint8
 	preempt bool
 	lent    bool
+	lentInt uint8
 	ended   bool // loanEnded
 	budget  uint8
 

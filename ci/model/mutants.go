@@ -50,7 +50,8 @@ const (
 	handoffNotShared
 	sharedCleared
 	aloneShared
-	unwindKeepsLoan
+	lentAgainUnderMore
+	madeInDebt
 	deadStay
 	clearedInDebt
 	fastExitPays
@@ -112,7 +113,8 @@ var Mutants = []Mutant{
 	{waitersSleep, "who waits for C frames is not woken", "foreign callbacks", "B8"},
 	{unwindPops, "a panic takes the callbacks above its own off the list", "callbacks", "B8"},
 	{deadForgotten, "a callback that a panic has left below others is not noted", "callbacks", "B8"},
-	{unwindKeepsLoan, "a panic from below other callbacks does not end the loan", "three callbacks", "B8"},
+	{lentAgainUnderMore, "a lent claim returns to a loan under more callbacks", "three callbacks", "B8"},
+	{madeInDebt, "a coroutine made in debt has a home without locks", "debts, foreign yield", "B1"},
 	{deadStay, "callbacks that a panic has left stay on the list", "three callbacks", "B8"},
 	{switchInDebt, "a switch under other locks leaves the debt", "one iterator", "debt"},
 	{evictedInDebt, "bind leaves the debt of the goroutine before", "foreign yield", "debt"},

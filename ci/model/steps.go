@@ -272,6 +272,9 @@ func (w *world) tidy() {
 		if gp.locks() == 0 {
 			gp.on = 0
 		}
+		if !gp.lent {
+			gp.lentInt = 0
+		}
 		if gp.lockedm == 0 {
 			if gp.locks() == 0 && !w.inHand(gid(i)) {
 				gp.driven = false

@@ -8,7 +8,7 @@ func (w *world) create(m mid, i int) {
 	own := w.cfg.Coros[i].Own
 	c := &w.c[i]
 	*c = coro{made: true, gp: own, own: own}
-	if w.claimed(m) {
+	if mp.lockedExt+mp.lockedInt != 0 || mp.debt != 0 && w.is(madeInDebt) {
 		c.home, c.lockedExt, c.lockedInt = m, mp.lockedExt, mp.lockedInt
 	}
 	w.upCreate(i, mp.curg)
@@ -124,6 +124,7 @@ func (w *world) swapShared(m mid, i int, exit bool) {
 				gp.ended = false
 				if claims {
 					gp.lent = gp.lockedInt == 0
+					gp.lentInt = c.lockedInt
 				}
 			}
 		} else {
@@ -143,6 +144,7 @@ func (w *world) swapShared(m mid, i int, exit bool) {
 		lends = lends && mp.lockedInt-next.lockedInt == c.lockedInt
 		if gnext == own {
 			next.lent = lends
+			next.lentInt = c.lockedInt
 		}
 	} else if target == 0 {
 		lends = lends && (mp.lockedInt == c.lockedInt || w.is(lentUnderMore)) && (at == m || gnext == own) && !w.is(neverLent)
