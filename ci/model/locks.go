@@ -41,7 +41,7 @@ func (mp *machine) voidDebt() {
 func (w *world) take(m mid, g gid, ext, callbacks uint8) {
 	mp, gp := &w.m[m], &w.g[g]
 	w.upLock(g, ext, callbacks)
-	if ext != 0 && !gp.claims() && mp.debt != 0 && !w.is(debtUnpaid) {
+	if ext != 0 && gp.lockedExt == 0 && (!gp.claims() || gp.lent) && mp.debt != 0 && !w.is(debtUnpaid) {
 		mp.debt--
 		mp.lockedExt++
 		return

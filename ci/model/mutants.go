@@ -107,7 +107,7 @@ var Mutants = []Mutant{
 	{coroUnmarked, "a coro looks as at creation when it is not", "one iterator", "B1"},
 	{lentUnderMore, "a thread is lent under more callbacks", "callbacks", "B8"},
 	{neverLent, "a thread is not lent when the counts differ", "one iterator", "B5"},
-	{alwaysLent, "a thread is lent to anybody", "nested", "B1"},
+	{alwaysLent, "a thread is lent to anybody", "nested", "B0"},
 	{lockedByGoroutine, "exitsyscallNoP asks whether the goroutine is bound, not the M", "foreign callbacks", "B6"},
 	{returnBelow, "a callback returns below C frames of others", "callbacks", "B8"},
 	{waitersSleep, "who waits for C frames is not woken", "foreign callbacks", "B8"},
