@@ -85,26 +85,19 @@ func (w *world) checkPlaces() {
 
 func (w *world) checkMachine(m mid) {
 	mp := &w.m[m]
-	// I1, and who has which claim.
+	// I1.
 	var lockedExt, lockedInt uint8
 	for g := gid(1); g <= maxG; g++ {
-		var own claim
 		if gp := &w.g[g]; w.has(g, m) {
-			own = claim{g: g, lockedExt: gp.ext, lockedInt: gp.callbacks}
+			lockedExt += gp.ext
+			lockedInt += gp.callbacks
 		}
-		var c claim
-		if p := mp.claim(g); p != nil {
-			c = *p
-			c.lent = false
-		}
-		if c != own {
-			w.fail("I1", "g%d has locked M%d %d+%d times, and its claim is %d+%d", g, m, own.lockedExt, own.lockedInt, c.lockedExt, c.lockedInt)
-		}
-		lockedExt += own.lockedExt
-		lockedInt += own.lockedInt
 	}
-	if mp.lockedExt != lockedExt || mp.lockedInt != lockedInt {
-		w.fail("I1", "M%d has been locked %d+%d times, and has the counts %d+%d", m, lockedExt, lockedInt, mp.lockedExt, mp.lockedInt)
+	if mp.lockedExt+mp.debt != lockedExt || mp.lockedInt != lockedInt {
+		w.fail("I1", "M%d has been locked %d+%d times, and has the counts %d+%d and a debt of %d", m, lockedExt, lockedInt, mp.lockedExt, mp.lockedInt, mp.debt)
+	}
+	if mp.debt != 0 && !mp.owing {
+		w.fail("debt", "M%d has a debt of %d, and the loan on which it was made has ended", m, mp.debt)
 	}
 	reserved := w.reserved(m)
 	if g := mp.curg; g != 0 && reserved && (mp.lockedg != g || w.g[g].lockedm != m) {
@@ -115,6 +108,9 @@ func (w *world) checkMachine(m mid) {
 	}
 	if mp.lockedg == 0 && reserved && mp.pc != pcHandoff {
 		w.fail("I3", "M%d, which is locked, is bound to nobody", m)
+	}
+	if mp.lockedg == g0 && (mp.pc == pcRun || mp.pc == pcSyscall) {
+		w.fail("I3", "M%d runs g%d, and is bound to nobody in particular", m, mp.curg)
 	}
 	if mp.idle && !mp.queue.empty() {
 		w.fail("I5", "M%d is idle with goroutines in its queue", m)
@@ -136,6 +132,14 @@ func (w *world) checkMachine(m mid) {
 	if mp.curg != 0 && reserved && !w.mayRun(mp.curg, m) {
 		w.fail("B1", "g%d runs on M%d, which others have locked, and none of them has lent it", mp.curg, m)
 	}
+	frame := mp.frame
+	for i := mp.deadAt(frame); i >= 0; i = mp.deadAt(frame) {
+		frame = mp.dead[i].below
+	}
+	if mp.cstack.empty() && frame != 0 {
+		w.fail("B8", "M%d has a callback in progress, and nobody is in it", m)
+	}
+	w.checkUpstream(m)
 	for _, g := range mp.waiters {
 		if g != 0 && mp.cstack[0] == g {
 			w.fail("B8", "g%d waits to return from the innermost callback on M%d", g, m)
@@ -196,7 +200,24 @@ func (w *world) checkGoroutine(g gid) {
 	if gp.m != 0 && gp.locks() != 0 && gp.on != gp.m {
 		w.fail("B1", "g%d has locked M%d and runs on M%d", g, gp.on, gp.m)
 	}
+	if gp.lockedExt != gp.ext || gp.lockedInt != gp.callbacks {
+		w.fail("I1", "g%d has locked its thread %d+%d times, and its counts are %d+%d", g, gp.ext, gp.callbacks, gp.lockedExt, gp.lockedInt)
+	}
+	if gp.status == gRunnable && gp.lockedm != 0 && w.aloneOn(g, gp.lockedm) {
+		w.checkAlone(g, gp.lockedm)
+	}
 	if gp.status == gCoro && gp.lockedm != 0 && !w.has(g, gp.lockedm) && !w.inHand(g) {
 		w.fail("B3", "g%d, which is blocked in a coro, is bound to M%d, which it has not locked", g, gp.lockedm)
+	}
+}
+
+// checkAlone checks that g, which is runnable, is alone on m in truth.
+func (w *world) checkAlone(g gid, m mid) {
+	mp := &w.m[m]
+	if mp.curg != 0 || mp.idle || !mp.queue.empty() || mp.pc == pcHandoff {
+		w.fail("alone", "g%d is alone on M%d, which runs g%d, or waits for others, or is about to", g, m, mp.curg)
+	}
+	if !w.only(g, m) {
+		w.fail("alone", "g%d is alone on M%d, and somebody else has locked it, or is bound to it", g, m)
 	}
 }

@@ -28,6 +28,16 @@ var Configs = []*Config{
 		Locks: 1, Blocks: []gid{1},
 	},
 	{
+		Name: "debts", Procs: 1, Budget: []uint8{6, 4, 3},
+		Coros: []Coro{{Maker: 1, Own: 2, Outer: []gid{1}, Inner: []gid{2}}, {Maker: 2, Own: 3, Outer: []gid{2}, Inner: []gid{3}}},
+		Locks: 2,
+	},
+	{
+		Name: "debts, foreign yield", Procs: 1, Budget: []uint8{5, 3, 3},
+		Coros: []Coro{{Maker: 1, Own: 2, Outer: []gid{1}, Inner: []gid{2, 3}}, {Maker: 2, Own: 3, Outer: []gid{2, 1}, Inner: []gid{3}}},
+		Locks: 2, Exits: []gid{2},
+	},
+	{
 		Name: "siblings", Procs: 2, Budget: []uint8{6, 2, 2},
 		Coros: []Coro{{Maker: 1, Own: 2, Outer: []gid{1}, Inner: []gid{2}}, {Maker: 1, Own: 3, Outer: []gid{1, 2}, Inner: []gid{3}}},
 		Locks: 1, Blocks: []gid{1}, Exits: []gid{1, 2, 3},
@@ -46,6 +56,11 @@ var Configs = []*Config{
 		Name: "nested callbacks", Procs: 1, Budget: []uint8{4, 3, 3},
 		Coros: []Coro{{Maker: 1, Own: 2, Outer: []gid{1}, Inner: []gid{2, 3}}, {Maker: 2, Own: 3, Outer: []gid{2, 1}, Inner: []gid{3}}},
 		Locks: 1, Blocks: []gid{1, 2}, Callbacks: []gid{1, 2}, Exits: []gid{1, 2, 3},
+	},
+	{
+		Name: "three callbacks", Procs: 1, Budget: []uint8{4, 6, 4},
+		Coros:     []Coro{{Maker: 1, Own: 2, Outer: []gid{1}, Inner: []gid{2}}, {Maker: 2, Own: 3, Outer: []gid{2}, Inner: []gid{3}}},
+		Callbacks: []gid{1, 2, 3},
 	},
 	{
 		Name: "foreign callbacks", Procs: 1, Budget: []uint8{5, 3, 2},

@@ -219,7 +219,7 @@ func (s *state) appendKey(b []byte) []byte {
 	}
 	for i := 1; i <= maxG; i++ {
 		gp := &s.g[i]
-		b = append(b, byte(gp.status)<<4|byte(gp.cont)<<2|gp.depth, name(gp.m)<<4|name(gp.lockedm), name(gp.on)<<4|gp.under, gp.ext<<4|gp.callbacks<<1|bits(gp.ended), bits(gp.preempt, gp.driven)<<6|gp.budget, s.passed[i])
+		b = append(b, byte(gp.status)<<4|byte(gp.cont)<<2|gp.depth, name(gp.m)<<4|name(gp.lockedm), name(gp.on)<<4|name(gp.up.m), gp.ext<<4|gp.callbacks<<3|bits(gp.ended, gp.lent, gp.up.locked), gp.lockedExt<<4|gp.lockedInt, gp.frame<<4|gp.below, gp.lentInt, bits(gp.preempt, gp.driven)<<6|gp.budget, s.passed[i])
 	}
 	for i := range s.c {
 		c := &s.c[i]
@@ -227,10 +227,10 @@ func (s *state) appendKey(b []byte) []byte {
 			b = append(b, bits(c.made, c.done))
 			continue
 		}
-		b = append(b, bits(c.made, c.done, c.nowhere, c.inner), c.gp<<4|c.partner, name(c.home)<<4|name(c.at), c.lockedExt<<4|c.lockedInt)
+		b = append(b, bits(c.made, c.done, c.nowhere, c.inner, c.up.gone), c.gp<<4|c.partner, name(c.home)<<4|name(c.at), c.lockedExt<<4|c.lockedInt, name(c.up.m), c.up.lockedExt<<4|c.up.lockedInt)
 	}
 	b = appendList(b, &s.runq)
-	b = append(b, s.idleP<<1|bits(s.kick))
+	b = append(b, s.idleP<<2|bits(s.kick, s.thrown))
 	for i := byte(0); i < n; i++ {
 		b = s.appendMachine(b, order[i], name)
 	}
@@ -255,14 +255,14 @@ func (s *state) appendKey(b []byte) []byte {
 
 func (s *state) appendMachine(b []byte, m mid, name func(mid) byte) []byte {
 	mp := &s.m[m]
-	b = append(b, byte(mp.pc), bits(mp.p, mp.nextp, mp.idle, mp.inheritTime, mp.doomed, mp.spoilt), mp.curg<<4|mp.lockedg, mp.leaver<<4|mp.gp, mp.lockedExt<<4|mp.lockedInt, name(mp.target))
-	for i, c := range mp.claims {
-		b = append(b, c.g<<4|bits(c.lent), c.lockedExt<<4|c.lockedInt)
-		if c.g == 0 && i > 0 {
+	b = append(b, byte(mp.pc)<<4|bits(mp.shared, mp.uneven, mp.alone, mp.owing), bits(mp.p, mp.nextp, mp.idle, mp.inheritTime, mp.doomed, mp.spoilt, mp.apart), mp.curg<<4|mp.lockedg, mp.leaver<<4|mp.gp, mp.lockedExt<<4|mp.lockedInt, mp.debt<<4|name(mp.target), mp.up.lockedExt<<4|mp.up.lockedInt, mp.frame)
+	for _, d := range mp.dead {
+		b = append(b, d.frame<<4|d.below)
+		if d.frame == 0 {
 			break
 		}
 	}
-	for _, l := range []*list{&mp.queue, &mp.batch, &mp.frames, &mp.waiters, &mp.cstack} {
+	for _, l := range []*list{&mp.queue, &mp.batch, &mp.waiters, &mp.cstack} {
 		b = appendList(b, l)
 	}
 	return b

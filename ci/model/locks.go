@@ -1,88 +1,77 @@
 package model
 
+import "slices"
+
 // Claims, locking, leaving, exit: all that an M does to itself.
 
-// claim is mCoro.claim.
-func (mp *machine) claim(g gid) *claim {
-	for i := range mp.claims {
-		if g != 0 && mp.claims[i].g == g {
-			return &mp.claims[i]
-		}
-	}
-	return nil
-}
-
-// claimed is mCoro.claimed.
-func (mp *machine) claimed() bool { return mp.claims[0].g != 0 || mp.claims[1].g != 0 }
-
-// claimant is mCoro.claimant.
-func (mp *machine) claimant() gid {
-	if mp.claims[0].g == 0 {
-		return mp.claims[1].g
-	}
-	return mp.claims[0].g
-}
-
-// addClaim is mCoro.addClaim.
-func (w *world) addClaim(m mid, g gid) *claim {
+// claimed is m.claimed: what a borrower has unlocked is still locked.
+func (w *world) claimed(m mid) bool {
 	mp := &w.m[m]
-	lent := w.g[g].lockedm == m
-	if mp.leaver == g {
-		mp.leaver = 0
-		lent = false
-	}
-	c := &mp.claims[0]
-	if c.g != 0 {
-		copy(mp.claims[2:], mp.claims[1:maxG-1])
-		c = &mp.claims[1]
-	}
-	*c = claim{g: g, lent: lent}
-	return c
+	return mp.lockedExt+mp.lockedInt != 0 || mp.debt != 0 && !w.is(debtUnclaimed)
 }
 
-// dropClaim is mCoro.dropClaim.
-func (mp *machine) dropClaim(c *claim) {
-	for i := range mp.claims {
-		if &mp.claims[i] != c {
-			continue
-		}
-		if i > 0 {
-			copy(mp.claims[i:], mp.claims[i+1:])
-			i = maxG - 1
-		}
-		mp.claims[i] = claim{}
-		return
+// alone is g.alone, of the goroutine that m is bound to.
+func (s *state) alone(cfg *Config, m mid) bool {
+	mp := &s.m[m]
+	if mp.lockedg == 0 || mp.lockedg == g0 {
+		return false
+	}
+	gp := &s.g[mp.lockedg]
+	return gp.claims() && (!mp.shared || cfg.mutant == aloneShared) && gp.lockedExt == mp.lockedExt && gp.lockedInt == mp.lockedInt
+}
+
+// aloneOn is g.alone.
+func (w *world) aloneOn(g gid, m mid) bool { return w.m[m].lockedg == g && w.alone(w.cfg, m) }
+
+// reserve is m.reserve.
+func (w *world) reserve(m mid) {
+	w.m[m].lockedg = 0
+	if w.claimed(m) {
+		w.m[m].lockedg = g0
 	}
 }
 
-// take is what coroLockExt and coroLockInt end with, dolockOSThread included.
+// voidDebt is m.voidDebt.
+func (mp *machine) voidDebt() {
+	mp.lockedExt += mp.debt
+	mp.debt = 0
+}
+
+// take is what LockOSThread and lockOSThread end with, coroLockLent included.
 func (w *world) take(m mid, g gid, ext, callbacks uint8) {
 	mp, gp := &w.m[m], &w.g[g]
-	c := mp.claim(g)
-	if c == nil {
-		c = w.addClaim(m, g)
+	w.upLock(g, ext, callbacks)
+	if ext != 0 && gp.lockedExt == 0 && (!gp.claims() || gp.lent) && mp.debt != 0 && !w.is(debtUnpaid) {
+		mp.debt--
+		mp.lockedExt++
+		return
 	}
-	if gp.locks() == 0 {
-		gp.on = m
-		if ext != 0 {
-			gp.under = mp.cstack.len()
+	if !gp.claims() {
+		gp.lent = gp.lockedm == m && mp.leaver != g && !w.is(loanUnnoted)
+		gp.lentInt = mp.lockedInt
+		if mp.leaver == g {
+			mp.leaver = 0
+		}
+		if w.claimed(m) && !w.is(lockNotShared) {
+			mp.shared = true
 		}
 	}
-	c.lockedExt += ext
-	c.lockedInt += callbacks
-	mp.lockedExt += ext
-	mp.lockedInt += callbacks
+	gp.on = m
 	gp.ext += ext
 	gp.callbacks += callbacks
+	gp.lockedExt += ext
+	gp.lockedInt += callbacks
+	mp.lockedExt += ext
+	mp.lockedInt += callbacks
 	mp.lockedg = g
 	gp.lockedm = m
 }
 
-// lock is coroLockExt, by the goroutine that m runs.
+// lock is LockOSThread, by the goroutine that m runs.
 func (w *world) lock(m mid) {
 	mp := &w.m[m]
 	gp := &w.g[mp.curg]
-	if mp.claim(mp.curg) == nil && gp.lockedm != 0 && (mp.lockedInt != 0 && !w.is(lockOnCallbackLoan) || mp.leaver == mp.curg) {
+	if !gp.claims() && gp.lockedm != 0 && mp.leaver == mp.curg {
 		gp.cont = contLock
 		w.leave(m)
 		return
@@ -90,35 +79,49 @@ func (w *world) lock(m mid) {
 	w.take(m, mp.curg, 1, 0)
 }
 
-// unlock is coroUnlockExt.
+// unlock is UnlockOSThread.
 func (w *world) unlock(m mid) {
 	mp := &w.m[m]
 	gp := &w.g[mp.curg]
-	c := mp.claim(mp.curg)
-	if w.is(borrowerUnlocks) {
-		c = &mp.claims[0]
-	}
-	if c == nil || c.lockedExt == 0 {
+	w.upUnlock(mp.curg, 1, 0)
+	if gp.lockedExt == 0 {
+		w.unlockLent(m)
 		return
 	}
-	c.lockedExt--
+	gp.ext--
+	gp.lockedExt--
 	mp.lockedExt--
-	if gp.ext != 0 {
-		gp.ext--
-	}
-	if c.lockedExt|c.lockedInt == 0 {
-		w.unclaim(m, c, true)
+	if !gp.claims() {
+		w.unclaim(m, true)
 	}
 }
 
-// unclaim is coroUnclaim.
-func (w *world) unclaim(m mid, c *claim, now bool) {
+// unlockLent is coroUnlockLent.
+func (w *world) unlockLent(m mid) {
+	mp := &w.m[m]
+	g := mp.curg
+	if w.g[g].lockedm != m || mp.lockedExt == 0 || mp.leaver == g || mp.uneven && !w.is(debtWhenUneven) || w.is(borrowerCannotUnlock) {
+		return
+	}
+	mp.lockedExt--
+	if !w.is(borrowerUnlocks) {
+		mp.debt++
+	}
+	mp.owing = true
+	if mp.apart {
+		w.fail("B1", "g%d has M%d on loan under other locks than its coroutine was made under, and can undo a lock of its own in advance", g, m)
+	}
+}
+
+// unclaim is what UnlockOSThread and unlockOSThread end with when the caller
+// has unlocked its last lock: dounlockOSThread and coroUnclaim.
+func (w *world) unclaim(m mid, now bool) {
 	mp := &w.m[m]
 	g := mp.curg
 	gp := &w.g[g]
-	lent := c.lent && !gp.ended && !w.is(loanForgotten)
-	mp.dropClaim(c)
-	if !mp.claimed() && !mp.doomed {
+	lent := gp.lent && !gp.ended && (mp.lockedInt == gp.lentInt || w.is(lentAgainUnderMore)) && !w.is(loanForgotten)
+	gp.lent = false
+	if !w.claimed(m) && !mp.doomed {
 		mp.lockedg = 0
 		gp.lockedm = 0
 		return
@@ -126,10 +129,10 @@ func (w *world) unclaim(m mid, c *claim, now bool) {
 	if w.is(unlockerStays) {
 		return
 	}
-	if mp.claimed() && lent {
+	if w.claimed(m) && lent {
 		return // the request for preemption is always there in the model
 	}
-	if mp.claimed() && w.lends(g, m) {
+	if w.claimed(m) && w.lends(g, m) {
 		w.fail("B5", "g%d leaves M%d at its last unlock, which is lent to it", g, m)
 	}
 	mp.leaver = g
@@ -142,15 +145,20 @@ func (w *world) unclaim(m mid, c *claim, now bool) {
 
 // leave is coroLeave_m.
 func (w *world) leave(m mid) {
-	w.unbind(m, w.m[m].curg)
+	g := w.m[m].curg
+	up := w.g[g].up
+	w.unbindLeaver(m, g)
 	w.gosched(m)
+	if w.m[m].debt == 0 {
+		w.g[g].up = up
+	}
 }
 
-// unbind is mCoro.unbind.
-func (w *world) unbind(m mid, g gid) {
+// unbindLeaver is m.unbindLeaver.
+func (w *world) unbindLeaver(m mid, g gid) {
 	w.g[g].lockedm = 0
 	w.m[m].leaver = 0
-	w.m[m].lockedg = w.m[m].claimant()
+	w.reserve(m)
 }
 
 // call is entersyscall, or cgocall before C: the M may lose its P at once.
@@ -162,13 +170,13 @@ func (w *world) call(m mid) {
 	w.releaseP(m)
 }
 
-// callback is cgocallbackg up to its exitsyscall: coroLockInt and
+// callback is cgocallbackg up to its exitsyscall: lockOSThread and
 // coroEnterFrame, without a P.
 func (w *world) callback(m mid) {
 	mp := &w.m[m]
 	g := mp.curg
 	w.g[g].depth = inCallback
-	if mp.claim(g) == nil && mp.leaver != g {
+	if !w.g[g].claims() && mp.leaver != g {
 		// A loan is for as many callbacks as there were when the coroutine was
 		// made: then no C frames come to lie above those that channels would
 		// keep on another thread (B8).
@@ -179,8 +187,30 @@ func (w *world) callback(m mid) {
 		}
 	}
 	w.take(m, g, 0, 1)
-	mp.frames.pushFront(g)
+	w.g[g].below = mp.frame
+	mp.frame = w.newFrame(m)
+	w.g[g].frame = mp.frame
 	mp.cstack.pushFront(g)
+}
+
+// newFrame returns the number of a new callback on m. The model uses those
+// again that nobody has any more.
+func (w *world) newFrame(m mid) uint8 {
+	n := uint8(1)
+next:
+	for i := range w.g {
+		if gp := &w.g[i]; gp.on == m && gp.frame == n {
+			n++
+			goto next
+		}
+	}
+	for _, d := range w.m[m].dead {
+		if d.frame == n {
+			n++
+			goto next
+		}
+	}
+	return n
 }
 
 // sysret is exitsyscall, after a call or at the start of a callback, and what
@@ -201,7 +231,10 @@ func (w *world) sysret(m mid) {
 			gp.preempt = true
 		}
 		w.slice(m, g, false)
-		if after && mp.leaver == g && !w.is(callerStays) { // coroAfterCall
+		if after {
+			w.popDead(m) // coroAfterCall
+		}
+		if after && mp.leaver == g && !w.is(callerStays) {
 			w.leave(m)
 		}
 		if after && mp.pc == pcRun && mp.leaver == g {
@@ -209,15 +242,21 @@ func (w *world) sysret(m mid) {
 		}
 		return
 	}
-	// exitsyscallNoP.
+	// exitsyscallNoP, with coroExitSyscall.
+	w.upLeaves(g)
 	gp.status = gRunnable
 	gp.m = 0
 	mp.curg = 0
-	if mp.leaver == g && !w.is(leaverBound) { // coroUnbindLeaver
-		w.unbind(m, g)
+	alone := w.aloneOn(g, m)
+	if mp.leaver == g && !w.is(leaverBound) {
+		w.unbindLeaver(m, g)
 	}
 	locked := mp.lockedg != 0
 	switch {
+	case alone:
+		w.put(g, false)
+		mp.pc = pcAlone
+		return
 	case gp.lockedm != 0 && w.is(syscallFirst):
 		w.put(g, false)
 	case gp.lockedm != 0:
@@ -238,41 +277,41 @@ func (w *world) sysret(m mid) {
 	}
 }
 
-// leaveFrame is coroLeaveFrame and what follows it: unlockOSThread, in
-// cgocallbackg on the way back to C or in unwindm on the way out of C's frames.
+// leaveFrame is coroLeaveFrame, or with unwind what unwindm does instead, and
+// what follows: unlockOSThread, in cgocallbackg on the way back to C or in
+// unwindm on the way out of C's frames.
 func (w *world) leaveFrame(m mid, unwind bool) {
 	mp := &w.m[m]
 	g := mp.curg
 	gp := &w.g[g]
 	gp.cont = contNone
-	if mp.frames[0] != g && !w.is(returnBelow) {
+	w.popDead(m)
+	if mp.dead[maxG-1].frame != 0 {
+		panic("model: too few places for callbacks that have been left")
+	}
+	if mp.frame != gp.frame && !unwind && !w.is(returnBelow) {
 		gp.cont = contReturn
-		if unwind {
-			gp.cont = contUnwind
-		}
 		gp.status = gFrameWait
+		w.upLeaves(g)
 		gp.m = 0
 		mp.curg = 0
 		mp.waiters.push(g)
 		mp.pc = pcSchedule
 		return
 	}
-	mp.frames.pop()
-	for !mp.waiters.empty() && !w.is(waitersSleep) {
-		h := mp.waiters.pop()
-		w.g[h].status = gRunnable
-		w.put(h, true)
+	if mp.frame == gp.frame || w.is(unwindPops) {
+		w.leftFrame(m, gp.below)
+	} else if unwind && !w.is(deadForgotten) {
+		copy(mp.dead[1:], mp.dead[:maxG-1])
+		mp.dead[0] = deadFrame{gp.frame, gp.below}
 	}
-	if mp.cstack[0] != g {
-		w.fail("B8", "g%d leaves its C frames on M%d, and those of g%d are above them", g, m, mp.cstack[0])
+	gp.frame, gp.below = 0, 0
+	if mp.cstack[0] != g && !unwind {
+		w.fail("B8", "g%d returns to its C frames on M%d, and those of g%d are above them", g, m, mp.cstack[0])
 	}
 	mp.cstack.remove(g)
-	for i := range w.g {
-		if h := &w.g[i]; gid(i) != g && h.ext != 0 && w.has(gid(i), m) && mp.cstack.len() < h.under {
-			w.fail("B3", "g%d goes back to C, and g%d has locked M%d in its callback", g, i, m)
-		}
-	}
-	// coroUnlockInt, with incgo set or locks held.
+	// unlockOSThread, with incgo set or locks held.
+	w.upUnlock(g, 0, 1)
 	if unwind {
 		gp.depth = inGo
 	} else {
@@ -280,15 +319,14 @@ func (w *world) leaveFrame(m mid, unwind bool) {
 		gp.status = gSyscall
 	}
 	gp.callbacks--
-	c := mp.claim(g)
-	if c == nil || c.lockedInt == 0 {
+	if gp.lockedInt == 0 {
 		w.fail("throw", "badunlockosthread")
 		return
 	}
-	c.lockedInt--
+	gp.lockedInt--
 	mp.lockedInt--
-	if c.lockedExt|c.lockedInt == 0 {
-		w.unclaim(m, c, false)
+	if !gp.claims() {
+		w.unclaim(m, false)
 	}
 	if !unwind {
 		mp.pc = pcSyscall
@@ -296,11 +334,40 @@ func (w *world) leaveFrame(m mid, unwind bool) {
 	}
 }
 
-// exitClaim is mCoro.exitClaim.
-func (w *world) exitClaim(m mid, c *claim) {
+// leftFrame is coroLeftFrame.
+func (w *world) leftFrame(m mid, below uint8) {
 	mp := &w.m[m]
-	mp.lockedExt -= c.lockedExt
-	mp.dropClaim(c)
+	mp.frame = below
+	for !mp.waiters.empty() && !w.is(waitersSleep) {
+		h := mp.waiters.pop()
+		w.g[h].status = gRunnable
+		w.put(h, true)
+	}
+}
+
+// popDead is m.popDeadFrames.
+func (w *world) popDead(m mid) {
+	mp := &w.m[m]
+	for i := mp.deadAt(mp.frame); i >= 0 && !w.is(deadStay); i = mp.deadAt(mp.frame) {
+		d := mp.dead[i]
+		copy(mp.dead[i:], mp.dead[i+1:])
+		mp.dead[maxG-1] = deadFrame{}
+		w.leftFrame(m, d.below)
+	}
+}
+
+// deadAt is mCoro.dead: the place of a callback among those that have been
+// left, or -1.
+func (mp *machine) deadAt(frame uint8) int {
+	return slices.IndexFunc(mp.dead[:], func(d deadFrame) bool { return frame != 0 && d.frame == frame })
+}
+
+// exitClaim is coroExitClaim.
+func (w *world) exitClaim(m mid, g gid) {
+	mp, gp := &w.m[m], &w.g[g]
+	mp.lockedExt -= gp.lockedExt
+	mp.lockedInt -= gp.lockedInt
+	gp.lockedExt, gp.lockedInt = 0, 0
 	if !w.is(exitForgotten) {
 		mp.doomed = true
 	}
@@ -312,13 +379,18 @@ func (w *world) dies(g gid) {
 	if gp.locks() != 0 {
 		w.m[gp.on].spoilt = true
 	}
-	*gp = goroutine{status: gDead}
+	*gp = goroutine{status: gDead, up: gp.up}
 }
 
 // exit is gdestroy, with coroExit, for a goroutine that switches to nobody.
 func (w *world) exit(m mid) {
 	mp := &w.m[m]
 	g := mp.curg
+	w.upExit(g)
+	if !w.is(exitInDebt) {
+		mp.voidDebt()
+	}
+	mp.owing = false
 	ends := w.coroExit(m, g)
 	w.dies(g)
 	mp.curg = 0
@@ -333,11 +405,11 @@ func (w *world) coroExit(m mid, g gid) bool {
 	mp := &w.m[m]
 	end := mp.leaver == g
 	mp.leaver = 0
-	if c := mp.claim(g); c != nil {
-		w.exitClaim(m, c)
+	if w.g[g].claims() {
+		w.exitClaim(m, g)
 		end = true
 	}
-	mp.lockedg = mp.claimant()
+	w.reserve(m)
 	if w.is(exitUnbinds) {
 		mp.lockedg = 0
 	}
@@ -354,5 +426,5 @@ func (w *world) end(m mid) {
 		w.fail("lost", "the thread of M%d ends, and goroutines wait for it", m)
 	}
 	w.releaseP(m)
-	*mp = machine{pc: pcDead}
+	*mp = machine{pc: pcDead, up: mp.up}
 }

@@ -1,6 +1,6 @@
 // Package model is a small explicit-state model of shared thread locks, the
-// state machine of src/corolock/runtime/corolock.go (GODEBUG=corolock=1), and
-// a checker that walks through all its interleavings.
+// state machine of src/corolock/runtime/corolock.go, and a checker that walks
+// through all its interleavings.
 //
 // A state has a few goroutines, Ms, Ps and coroutines. A step is what one M
 // does without being seen by another: a region in which it holds mCoro.lock,
@@ -12,7 +12,9 @@
 // thinks: what each goroutine has locked itself, and where; who has resumed
 // whom; which C frames lie on which thread. The checks compare the two, so they
 // do not repeat the code: see check.go for those of a state, and explore.go for
-// those of the whole graph. docs/corolock.md says what is left out.
+// those of the whole graph. A state also says how the program would stand with
+// upstream's runtime, as long as that has not thrown: see upstream.go.
+// docs/corolock.md says what is left out.
 package model
 
 import "slices"
@@ -29,6 +31,10 @@ type (
 	gid = uint8
 	mid = uint8
 )
+
+// g0 stands in lockedg for the M's g0: the M is reserved for those who have
+// locked it, and bound to none of them in particular.
+const g0 gid = maxG + 1
 
 // A list has goroutines in order, the first first, and then zeros.
 type list [maxG]gid
@@ -93,7 +99,6 @@ const (
 	contNone cont = iota
 	contLock
 	contReturn
-	contUnwind
 )
 
 // Where a goroutine's code is: depth is one of these.
@@ -111,29 +116,32 @@ type goroutine struct {
 	cont    cont
 	depth   uint8
 	preempt bool
+	lent    bool
+	lentInt uint8
 	ended   bool // loanEnded
 	budget  uint8
 
-	// The truth: its own locks, the thread they are on, how many callbacks were
-	// in progress there when it took the first, if it did so with LockOSThread.
+	lockedExt, lockedInt uint8
+
+	// Its callback keeps its own frame, and the one below.
+	frame, below uint8
+
+	// The truth: its own locks, and the thread they are on.
 	ext, callbacks uint8
 	on             mid
-	under          uint8
 
 	// driven says that, if it holds or borrows a thread, it was resumed last by
 	// its own coroutine's next.
 	driven bool
+
+	up upG
 }
+
+// claims is g.claims.
+func (gp *goroutine) claims() bool { return gp.lockedExt|gp.lockedInt != 0 }
 
 // locks says how many locks of its own the goroutine has.
 func (gp *goroutine) locks() uint8 { return gp.ext + gp.callbacks }
-
-// A claim is a coroClaim.
-type claim struct {
-	g                    gid
-	lockedExt, lockedInt uint8
-	lent                 bool
-}
 
 // A pc is where an M is in the runtime's code, between two steps.
 type pc uint8
@@ -143,9 +151,10 @@ const (
 	pcRun                // runs curg
 	pcSyscall            // curg is in a system call or in C
 	pcSchedule           // at the start of schedule
+	pcAlone              // in stoplockedm, not yet parked
 	pcStopping           // in coroStopLocked, idle, not yet parked
-	pcParked             // in coroStopLocked, idle, parked
-	pcStart              // in schedule, with gp in hand, before coroStart
+	pcParked             // in coroStopLocked, idle, or in stoplockedm, parked
+	pcStart              // in schedule, with gp in hand, before coroStart or startlockedm
 	pcHandoff            // in coroswitchShared, after the CAS, with gp in hand
 	pcLate               // in stopm, with the thread to be ended when there is a P
 	pcDead
@@ -159,8 +168,11 @@ type machine struct {
 	lockedg              gid
 	lockedExt, lockedInt uint8
 
-	claims      [maxG]claim // mCoro.first, which can be empty, and more
-	frames      list
+	debt        uint8
+	shared      bool
+	uneven      bool
+	frame       uint8 // the innermost callback
+	dead        [maxG]deadFrame
 	waiters     list
 	queue       list
 	idle        bool
@@ -170,13 +182,22 @@ type machine struct {
 
 	batch  list // coroStopLocked's q
 	gp     gid  // pcStart and pcHandoff: the goroutine in hand
-	target mid  // pcHandoff
+	target mid  // pcHandoff; pcStart: what gp was bound to when alone was asked
+	alone  bool // pcStart: the answer of alone
 
 	// The truth: who has C frames here, the innermost first; whether somebody
-	// has exited with a lock.
+	// has exited with a lock; whether the loan on which the debt was made, goes
+	// on; whether somebody has come or gone by a switch that upstream refuses.
 	cstack list
 	spoilt bool
+	owing  bool
+	apart  bool
+
+	up upM
 }
+
+// A deadFrame is a callback that a panic has left below others.
+type deadFrame struct{ frame, below uint8 }
 
 // A coro is a runtime.coro.
 type coro struct {
@@ -190,6 +211,8 @@ type coro struct {
 	// when gp got blocked.
 	inner   bool
 	partner gid
+
+	up upCoro
 }
 
 type state struct {
@@ -201,6 +224,9 @@ type state struct {
 
 	// kick says that an idle P will look at runq: wakep, startm, a spinning M.
 	kick bool
+
+	// thrown says that upstream's runtime has thrown.
+	thrown bool
 
 	// passed[g] says how many time slices others have begun on g's thread since
 	// g waits for it, two bits each.
@@ -274,6 +300,17 @@ func (w *world) is(mu mutation) bool { return w.cfg.mutant == mu }
 
 // has reports whether g has a lock of its own on m.
 func (s *state) has(g gid, m mid) bool { return s.g[g].locks() != 0 && s.g[g].on == m }
+
+// only reports whether g has a lock of its own on m, and nobody else has one, or
+// is bound to m.
+func (s *state) only(g gid, m mid) bool {
+	for h := gid(1); h <= maxG; h++ {
+		if h == g && !s.has(h, m) || h != g && (s.has(h, m) || s.g[h].lockedm == m) {
+			return false
+		}
+	}
+	return true
+}
 
 // reserved reports whether anybody has a lock of its own on m.
 func (s *state) reserved(m mid) bool {

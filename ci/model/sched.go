@@ -41,19 +41,25 @@ func (w *world) pick(m mid, g gid) {
 	}
 	mp.pc = pcStart
 	mp.gp = g
-	if w.is(startBlind) {
-		mp.target = w.g[g].lockedm
-	}
+	mp.target = w.g[g].lockedm
+	mp.alone = w.aloneOn(g, mp.target) || w.g[g].claims() && w.is(startAloneShared)
 }
 
-// startPicked is schedule after findRunnable.
+// startPicked is schedule after findRunnable and a look at alone.
 func (w *world) startPicked(m mid) {
 	mp := &w.m[m]
 	g := mp.gp
-	mp.gp = 0
-	how := w.start(m, g, false)
-	mp.target = 0
-	switch how {
+	t, alone := mp.target, mp.alone
+	mp.gp, mp.target, mp.alone = 0, 0, false
+	if alone {
+		w.startAlone(m, t)
+		return
+	}
+	bound := w.g[g].lockedm
+	if w.is(startBlind) {
+		bound = t // m has looked without the lock
+	}
+	switch w.start(m, g, bound, false) {
 	case runHere:
 		w.execute(m, g, true)
 	case queued:
@@ -75,6 +81,8 @@ func (w *world) execute(m mid, g gid, slice bool) {
 	if gp.status != gRunnable {
 		w.fail("throw", "execute: g%d is not runnable", g)
 	}
+	w.upRuns(g, m)
+	mp.apart = mp.apart && !w.only(g, m)
 	mp.pc = pcRun
 	mp.curg = g
 	gp.status = gRunning
@@ -110,12 +118,13 @@ func (w *world) gosched(m mid) {
 	mp := &w.m[m]
 	g := mp.curg
 	gp := &w.g[g]
+	w.upLeaves(g)
 	gp.status = gRunnable
 	gp.m = 0
 	mp.curg = 0
 	mp.pc = pcSchedule
 	switch {
-	case gp.lockedm == 0 || w.is(yieldsToScheduler):
+	case gp.lockedm == 0 || w.aloneOn(g, m) && !w.is(aloneQueued) || w.is(yieldsToScheduler):
 		w.put(g, true)
 	case w.is(yieldsToFront):
 		mp.queue.pushFront(g)
@@ -127,6 +136,7 @@ func (w *world) gosched(m mid) {
 // park is gopark.
 func (w *world) park(m mid) {
 	mp := &w.m[m]
+	w.upLeaves(mp.curg)
 	w.g[mp.curg].status = gBlocked
 	w.g[mp.curg].m = 0
 	mp.curg = 0
@@ -150,7 +160,7 @@ func (w *world) settle(m mid) {
 	mp := &w.m[m]
 	var evicted gid
 	if g := mp.leaver; g == mp.lockedg {
-		w.unbind(m, g)
+		w.unbindLeaver(m, g)
 		if !w.is(leaverQueued) {
 			evicted = w.evict(m, g)
 		}
@@ -159,9 +169,10 @@ func (w *world) settle(m mid) {
 	w.ready(evicted)
 }
 
-// schedule is schedule up to findRunnable: the rest of coroSettle, and
-// coroStopLocked until its lock is released. Keep says that coroUnwanted has
-// found nothing, in which case it goes on if there is something in the queue.
+// schedule is schedule up to findRunnable: a look at alone, or the rest of
+// coroSettle, and coroStopLocked until its lock is released. Keep says that
+// coroUnwanted has found nothing, in which case it goes on if there is something
+// in the queue.
 func (w *world) schedule(m mid, keep bool) {
 	mp := &w.m[m]
 	if mp.lockedg == 0 {
@@ -170,6 +181,14 @@ func (w *world) schedule(m mid, keep bool) {
 		} else {
 			w.spare(m)
 		}
+		return
+	}
+	if w.aloneOn(mp.lockedg, m) {
+		mp.pc = pcAlone
+		return
+	}
+	if mp.nextp {
+		w.fail("throw", "coroStopLocked: started by startlockedm")
 		return
 	}
 	if keep {
@@ -206,11 +225,21 @@ func (w *world) stop(m mid) {
 	}
 }
 
-// resume is coroStopLocked after mPark.
+// stopAlone is stoplockedm, up to mPark.
+func (w *world) stopAlone(m mid) {
+	mp := &w.m[m]
+	w.releaseP(m)
+	mp.pc = pcParked
+	if mp.nextp {
+		w.resume(m)
+	}
+}
+
+// resume is coroStopLocked or stoplockedm after mPark.
 func (w *world) resume(m mid) {
 	mp := &w.m[m]
 	g := mp.lockedg
-	if w.g[g].status != gRunnable || w.g[g].lockedm != m {
+	if g == 0 || g == g0 || w.g[g].status != gRunnable || w.g[g].lockedm != m {
 		w.fail("throw", "coroStopLocked: inconsistent locking")
 		return
 	}
@@ -221,17 +250,31 @@ func (w *world) resume(m mid) {
 	w.execute(m, g, slice)
 }
 
-// bind is mCoro.bind.
+// bind is m.bind.
 func (w *world) bind(m mid, g gid) (evicted gid) {
-	mp := &w.m[m]
+	mp, gp := &w.m[m], &w.g[g]
 	old := mp.lockedg
-	if old != 0 && old != g && w.g[old].lockedm == m && mp.claim(old) == nil && !w.is(borrowerStays) {
-		w.g[old].lockedm = 0
-		evicted = w.evict(m, old)
+	if old != g {
+		if !w.is(evictedInDebt) {
+			mp.voidDebt()
+		}
+		mp.owing = false
+		if old != 0 && old != g0 && w.g[old].lockedm == m && !w.g[old].claims() && !w.is(borrowerStays) {
+			w.g[old].lockedm = 0
+			evicted = w.evict(m, old)
+		}
 	}
 	mp.leaver = 0
 	mp.lockedg = g
-	w.g[g].lockedm = m
+	gp.lockedm = m
+	if mp.shared && mp.queue.empty() {
+		if gp.lockedExt == mp.lockedExt && gp.lockedInt == mp.lockedInt && (mp.debt == 0 || w.is(clearedInDebt)) {
+			mp.shared = false
+			mp.uneven = false
+		} else if w.is(sharedCleared) {
+			mp.shared = false
+		}
+	}
 	return evicted
 }
 
@@ -261,7 +304,7 @@ func (w *world) next(m mid) gid {
 	mp := &w.m[m]
 	g := mp.queue[0]
 	for _, h := range mp.queue {
-		if h != 0 && mp.claim(h) != nil && !w.is(claimantsNotFirst) {
+		if h != 0 && w.g[h].claims() && !w.is(claimantsNotFirst) {
 			g = h
 			break
 		}
@@ -282,12 +325,27 @@ const (
 	running
 )
 
-// start is coroStart, on m.
-func (w *world) start(m mid, g gid, inherit bool) int {
-	t := w.g[g].lockedm
-	if w.is(startBlind) && w.m[m].target != 0 {
-		t = w.m[m].target // g was bound to it when m looked without the lock
+// startAlone is startlockedm, on m, for the M t.
+func (w *world) startAlone(m, t mid) {
+	mt := &w.m[t]
+	switch {
+	case t == m:
+		w.fail("throw", "startlockedm: locked to me")
+	case mt.nextp:
+		w.fail("throw", "startlockedm: m has p")
+	case mt.idle || mt.pc != pcSchedule && mt.pc != pcAlone && mt.pc != pcParked:
+		w.fail("throw", "M%d is started by startlockedm, and has not stopped by stoplockedm", t)
 	}
+	w.m[m].p = false
+	w.m[m].pc = pcPool
+	mt.nextp = true
+	if mt.pc == pcParked {
+		w.resume(t)
+	}
+}
+
+// start is coroStart, on m, for g, which is bound to the M t.
+func (w *world) start(m mid, g gid, t mid, inherit bool) int {
 	if t == 0 {
 		return runHere
 	}

@@ -82,20 +82,29 @@ func (cfg *Config) steps(s *state, visit func(label, *world)) {
 				st.do(kindScheduler, "coroSettle", m, 0, -1, func(w *world) { w.settle(m) })
 				break
 			}
-			if mp.p && mp.lockedg != 0 && !mp.queue.empty() && !(cfg.Fair && !s.runq.empty()) {
+			alone := s.alone(cfg, m)
+			if mp.lockedg != 0 && !alone && mp.p && !mp.queue.empty() && !(cfg.Fair && !s.runq.empty()) {
 				st.do(kindScheduler, "coroStopLocked, with one in the queue", m, 0, -1, func(w *world) { w.schedule(m, true) })
 			}
 			what := "schedule"
-			if mp.lockedg != 0 {
+			if alone {
+				what = "stoplockedm"
+			} else if mp.lockedg != 0 {
 				what = "coroStopLocked, idle"
 			} else if mp.doomed {
 				what = "the thread ends"
 			}
 			st.do(kindScheduler, what, m, 0, -1, func(w *world) { w.schedule(m, false) })
+		case pcAlone:
+			st.do(kindScheduler, "stoplockedm, mPark", m, 0, -1, func(w *world) { w.stopAlone(m) })
 		case pcStopping:
 			st.do(kindScheduler, "coroStopLocked, mPark", m, 0, -1, func(w *world) { w.stop(m) })
 		case pcStart:
-			st.do(kindScheduler, "coroStart", m, mp.gp, -1, func(w *world) { w.startPicked(m) })
+			what := "coroStart"
+			if mp.alone {
+				what = "startlockedm"
+			}
+			st.do(kindScheduler, what, m, mp.gp, -1, func(w *world) { w.startPicked(m) })
 		case pcHandoff:
 			if !(cfg.Fair && !s.runq.empty()) && mp.target != 0 {
 				st.do(kindScheduler, "hand-off with the P", m, mp.gp, -1, func(w *world) { w.handoff(m, true) })
@@ -118,7 +127,7 @@ func (cfg *Config) steps(s *state, visit func(label, *world)) {
 func (s *state) scheduling() mid {
 	for m := range s.m {
 		switch s.m[m].pc {
-		case pcSchedule, pcStopping, pcStart, pcHandoff:
+		case pcSchedule, pcAlone, pcStopping, pcStart, pcHandoff:
 			return mid(m)
 		}
 	}
@@ -171,8 +180,8 @@ func (st *stepper) running(m mid) {
 			w.lock(m)
 		})
 		return
-	case contReturn, contUnwind:
-		st.do(kindScheduler, "looks again whether its callback can return", m, g, -1, func(w *world) { w.leaveFrame(m, gp.cont == contUnwind) })
+	case contReturn:
+		st.do(kindScheduler, "looks again whether its callback can return", m, g, -1, func(w *world) { w.leaveFrame(m, false) })
 		return
 	}
 	if !s.runq.empty() || !mp.queue.empty() || gp.preempt || mp.leaver == g {
@@ -239,12 +248,12 @@ func (w *world) pay(m mid) { w.g[w.m[m].curg].budget-- }
 // refers reports whether anything knows m.
 func (s *state) refers(m mid) bool {
 	for i := range s.g {
-		if gp := &s.g[i]; gp.m == m || gp.lockedm == m || gp.on == m {
+		if gp := &s.g[i]; gp.m == m || gp.lockedm == m || gp.on == m || gp.up.m == m {
 			return true
 		}
 	}
 	for i := range s.c {
-		if c := &s.c[i]; c.home == m || c.at == m {
+		if c := &s.c[i]; c.home == m || c.at == m || c.up.m == m {
 			return true
 		}
 	}
@@ -261,7 +270,10 @@ func (w *world) tidy() {
 	for i := range w.g {
 		gp := &w.g[i]
 		if gp.locks() == 0 {
-			gp.on, gp.under = 0, 0
+			gp.on = 0
+		}
+		if !gp.lent {
+			gp.lentInt = 0
 		}
 		if gp.lockedm == 0 {
 			if gp.locks() == 0 && !w.inHand(gid(i)) {
@@ -278,6 +290,10 @@ func (w *world) tidy() {
 		}
 	}
 	for m := range w.m {
+		if mp := &w.m[m]; mp.owing || mp.apart {
+			mp.owing = mp.owing && mp.debt != 0
+			mp.apart = mp.apart && w.reserved(mid(m))
+		}
 		if w.m[m].pc == pcDead && !w.refers(mid(m)) {
 			w.m[m] = machine{}
 		}

@@ -8,9 +8,10 @@ func (w *world) create(m mid, i int) {
 	own := w.cfg.Coros[i].Own
 	c := &w.c[i]
 	*c = coro{made: true, gp: own, own: own}
-	if mp.lockedExt+mp.lockedInt != 0 {
+	if mp.lockedExt+mp.lockedInt != 0 || mp.debt != 0 && w.is(madeInDebt) {
 		c.home, c.lockedExt, c.lockedInt = m, mp.lockedExt, mp.lockedInt
 	}
+	w.upCreate(i, mp.curg)
 	w.g[own].status = gCoro
 }
 
@@ -20,13 +21,18 @@ func (w *world) swap(m mid, i int, exit bool) {
 	g := mp.curg
 	gp := &w.g[g]
 	c := &w.c[i]
+	w.upSwap(i, g)
 	locked := gp.lockedm != 0
 	if c.home != 0 || c.nowhere || locked {
 		if c.nowhere || m != c.home || mp.lockedInt != c.lockedInt || mp.lockedExt != c.lockedExt {
+			mp.apart = true
+			if !w.thrown && w.g[c.gp].up.locked {
+				w.fail("B0", "g%d switches to g%d under other locks on M%d, and with upstream's runtime under equal ones", g, c.gp, m)
+			}
 			w.swapShared(m, i, exit)
 			return
 		}
-		if exit && mp.claim(g) != nil && !w.is(fastExit) {
+		if exit && gp.claims() && !w.is(fastExit) {
 			w.swapShared(m, i, exit)
 			return
 		}
@@ -35,6 +41,9 @@ func (w *world) swap(m mid, i int, exit bool) {
 	gp.lockedm = 0
 	if exit {
 		mp.lockedg = 0
+		if w.is(fastExitPays) {
+			mp.voidDebt()
+		}
 		if w.coroExit(m, g) {
 			w.end(m)
 			return
@@ -70,6 +79,7 @@ func (w *world) goOn(m mid, gnext gid) {
 	w.m[m].curg = gnext
 	w.g[gnext].status = gRunning
 	w.g[gnext].m = m
+	w.upRuns(gnext, m)
 }
 
 // swapShared is coroswitchShared up to the CAS, and the rest if the switch is
@@ -80,25 +90,31 @@ func (w *world) swapShared(m mid, i int, exit bool) {
 	gp := &w.g[g]
 	c := &w.c[i]
 	gnext := c.gp
+	if !w.is(switchInDebt) {
+		mp.voidDebt()
+	}
+	mp.owing = false
+	if w.claimed(m) {
+		mp.uneven = true
+	}
 	at := c.home
 	if c.nowhere {
 		at = c.at
 	}
 	var target mid
-	if at != 0 && w.m[at].claim(gnext) != nil {
+	if w.g[gnext].claims() {
 		target = at
 	}
 	leaving := mp.leaver == g
 	own := c.own
-	claim := mp.claim(g)
-	claimed := claim != nil
+	claims := gp.claims()
 	if exit {
-		if claimed {
-			w.exitClaim(m, claim)
+		if claims {
+			w.exitClaim(m, g)
 		}
 	} else {
 		var gpAt mid
-		if claimed || gp.lockedm != 0 && !leaving {
+		if claims || gp.lockedm != 0 && !leaving {
 			gpAt = m
 		}
 		if gpAt == c.home && (gpAt == 0 || mp.lockedExt == c.lockedExt && mp.lockedInt == c.lockedInt && (g == own || gnext == own || w.is(foreignAsAtCreation))) {
@@ -106,8 +122,9 @@ func (w *world) swapShared(m mid, i int, exit bool) {
 			c.at = 0
 			if g == own && !w.is(loanNotRenewed) {
 				gp.ended = false
-				if claimed {
-					claim.lent = claim.lockedInt == 0
+				if claims {
+					gp.lent = gp.lockedInt == 0
+					gp.lentInt = c.lockedInt
 				}
 			}
 		} else {
@@ -115,45 +132,49 @@ func (w *world) swapShared(m mid, i int, exit bool) {
 			c.at = gpAt
 		}
 	}
-	if !claimed && !w.is(borrowerBlocks) {
+	if !claims && !w.is(borrowerBlocks) {
 		gp.lockedm = 0
 	}
 	mp.leaver = 0
 
 	direct := target == m
-	lends := m == c.home && mp.claimed() && !leaving
+	next := &w.g[gnext]
+	lends := m == c.home && w.claimed(m) && !leaving
 	if direct {
-		next := mp.claim(gnext)
 		lends = lends && mp.lockedInt-next.lockedInt == c.lockedInt
 		if gnext == own {
 			next.lent = lends
+			next.lentInt = c.lockedInt
 		}
 	} else if target == 0 {
 		lends = lends && (mp.lockedInt == c.lockedInt || w.is(lentUnderMore)) && (at == m || gnext == own) && !w.is(neverLent)
-		direct = lends || !mp.claimed() && (!mp.doomed || w.is(doomedGoesOn)) || w.is(alwaysLent) && mp.claimed()
+		direct = lends || !w.claimed(m) && (!mp.doomed || w.is(doomedGoesOn)) || w.is(alwaysLent) && w.claimed(m)
 	} else {
 		lends = false
 	}
 	if gnext == own {
-		w.g[own].ended = !lends
+		next.ended = !lends
 	} else if g != own && !w.is(loanGoesOn) {
 		w.g[own].ended = true
 	}
 
 	if exit {
 		// gdestroy; its coroExit finds no claim and no leaver.
-		mp.lockedg = mp.claimant()
+		w.reserve(m)
 	}
 	w.blockIn(i, g, exit)
 	if direct {
 		w.goOn(m, gnext)
-		mp.lockedg, w.g[gnext].lockedm = 0, 0
-		if mp.claimed() {
-			mp.lockedg, w.g[gnext].lockedm = gnext, m
+		mp.lockedg, next.lockedm = 0, 0
+		if w.claimed(m) {
+			mp.lockedg, next.lockedm = gnext, m
+			if w.is(claimantGoesOnReserved) {
+				mp.lockedg = g0
+			}
 		}
 		return
 	}
-	if gnext == c.own && m == c.home && w.has(g, m) && w.g[gnext].locks() == 0 && mp.cstack.len() == c.lockedInt {
+	if gnext == c.own && m == c.home && w.has(g, m) && next.locks() == 0 && mp.cstack.len() == c.lockedInt {
 		w.fail("B5", "g%d drives a coroutine that was made on M%d, and does not lend it", g, m)
 	}
 	mp.curg = 0
@@ -167,13 +188,22 @@ func (w *world) handoff(m mid, unwanted bool) {
 	mp := &w.m[m]
 	gnext, target := mp.gp, mp.target
 	mp.gp, mp.target = 0, 0
+	w.upLeaves(gnext)
 	w.g[gnext].lockedm = target
+	if target != 0 {
+		w.m[target].shared = w.m[target].shared || !w.is(handoffNotShared)
+		w.m[target].uneven = true
+		w.m[target].apart = true
+	}
 	w.g[gnext].status = gRunnable
-	mp.lockedg = mp.claimant()
+	w.reserve(m)
+	if w.is(reserveForgotten) {
+		mp.lockedg = 0
+	}
 	ends := mp.doomed && mp.lockedg == 0 && !w.is(endForgotten)
 	mp.pc = pcSchedule
 	if target != 0 && !ends && mp.queue.empty() && unwanted {
-		switch w.start(m, gnext, true) {
+		switch w.start(m, gnext, target, true) {
 		case runHere:
 			w.fail("throw", "coroswitch: goroutine with a lock is bound to no M")
 		case running:
