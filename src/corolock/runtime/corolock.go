@@ -5,70 +5,75 @@
 package runtime
 
 import (
+	"internal/bytealg"
 	"internal/runtime/atomic"
 	"internal/runtime/sys"
 	"unsafe"
 )
 
-// Coroutines that share thread locks: GODEBUG=corolock=1.
+// Coroutines that share thread locks.
 //
-// Without the mode, a coroutine may only be switched to under the thread locks
-// that it was created under: coroswitch_m compares them and throws. With the
-// mode, coroswitch_m comes here instead. What happens then equals what would
-// happen if the coroutine were a goroutine behind an unbuffered channel: who
-// has locked a thread runs on it, everybody else runs anywhere. Switches under
-// equal locks never come here: they are coroswitch_m's, in both modes.
+// Upstream's rule is that a coroutine may only be switched to under the thread
+// locks that it was created under: coroswitch_m compares them and throws. That
+// is still so with GODEBUG=corolock=0. By default, coroswitch_m comes here
+// instead. What happens then equals what would happen if the coroutine were a
+// goroutine behind an unbuffered channel: who has locked a thread runs on it,
+// everybody else runs anywhere. Switches under equal locks never come here:
+// they are coroswitch_m's, in both modes.
 //
-// What the mode adds to an M is knowledge of whose its locks are.
+// A goroutine counts what it has locked itself, with LockOSThread or by being
+// inside a callback from C, in lockedExt and lockedInt. If it has locked
+// anything it has a claim on the M it is bound to (gp.lockedm), the only one it
+// runs on while it has the claim. An M on which one goroutine holds everything
+// is an M as without all this, and its goroutine is said to be alone there.
 //
-// A claim says how often one goroutine has locked the M itself, with
-// LockOSThread or by being inside a callback from C. A goroutine has claims on
-// at most one M, the only one it runs on while it has them.
+// A goroutine that is bound to an M on which it has no claim is a borrower. Its
+// thread was lent to it by a coroutine switch, by somebody who has a claim, and
+// who gets it back as soon as it can run. Nothing is noted when a thread is
+// lent under equal locks.
 //
-// A goroutine that is bound to an M (gp.lockedm) on which it has no claim is a
-// borrower. Its thread was lent to it by a coroutine switch, by somebody who
-// has a claim, and who gets it back as soon as it can run.
+// A borrower can unlock what the lender has locked, as long as it locks it again
+// before it switches back: in between the M has a debt. At a switch under
+// unequal locks debts are void.
 //
-// The invariants, for every M with the mode on:
+// The invariants, for every M:
 //
-//   - lockedExt and lockedInt are the sums over the M's claims, whoever runs on
-//     it. So a switch between two claimants changes no count, and a change of
-//     anybody's locks is seen by coroswitch_m's comparison.
-//   - While it has claims, the M runs only claimants and at most one borrower,
+//   - lockedExt and lockedInt are the sums of those of the claimants, less the
+//     debt. So a switch between two claimants changes no count, and a
+//     change of anybody's locks is seen by coroswitch_m's comparison.
+//   - While it has claimants, the M runs only them and at most one borrower,
 //     which is then lockedg. Whoever runs is lockedg, and bound to the M.
+//     Between two of them lockedg may be g0: the M is reserved.
 //   - A goroutine that is blocked in a coro is bound to nothing, or it has a
 //     claim on the M it is bound to. (A switch under equal locks unbinds it,
-//     whether or not it has a claim: the claim tells.)
+//     whether or not it has a claim: its counts tell.)
 //   - The M writes lockedg itself, or somebody else does who holds the lock
 //     while the M is idle. The lockedm of a goroutine that does not run is
 //     written by whoever owns the goroutine, or by a holder of the lock of the
 //     M that it is bound to. So who finds a goroutine bound to another M must
 //     look again with the lock held.
+//   - shared is set if there are two claimants, or a claimant who may be started
+//     while somebody else runs on the M.
 //   - An idle M has an empty queue.
 //
 // docs/corolock.md has the reasons.
 
-// An mCoro is the part of an M that the mode needs.
+// An mCoro is the part of an M that is used if goroutines share its thread.
 type mCoro struct {
-	// lock protects idle, queue and the list of further claims. It is a leaf
-	// lock: nothing is locked while it is held.
+	// lock protects idle and queue. It is a leaf lock: nothing is locked while
+	// it is held.
 	lock mutex
-
-	// first is a claim, if its gp is set, and more are all others. Only the M
-	// itself changes them: first without the lock, more with it. Others, who
-	// look for the claim of a goroutine that does not run, hold the lock.
-	first coroClaim
-	more  *coroNode
-
-	// frames are the callbacks from C that are in progress on this thread, the
-	// innermost first, and frameWaiters the goroutines whose callback cannot
-	// return because another one is inside of it. Only the M itself uses them.
-	frames       *coroNode
-	frameWaiters gQueue
 
 	// queue has goroutines that are bound to the M and runnable, and that wait
 	// because another one runs there.
 	queue gQueue
+
+	// shared says that a claimant may not be alone on the M. It is set by the M
+	// itself when there is a second one, or with the lock held before one is made
+	// ready from elsewhere. It is cleared only when a goroutine with all the
+	// locks is about to run, and so it cannot change while the M or another one
+	// looks whether somebody who does not run is alone.
+	shared bool
 
 	// idle says that the M waits in coroStopLocked for one of its goroutines,
 	// and a P, from another M.
@@ -77,41 +82,31 @@ type mCoro struct {
 	// inheritTime says, when that comes, whether the P's time slice goes on.
 	inheritTime bool
 
-	// doomed says that a goroutine has exited with the thread locked: the
-	// thread ends when nobody has a claim on it any more.
-	doomed bool
+	// doomed, if it is not 0, says that a goroutine has exited with the thread
+	// locked: the thread ends when nobody has a claim on it any more.
+	doomed uint32
+
+	// debt says how often the lender's lock has been unlocked, on loan.
+	debt uint32
+
+	// uneven says that there has been a switch under unequal locks since one
+	// goroutine had all of them. Then a borrower that unlocks has no debt: the
+	// locks could come to equal a coro's without being its.
+	uneven bool
 
 	// leaver, if it is lockedg, is a goroutine that has unlocked its last lock
 	// on an M which others have claims on, or that is doomed, at a point where
 	// it could not be moved. It is moved when it is scheduled next.
 	leaver guintptr
-}
 
-// A coroClaim is what one goroutine has locked on one M.
-type coroClaim struct {
-	gp        guintptr
-	lockedExt uint32 // its LockOSThread calls
-	lockedInt uint32 // its lockOSThread calls
-
-	// lent says that the goroutine was a borrower when it took the claim, or
-	// has been resumed as one since. Unless its loan has ended (gp.loanEnded),
-	// it is one again when it gives the claim up, so that code which locks and
-	// unlocks in pairs stays on the lender's thread.
-	lent bool
-}
-
-// A coroNode is a coroClaim in a list, or one callback in mCoro.frames. It is
-// not in the heap because a callback needs one before it has a P.
-type coroNode struct {
-	_    sys.NotInHeap
-	next *coroNode
-	coroClaim
-}
-
-// coroNodes has the coroNodes that are free.
-var coroNodes struct {
-	lock mutex
-	free *coroNode
+	// frame is the goroutine of the innermost callback from C that is in progress
+	// on this thread. Each one keeps what was there before. deadFrames are those
+	// that a panic or Goexit has left below others, and frameWaiters the
+	// goroutines whose callback cannot return because another one is inside of
+	// it. Only the M itself uses them.
+	frame        guintptr
+	deadFrames   *coroDeadFrame
+	frameWaiters gQueue
 }
 
 // coroNowhere is an M that runs nothing. It stands in a coro's mp when the
@@ -123,226 +118,152 @@ var coroNowhere m
 // coroFrameWaits counts the goroutines that wait in an mCoro.frameWaiters.
 var coroFrameWaits atomic.Int32
 
-// coroInit starts the mode, when the settings have been read, on the only M
-// that there is.
-func coroInit(mp *m) {
-	if GOARCH == "wasm" {
-		debug.corolock = 0 // no threads, and nothing that upstream throws at
-		return
-	}
-	mp.coro = new(mCoro)
-}
-
-// newCoroNode returns a zero coroNode. It may run without a P.
-//
-//go:systemstack
-func newCoroNode() *coroNode {
-	lock(&coroNodes.lock)
-	if coroNodes.free == nil {
-		const size = 16 << 10
-		p := uintptr(sysAlloc(size, &memstats.other_sys, "coroutine locks"))
-		if p == 0 {
-			throw("runtime: cannot allocate memory")
-		}
-		for i := uintptr(0); i+unsafe.Sizeof(coroNode{}) <= size; i += unsafe.Sizeof(coroNode{}) {
-			n := (*coroNode)(unsafe.Pointer(p + i))
-			n.next = coroNodes.free
-			coroNodes.free = n
-		}
-	}
-	n := coroNodes.free
-	coroNodes.free = n.next
-	unlock(&coroNodes.lock)
-	n.next = nil
-	n.coroClaim = coroClaim{}
-	return n
-}
-
-//go:systemstack
-func freeCoroNode(n *coroNode) {
-	lock(&coroNodes.lock)
-	n.next = coroNodes.free
-	coroNodes.free = n
-	unlock(&coroNodes.lock)
-}
-
-// claim returns gp's claim, or nil. The caller is on the M, or holds the lock
-// and owns gp, or has found the M idle with the lock held.
+// claims reports whether gp has locked a thread itself. The caller is on that
+// thread, or owns gp.
 //
 //go:nosplit
-func (mc *mCoro) claim(gp *g) *coroClaim {
-	if mc.first.gp.ptr() == gp {
-		return &mc.first
-	}
-	for n := mc.more; n != nil; n = n.next {
-		if n.gp.ptr() == gp {
-			return &n.coroClaim
-		}
-	}
-	return nil
+func (gp *g) claims() bool {
+	return gp.lockedExt|gp.lockedInt != 0
 }
 
-// claimed reports whether anybody has a claim. The conditions of claim hold.
+// alone reports whether gp is bound to mp and holds all its locks. If gp does
+// not run, the answer does not change until it does.
 //
 //go:nosplit
-func (mc *mCoro) claimed() bool {
-	return mc.first.gp != 0 || mc.more != nil
+func (gp *g) alone(mp *m) bool {
+	return mp.lockedg.ptr() == gp && !mp.coro.shared && gp.claims()
 }
 
-// claimant returns somebody who has a claim, or 0. The conditions of claim
-// hold.
+// shares reports whether gp is bound to an M and not alone there, so that it is
+// coroStopLocked and coroStart that stop and start the M.
 //
 //go:nosplit
-func (mc *mCoro) claimant() guintptr {
-	if mc.first.gp == 0 && mc.more != nil {
-		return mc.more.gp
-	}
-	return mc.first.gp
+func (gp *g) shares() bool {
+	mp := gp.lockedm.ptr()
+	return mp != nil && debug.corolock != 0 && !gp.alone(mp)
 }
 
-// addClaim gives gp an empty claim on mp, the current M, on which it has none.
+// claimed reports whether anybody has a claim on mp, the current M or one that
+// is idle with the lock held.
 //
 //go:nosplit
-func (mc *mCoro) addClaim(mp *m, gp *g) *coroClaim {
-	lent := gp.lockedm.ptr() == mp
-	if mc.leaver.ptr() == gp {
-		mc.leaver = 0
-		lent = false
-	}
-	c := &mc.first
-	if mc.first.gp != 0 {
-		var n *coroNode
-		systemstack(func() {
-			n = newCoroNode()
-			n.gp.set(gp)
-			lock(&mc.lock)
-			n.next = mc.more
-			mc.more = n
-			unlock(&mc.lock)
-		})
-		c = &n.coroClaim
-	}
-	c.gp.set(gp)
-	c.lent = lent
-	return c
+func (mp *m) claimed() bool {
+	return mp.lockedExt|mp.coro.debt|mp.lockedInt != 0
 }
 
-// dropClaim removes a claim on the current M. Its counts have been given back.
+// reserve binds mp, which has no goroutine now, to nobody in particular if
+// there are claims, or to nobody.
 //
 //go:nosplit
-func (mc *mCoro) dropClaim(c *coroClaim) {
-	if c == &mc.first {
-		mc.first = coroClaim{}
-		return
-	}
-	systemstack(func() {
-		lock(&mc.lock)
-		var n *coroNode
-		for p := &mc.more; ; p = &n.next {
-			n = *p
-			if &n.coroClaim == c {
-				*p = n.next
-				break
-			}
-		}
-		unlock(&mc.lock)
-		freeCoroNode(n)
-	})
-}
-
-// coroLockExt is LockOSThread.
-//
-//go:nosplit
-func coroLockExt() {
-	gp := getg()
-	mp := gp.m
-	c := mp.coro.claim(gp)
-	if c == nil && gp.lockedm != 0 && (mp.lockedInt != 0 || mp.coro.leaver.ptr() == gp) {
-		// gp is here only until it is moved. Or the thread was lent to it in a
-		// callback: that can return at any time, and C go on with the thread for
-		// as long as it likes, or end it. gp must have one that nobody holds up.
-		mcall(coroLeave_m)
-		mp = gp.m
-		c = nil
-	}
-	if mp.lockedExt+1 == 0 {
-		panic("LockOSThread nesting overflow")
-	}
-	if c == nil {
-		c = mp.coro.addClaim(mp, gp)
-	}
-	c.lockedExt++
-	mp.lockedExt++
-	dolockOSThread()
-}
-
-// coroLockInt is lockOSThread. It may run without a P.
-//
-//go:nosplit
-func coroLockInt() {
-	gp := getg()
-	mp := gp.m
-	c := mp.coro.claim(gp)
-	if c == nil {
-		c = mp.coro.addClaim(mp, gp)
-	}
-	c.lockedInt++
-	mp.lockedInt++
-	dolockOSThread()
-}
-
-// coroUnlockExt is UnlockOSThread. Who has only borrowed the thread has
-// nothing to unlock.
-//
-//go:nosplit
-func coroUnlockExt() {
-	gp := getg()
-	mp := gp.m
-	c := mp.coro.claim(gp)
-	if c == nil || c.lockedExt == 0 {
-		return
-	}
-	c.lockedExt--
-	mp.lockedExt--
-	if c.lockedExt|c.lockedInt == 0 {
-		coroUnclaim(gp, c, true)
-	}
-}
-
-// coroUnlockInt is unlockOSThread.
-//
-//go:nosplit
-func coroUnlockInt() {
-	gp := getg()
-	mp := gp.m
-	c := mp.coro.claim(gp)
-	if c == nil || c.lockedInt == 0 {
-		systemstack(badunlockosthread)
-	}
-	c.lockedInt--
-	mp.lockedInt--
-	if c.lockedExt|c.lockedInt == 0 {
-		// A callback that returns goes back to C, or unwinds: not now.
-		coroUnclaim(gp, c, !mp.incgo && mp.locks == 0)
-	}
-}
-
-// coroUnclaim is called when gp, the caller, has unlocked its last lock. If
-// the thread cannot be anybody's now, gp leaves it; unless it was lent to gp
-// before. Now says whether gp can be moved.
-//
-//go:nosplit
-func coroUnclaim(gp *g, c *coroClaim, now bool) {
-	mp := gp.m
-	mc := mp.coro
-	lent := c.lent && !gp.loanEnded
-	mc.dropClaim(c)
-	if !mc.claimed() && !mc.doomed {
+func (mp *m) reserve() {
+	if mp.claimed() {
+		mp.lockedg.set(mp.g0)
+	} else {
 		mp.lockedg = 0
-		gp.lockedm = 0
+	}
+}
+
+// voidDebt gives back to mp, the current M or one that is idle with the lock
+// held, what a borrower has unlocked.
+//
+//go:nosplit
+func (mp *m) voidDebt() {
+	mp.lockedExt += mp.coro.debt
+	mp.coro.debt = 0
+}
+
+// coroLockLentExt is called by LockOSThread when the goroutine is bound to the
+// current M, and not by LockOSThread. It reports whether it has locked what it had
+// unlocked before.
+//
+//go:nosplit
+//go:noinline
+func coroLockLentExt() bool {
+	if debug.corolock == 0 {
+		return false
+	}
+	gp := getg()
+	mc := &gp.m.coro
+	if mc.leaver.ptr() == gp {
+		mcall(coroLeave_m) // gp is here only until it is moved
+		return false
+	}
+	if mc.debt != 0 && (!gp.claims() || gp.lent) {
+		mc.debt--
+		gp.m.lockedExt++
+		return true
+	}
+	if !gp.claims() {
+		gp.lent = true
+		gp.lentInt = gp.m.lockedInt
+		mc.shared = true
+	}
+	return false
+}
+
+// coroLockLentInt is called by lockOSThread when the goroutine is bound to the
+// current M and has no claim.
+//
+//go:nosplit
+//go:noinline
+func coroLockLentInt() {
+	if debug.corolock == 0 {
 		return
 	}
-	if mc.claimed() && lent {
+	gp := getg()
+	mc := &gp.m.coro
+	mc.shared = true
+	if mc.leaver.ptr() == gp {
+		mc.leaver = 0 // a callback stays on its thread
+	} else {
+		gp.lent = true
+		gp.lentInt = gp.m.lockedInt
+	}
+}
+
+// coroUnlockLent is UnlockOSThread for a goroutine which has nothing left that it
+// has locked with LockOSThread. It may have borrowed the thread, and unlock it
+// for a while.
+//
+//go:nosplit
+//go:noinline
+func coroUnlockLent() {
+	gp := getg()
+	mp := gp.m
+	if mp.lockedExt == 0 {
+		return
+	}
+	if debug.corolock == 0 {
+		mp.lockedExt--
+		dounlockOSThread()
+		return
+	}
+	if gp.lockedm == 0 || mp.coro.uneven || mp.coro.leaver.ptr() == gp {
+		return
+	}
+	// It stays here: the lender has to find the thread as it left it.
+	mp.lockedExt--
+	mp.coro.debt++
+}
+
+// coroUnclaim is called when gp, the current goroutine, has unlocked its last
+// lock, and the thread cannot be anybody's now. gp leaves it; unless it was lent
+// to gp before.
+//
+// With corolock=0 it need not have any.
+//
+//go:nosplit
+//go:noinline
+func coroUnclaim() {
+	if debug.corolock == 0 {
+		return
+	}
+	gp := getg()
+	mp := gp.m
+	mc := &mp.coro
+	lent := gp.lent && !gp.loanEnded && gp.lentInt == mp.lockedInt
+	gp.lent = false
+	if mp.claimed() && lent {
 		if !mc.queue.empty() {
 			// The lender may be waiting there. A stale look does no harm: sysmon
 			// preempts who runs for long.
@@ -352,11 +273,12 @@ func coroUnclaim(gp *g, c *coroClaim, now bool) {
 		return
 	}
 	mc.leaver.set(gp)
-	if now {
+	if !mp.incgo && mp.locks == 0 {
 		mcall(coroLeave_m)
 		return
 	}
-	// Not stackguard0: no call before C is entered may be a preemption point.
+	// A callback that returns goes back to C, or unwinds: not now. And not
+	// stackguard0: no call before C is entered may be a preemption point.
 	// exitsyscall and releasem set it.
 	gp.preempt = true
 }
@@ -364,51 +286,43 @@ func coroUnclaim(gp *g, c *coroClaim, now bool) {
 // coroLeave_m moves gp, which has no claim, away from an M that is reserved
 // for others. It comes from mcall.
 func coroLeave_m(gp *g) {
-	gp.m.coro.unbind(gp.m, gp)
+	gp.m.unbindLeaver(gp)
 	goschedImpl(gp, false)
 }
 
-// unbind takes gp, which has no claim, off the current M. The M then waits
-// for somebody who has one. The caller owns gp or holds the lock.
+// unbindLeaver takes gp, which has no claim, off the current M. The M then
+// waits for somebody who has one. The caller owns gp or holds the lock.
 //
 //go:nosplit
-func (mc *mCoro) unbind(mp *m, gp *g) {
+func (mp *m) unbindLeaver(gp *g) {
 	gp.lockedm = 0
-	mc.leaver = 0
-	mp.lockedg = mc.claimant()
+	mp.coro.leaver = 0
+	mp.reserve()
 }
 
-// coroAfterCall is called when a call to C has returned, in which callbacks
-// may have taken the caller's last lock.
-//
-//go:nosplit
+// coroAfterCall is called when a call to C has returned and a callback has left
+// the M in an unusual state: it has taken the caller's last lock, or a panic has
+// left it.
 func coroAfterCall() {
-	if gp := getg(); gp.m.coro.leaver.ptr() == gp {
+	mp := acquirem()
+	mp.popDeadFrames()
+	leave := mp.coro.leaver.ptr() == mp.curg
+	releasem(mp)
+	if leave {
 		mcall(coroLeave_m)
 	}
 }
 
-// coroUnbindLeaver is unbind for exitsyscallNoP, where gp owns itself, and is
-// neither running nor queued yet.
-//
-//go:nowritebarrierrec
-func coroUnbindLeaver(gp *g) {
-	mp := getg().m
-	if mp.coro.leaver.ptr() == gp {
-		mp.coro.unbind(mp, gp)
-	}
-}
-
-// coroSettle is called by schedule when the current M is bound to a goroutine,
-// or doomed. It reports whether it is bound to one still. It does not return
-// if the thread has to end.
+// coroSettle is called by schedule when the current M is bound to a goroutine
+// that is not alone, or to nobody in particular, or doomed. It reports whether
+// it is bound still. It does not return if the thread has to end.
 func coroSettle(mp *m) bool {
-	mc := mp.coro
+	mc := &mp.coro
 	if mc.leaver != 0 {
 		var queued *g
 		lock(&mc.lock)
 		if gp := mc.leaver.ptr(); gp == mp.lockedg.ptr() {
-			mc.unbind(mp, gp)
+			mp.unbindLeaver(gp)
 			queued = mc.evict(gp)
 		}
 		mc.leaver = 0
@@ -421,7 +335,7 @@ func coroSettle(mp *m) bool {
 	if mp.lockedg != 0 {
 		return true
 	}
-	if mc.doomed {
+	if mc.doomed != 0 {
 		if mp.spinning {
 			mp.spinning = false
 			sched.nmspinning.Add(-1)
@@ -437,15 +351,23 @@ func coroSettle(mp *m) bool {
 // and mp is the current M or idle.
 //
 //go:nowritebarrierrec
-func (mc *mCoro) bind(mp *m, gp *g) (evicted *g) {
+func (mp *m) bind(gp *g) (evicted *g) {
+	mc := &mp.coro
 	old := mp.lockedg.ptr()
-	if old != nil && old != gp && old.lockedm.ptr() == mp && mc.claim(old) == nil {
+	if old != gp {
+		mp.voidDebt()
+	}
+	if old != nil && old != gp && old.lockedm.ptr() == mp && !old.claims() {
 		old.lockedm = 0
 		evicted = mc.evict(old)
 	}
 	mc.leaver = 0
 	mp.lockedg.set(gp)
 	gp.lockedm.set(mp)
+	if mc.shared && mc.queue.empty() && gp.lockedExt == mp.lockedExt && gp.lockedInt == mp.lockedInt && mc.debt == 0 {
+		mc.shared = false
+		mc.uneven = false
+	}
 	return evicted
 }
 
@@ -489,7 +411,7 @@ func (mc *mCoro) next() *g {
 	var rest gQueue
 	for !mc.queue.empty() {
 		qp := mc.queue.pop()
-		if gp == nil && mc.claim(qp) != nil {
+		if gp == nil && qp.claims() {
 			gp = qp
 		} else {
 			rest.pushBack(qp)
@@ -518,18 +440,18 @@ func coroUnwanted(pp *p) bool {
 	return when == 0 || when > nanotime()
 }
 
-// coroStopLocked is stoplockedm: the current M, which is bound to a goroutine,
-// stops until one that is bound to it can run. That is lockedg when it
-// returns. If one waits already, and nobody else wants it, the M keeps its P.
+// coroStopLocked is stoplockedm for an M that goroutines share: it stops until
+// one that is bound to it can run. That is lockedg when it returns. If one
+// waits already, and nobody else wants it, the M keeps its P.
 //
 //go:nowritebarrierrec
 func coroStopLocked() (inheritTime bool) {
 	mp := getg().m
-	mc := mp.coro
+	mc := &mp.coro
 	keep := mp.p != 0 && coroUnwanted(mp.p.ptr())
 	lock(&mc.lock)
 	if keep && !mc.queue.empty() {
-		evicted := mc.bind(mp, mc.next())
+		evicted := mp.bind(mc.next())
 		unlock(&mc.lock)
 		coroReady(evicted)
 		return false
@@ -577,8 +499,8 @@ const (
 	coroRunning                    // its M runs it, with the current P
 )
 
-// coroStart starts gp, which is runnable and the caller's, on the M that it is
-// bound to.
+// coroStart is startlockedm for an M that goroutines share: it starts gp, which
+// is runnable and the caller's, on the M that it is bound to.
 //
 //go:nowritebarrierrec
 func coroStart(gp *g, inheritTime bool) coroStarted {
@@ -586,7 +508,7 @@ func coroStart(gp *g, inheritTime bool) coroStarted {
 	if mp == nil {
 		return coroRunHere
 	}
-	mc := mp.coro
+	mc := &mp.coro
 	lock(&mc.lock)
 	if gp.lockedm.ptr() == nil {
 		// The lender has just got its thread back.
@@ -598,14 +520,20 @@ func coroStart(gp *g, inheritTime bool) coroStarted {
 	}
 	if !mc.idle {
 		mc.queue.pushBack(gp)
-		preempt := mc.claim(gp) != nil && mc.claim(mp.lockedg.ptr()) == nil
-		unlock(&mc.lock)
-		if preempt {
-			coroPreempt(mp)
+		var running *g
+		if gp.claims() {
+			running = mp.curg
+			if running != nil && running != mp.g0 {
+				// Before the atomic operation of unlock, so that exitsyscall sees
+				// it if coroPreempt sees a system call.
+				running.preempt = true
+			}
 		}
+		unlock(&mc.lock)
+		coroPreempt(mp, running)
 		return coroQueued
 	}
-	mc.bind(mp, gp)
+	mp.bind(gp)
 	mc.idle = false
 	mc.inheritTime = inheritTime
 	unlock(&mc.lock)
@@ -615,17 +543,13 @@ func coroStart(gp *g, inheritTime bool) coroStarted {
 	return coroRunning
 }
 
-// coroPreempt asks for preemption of what runs on mp, a borrower at the last
-// look. It may have gone since: then the wrong one yields, which is allowed.
+// coroPreempt asks for preemption of gp, which ran on mp at the last look, and
+// may be nil, because somebody who has a claim waits for mp. It may have gone
+// since: then the wrong one yields, which is allowed. gp.preempt is set.
 //
 //go:nowritebarrierrec
-func coroPreempt(mp *m) {
-	gp := mp.curg
-	if gp == nil || gp == mp.g0 {
-		return
-	}
-	gp.preempt = true
-	if readgstatus(gp)&^_Gscan == _Gsyscall {
+func coroPreempt(mp *m, gp *g) {
+	if gp == nil || gp == mp.g0 || readgstatus(gp)&^_Gscan == _Gsyscall {
 		return // exitsyscall looks at gp.preempt
 	}
 	gp.stackguard0 = stackPreempt
@@ -640,65 +564,80 @@ func coroPreempt(mp *m) {
 //
 //go:nowritebarrierrec
 func coroYield(gp *g) {
-	mc := getg().m.coro
+	mc := &getg().m.coro
 	lock(&mc.lock)
 	mc.queue.pushBack(gp)
 	unlock(&mc.lock)
 }
 
-// coroAfterSyscall is called in exitsyscall when gp has lost its P and got one
-// again. That may happen all the time, and then no time slice ever ends. So
-// those who wait for the M go first.
+// coroExitSyscall is the end of exitsyscallNoP for gp, which is runnable and
+// the caller's, and shares the current M. pp is a P for it, or nil.
 //
-//go:nosplit
-func coroAfterSyscall(gp *g) {
-	if gp.m.coro.queue.head != 0 {
-		gp.preempt = true
+//go:nowritebarrierrec
+func coroExitSyscall(gp *g, pp *p) {
+	mp := getg().m
+	if pp != nil {
+		acquirep(pp)
+		if mp.coro.queue.head == 0 {
+			execute(gp, false) // Never returns.
+		}
+		// Others wait for this thread, and gp may come here all the time.
+		coroYield(gp)
+		schedule() // Never returns.
 	}
+	if mp.coro.leaver.ptr() == gp {
+		mp.unbindLeaver(gp)
+		lock(&sched.lock)
+		globrunqput(gp)
+		unlock(&sched.lock)
+		startm(nil, false, false)
+	} else {
+		coroYield(gp)
+	}
+	if mp.lockedg != 0 {
+		coroStopLocked()
+		execute(mp.lockedg.ptr(), false) // Never returns.
+	}
+	stopm()
+	schedule() // Never returns.
 }
 
-// coroExit is called by gdestroy for gp, which runs on mp. It reports whether
-// the thread has to end now.
+// coroExit is called by gdestroy for gp, which runs on mp and may be bound to it,
+// if that is locked or doomed. It reports whether the thread has to end now.
 //
 // It is not called with a claim for a goroutine that switches to another one
 // as it exits: see coroswitchShared.
-func coroExit(mp *m, gp *g) bool {
-	mc := mp.coro
-	gp.loanEnded = false
+func coroExit(mp *m, gp *g, bound bool) bool {
+	mc := &mp.coro
 	end := mc.leaver.ptr() == gp
 	mc.leaver = 0
-	if c := mc.claim(gp); c != nil {
-		mc.exitClaim(mp, c)
+	if bound { // or else it switches to somebody, who goes on in debt
+		mp.voidDebt()
+	}
+	if gp.claims() {
+		coroExitClaim(mp, gp)
 		end = true
 	}
-	mp.lockedg = mc.claimant()
-	return end && mc.doomed && mp.lockedg == 0
+	mp.reserve()
+	return end && mc.doomed != 0 && mp.lockedg == 0
 }
 
-// exitClaim drops a claim whose goroutine exits, and dooms the thread, which
-// may be in an unusual state. A thread that C created is C's to end.
-func (mc *mCoro) exitClaim(mp *m, c *coroClaim) {
-	if c.lockedInt != 0 {
-		print("runtime: mp.lockedInt = ", c.lockedInt, "\n")
+// coroExitClaim takes back what gp, which exits, has locked, and dooms the
+// thread, which may be in an unusual state. A thread that C created is C's to
+// end, and Plan 9's are used again.
+func coroExitClaim(mp *m, gp *g) {
+	if gp.lockedInt != 0 {
+		print("runtime: mp.lockedInt = ", gp.lockedInt, "\n")
 		if mp.isextra {
 			throw("runtime.Goexit called in a thread that was not created by the Go runtime")
 		}
 		throw("exited a goroutine internally locked to the OS thread")
 	}
-	mp.lockedExt -= c.lockedExt
-	mc.dropClaim(c)
-	if !mp.isextra {
-		mc.doomed = true
+	mp.lockedExt -= gp.lockedExt
+	gp.lockedExt = 0
+	if !mp.isextra && GOOS != "plan9" { // See golang.org/issue/22227.
+		mp.coro.doomed = 1
 	}
-}
-
-// has reports whether gp, which is the caller's, has a claim on an M that is
-// not the current one.
-func (mc *mCoro) has(gp *g) bool {
-	lock(&mc.lock)
-	c := mc.claim(gp)
-	unlock(&mc.lock)
-	return c != nil
 }
 
 // coroswitchShared does the rest of coroswitch_m if the locks are not those at
@@ -709,7 +648,9 @@ func (mc *mCoro) has(gp *g) bool {
 // be here, or else by a hand-off through the scheduler.
 func coroswitchShared(gp *g, c *coro, exit bool) {
 	mp := gp.m
-	mc := mp.coro
+	mc := &mp.coro
+	mp.voidDebt()
+	mc.uneven = true
 	if coroDebug {
 		coroCheck(mp)
 	}
@@ -727,9 +668,9 @@ func coroswitchShared(gp *g, c *coro, exit bool) {
 	if at == &coroNowhere {
 		at = c.at
 	}
-	// If gnext has a claim anywhere, then where it was when it got blocked.
+	// If gnext has a claim, then where it was when it got blocked.
 	var target *m
-	if at == mp && mc.claim(gnext) != nil || at != nil && at != mp && at.coro.has(gnext) {
+	if gnext.claims() {
 		target = at
 	}
 
@@ -744,14 +685,14 @@ func coroswitchShared(gp *g, c *coro, exit bool) {
 	// thread if it is resumed from elsewhere, and must not wait for it.
 	own := c.own.ptr()
 	leaving := mc.leaver.ptr() == gp
-	claim := mc.claim(gp)
+	claims := gp.claims()
 	if exit {
-		if claim != nil {
-			mc.exitClaim(mp, claim)
+		if claims {
+			coroExitClaim(mp, gp)
 		}
 	} else {
 		var gpAt *m
-		if claim != nil || gp.lockedm != 0 && !leaving {
+		if claims || gp.lockedm != 0 && !leaving {
 			gpAt = mp
 		}
 		if gpAt == c.home && (gpAt == nil || mp.lockedExt == c.lockedExt && mp.lockedInt == c.lockedInt && (gp == own || gnext == own)) {
@@ -761,8 +702,9 @@ func coroswitchShared(gp *g, c *coro, exit bool) {
 			if gp == own {
 				// And lends it, if gp has no callback here.
 				gp.loanEnded = false
-				if claim != nil {
-					claim.lent = claim.lockedInt == 0
+				if claims {
+					gp.lent = gp.lockedInt == 0
+					gp.lentInt = c.lockedInt
 				}
 			}
 		} else {
@@ -770,7 +712,7 @@ func coroswitchShared(gp *g, c *coro, exit bool) {
 			c.at = gpAt
 		}
 	}
-	if claim == nil {
+	if !claims {
 		gp.lockedm = 0
 	}
 	mc.leaver = 0
@@ -781,17 +723,17 @@ func coroswitchShared(gp *g, c *coro, exit bool) {
 	// there are as many callbacks as then: its own would be above others, and
 	// have to wait for them.
 	direct := target == mp
-	lends := mp == c.home && mc.claimed() && !leaving
+	lends := mp == c.home && mp.claimed() && !leaving
 	if direct {
 		// When it has unlocked what it has, it has borrowed the thread.
-		nextClaim := mc.claim(gnext)
-		lends = lends && mp.lockedInt-nextClaim.lockedInt == c.lockedInt
+		lends = lends && mp.lockedInt-gnext.lockedInt == c.lockedInt
 		if gnext == own {
-			nextClaim.lent = lends
+			gnext.lent = lends
+			gnext.lentInt = c.lockedInt
 		}
 	} else if target == nil {
 		lends = lends && mp.lockedInt == c.lockedInt && (at == mp || gnext == own)
-		direct = lends || !mc.claimed() && !mc.doomed
+		direct = lends || !mp.claimed() && mc.doomed == 0
 	} else {
 		lends = false
 	}
@@ -802,7 +744,6 @@ func coroswitchShared(gp *g, c *coro, exit bool) {
 		// may be running, and sees it when it looks next.
 		own.loanEnded = true
 	}
-
 	if trace.ok() && !direct {
 		// Before the transition: it takes gp's stack, which can be resumed by
 		// somebody else as soon as gp is in c.
@@ -849,7 +790,7 @@ func coroswitchShared(gp *g, c *coro, exit bool) {
 		}
 		casgstatus(gnext, _Gwaiting, _Grunnable)
 		casgstatus(gnext, _Grunnable, _Grunning)
-		if mc.claimed() {
+		if mp.claimed() {
 			mp.lockedg.set(gnext)
 			gnext.lockedm.set(mp)
 		} else {
@@ -877,6 +818,13 @@ func coroswitchShared(gp *g, c *coro, exit bool) {
 		trace.GoUnpark(gnext, 0)
 	}
 	gnext.lockedm.set(target)
+	if target != nil {
+		// Somebody else may run there, as gnext's borrower.
+		lock(&target.coro.lock)
+		target.coro.shared = true
+		target.coro.uneven = true
+		unlock(&target.coro.lock)
+	}
 	casgstatus(gnext, _Gwaiting, _Grunnable)
 	if trace.ok() {
 		traceRelease(trace)
@@ -884,8 +832,8 @@ func coroswitchShared(gp *g, c *coro, exit bool) {
 	if bubble := gnext.bubble; bubble != nil {
 		bubble.decActive()
 	}
-	mp.lockedg = mc.claimant()
-	ends := mc.doomed && mp.lockedg == 0 // in schedule, which needs the P
+	mp.reserve()
+	ends := mc.doomed != 0 && mp.lockedg == 0 // in schedule, which needs the P
 	if target != nil && !ends && mc.queue.empty() && coroUnwanted(mp.p.ptr()) {
 		// The P goes straight to the other M, as in startlockedm, and so does
 		// the time slice: sysmon sees one that lasts, and preempts a pair that
@@ -909,55 +857,156 @@ func coroswitchShared(gp *g, c *coro, exit bool) {
 
 // C frames.
 //
-// The frames of C functions lie on the thread's stack, g0's, and those of the
-// functions that called back into Go cannot be left as long as the frames of a
-// later callback are above them, even if that belongs to another goroutine.
+// The frames of C functions lie on the thread's stack, g0's. A function that has
+// called back into Go cannot be returned to as long as the frames of a later
+// callback are above its own, even if that belongs to another goroutine.
 
-// coroEnterFrame is called at the start of a callback from C, without a P.
-//
-//go:nosplit
-func coroEnterFrame() {
-	gp := getg()
-	systemstack(func() {
-		n := newCoroNode()
-		n.gp.set(gp)
-		mc := gp.m.coro
-		n.next = mc.frames
-		mc.frames = n
-	})
+// The sp of g0 is where C's frames end: each callback, as it begins, sets it to
+// the place of its own, and puts back what was there before when it returns. So
+// a callback is the innermost if g0's sp is its own.
+
+// A coroDeadFrame is a callback that a panic or Goexit has left while others
+// were above it. Its C frames go when it is the innermost.
+type coroDeadFrame struct {
+	next  *coroDeadFrame
+	sp    uintptr
+	below guintptr
 }
 
-// coroLeaveFrame is called when a callback is about to return to C or, by a
-// panic or Goexit, to unwind C's frames. It waits until it is the innermost.
-func coroLeaveFrame() {
-	gp := getg()
-	for gp.m.coro.frames.gp.ptr() != gp {
+// coroLeaveFrame is called when a callback, which has set g0's sp to sp, is about
+// to return to C. It waits until that is the innermost, and makes below the
+// goroutine of the one that is now.
+func coroLeaveFrame(sp uintptr, below guintptr) {
+	for {
+		mp := acquirem()
+		mp.popDeadFrames()
+		if mp.g0.sched.sp == sp {
+			coroLeftFrame(mp, below)
+			releasem(mp)
+			return
+		}
+		releasem(mp)
 		gopark(coroParkFrame, nil, waitReasonCoroFrames, traceBlockGeneric, 1)
 	}
-	mp := acquirem()
-	mc := mp.coro
-	systemstack(func() {
-		n := mc.frames
-		mc.frames = n.next
-		freeCoroNode(n)
-	})
-	// They are bound to this M, and so do not look before gp, which goes back
-	// to C now, has returned from there and is scheduled away.
+}
+
+// coroUnwindFrame is called when a panic or Goexit unwinds C's frames below a
+// callback of the current M, mp. If the callback is not the innermost, they stay
+// where they are until those above have gone.
+func coroUnwindFrame(mp *m, sp uintptr, below guintptr) {
+	mc := &mp.coro
+	mc.deadFrames = &coroDeadFrame{mc.deadFrames, sp, below}
+	mp.popDeadFrames()
+}
+
+// coroLeftFrame makes below the goroutine of the innermost callback of mp, the
+// current M.
+func coroLeftFrame(mp *m, below guintptr) {
+	mc := &mp.coro
+	mc.frame = below
+	// They are bound to this M, and so do not look before the caller, which goes
+	// back to C now, has returned from there and is scheduled away.
 	for !mc.frameWaiters.empty() {
 		coroFrameWaits.Add(-1)
 		goready(mc.frameWaiters.pop(), 1)
 	}
-	releasem(mp)
+}
+
+// popDeadFrames unwinds C's frames below the innermost callbacks of mp, the
+// current M, that have been left. Nobody is in C above them.
+func (mp *m) popDeadFrames() {
+	for p := mp.deadFrame(); p != nil; p = mp.deadFrame() {
+		sched := &mp.g0.sched
+		sched.sp = *(*uintptr)(unsafe.Pointer(sched.sp + alignUp(sys.MinFrameSize, sys.StackAlign)))
+		coroLeftFrame(mp, (*p).below)
+		*p = (*p).next
+	}
+}
+
+// deadFrame returns the place in the list of the innermost callback of mp, if
+// that has been left, or nil.
+func (mp *m) deadFrame() **coroDeadFrame {
+	for p := &mp.coro.deadFrames; *p != nil; p = &(*p).next {
+		if (*p).sp == mp.g0.sched.sp {
+			return p
+		}
+	}
+	return nil
 }
 
 func coroParkFrame(gp *g, _ unsafe.Pointer) bool {
-	mc := getg().m.coro
-	if mc.frames.gp.ptr() == gp {
-		return false
+	mp := getg().m
+	if mp.coro.frame.ptr() == gp || mp.deadFrame() != nil {
+		return false // it has changed since
 	}
-	mc.frameWaiters.pushBack(gp)
+	mp.coro.frameWaiters.pushBack(gp)
 	coroFrameWaits.Add(1)
 	return true
+}
+
+// coroOnlyThreads reports whether every thread of the process is known to be
+// one of the runtime's. One that C has created, and that has not called Go, may
+// do so at any time. sched.lock is held, and nothing runs.
+func coroOnlyThreads() bool {
+	if GOOS != "linux" {
+		return false
+	}
+	// A thread that has ended for the runtime is there for a moment more.
+	for range 20 {
+		if n := coroThreads(); n == mcount()-int32(extraMLength.Load()) {
+			return true
+		}
+		usleep(1000)
+	}
+	return false
+}
+
+var procSelfStat = []byte("/proc/self/stat\x00")
+
+// coroThreads returns the number of the process's threads as /proc has it, or 0.
+func coroThreads() int32 {
+	fd := open(&procSelfStat[0], 0 /* O_RDONLY */, 0)
+	if fd < 0 {
+		return 0
+	}
+	var buf [512]byte
+	n := read(fd, noescape(unsafe.Pointer(&buf[0])), int32(len(buf)))
+	closefd(fd)
+	if n <= 0 {
+		return 0
+	}
+	// The second field, in parentheses, is the program's name. The number of
+	// threads is the twentieth.
+	text := buf[:n]
+	field := bytealg.LastIndexByte(text, ')')
+	if field < 0 {
+		return 0
+	}
+	text = text[field+1:]
+	for range 17 {
+		i := bytealg.IndexByte(text[1:], ' ')
+		if i < 0 {
+			return 0
+		}
+		text = text[1+i:]
+	}
+	threads := int32(0)
+	for _, c := range text[1:] {
+		if c < '0' || c > '9' {
+			break
+		}
+		threads = threads*10 + int32(c-'0')
+	}
+	return threads
+}
+
+// coroRunnable returns how many goroutines wait in Ms' queues. It is approximate.
+// sched.lock is held.
+func coroRunnable() (n int32) {
+	for mp := allm; mp != nil; mp = mp.alllink {
+		n += atomic.Loadint32(&mp.coro.queue.size)
+	}
+	return n
 }
 
 // coroBadFrames is called by checkdead when nothing runs, and callbacks wait
@@ -966,56 +1015,42 @@ func coroBadFrames() {
 	fatal("C calls of different goroutines on one OS thread must return in LIFO order")
 }
 
-// coroDropM is called when the thread of mp, which C created, ends. Its own
-// goroutine, which has the first claim, is not in a callback. Others have a claim
-// if they have locked the thread in a callback from C, where coroLockExt could
-// not move them.
+// coroDropM is called when the thread of mp, which C created, ends, or is lent to
+// Go no more. Its own goroutine is not in a callback. Others have a claim if
+// they have locked the thread, lent to them in a callback, and kept it so.
 //
 //go:nosplit
 //go:nowritebarrierrec
 func coroDropM(mp *m) {
-	if mp.coro.frames != nil {
-		throw("coroDropM: callback in progress")
-	}
-	if mp.coro.more != nil {
+	gp := mp.curg
+	if gp.lockedExt != mp.lockedExt || gp.lockedInt != mp.lockedInt {
 		fatal("thread created by C ended while another goroutine was locked to it")
 	}
 }
 
 // coroCheck checks mp's invariants. mp is the current M.
 func coroCheck(mp *m) {
-	mc := mp.coro
-	lockedExt, lockedInt := mc.first.lockedExt, mc.first.lockedInt
-	if mc.first.gp == 0 && lockedExt|lockedInt != 0 {
-		throw("corolock: counts of nobody")
-	}
-	lock(&mc.lock)
-	for n := mc.more; n != nil; n = n.next {
-		lockedExt += n.lockedExt
-		lockedInt += n.lockedInt
-		if n.lockedExt|n.lockedInt == 0 || n.gp == 0 {
-			throw("corolock: empty claim")
-		}
-		if n.gp == mc.first.gp {
-			throw("corolock: two claims of one goroutine")
-		}
-	}
+	mc := &mp.coro
 	if mc.idle {
 		throw("corolock: running M is idle")
 	}
-	unlock(&mc.lock)
-	if lockedExt != mp.lockedExt || lockedInt != mp.lockedInt {
-		print("corolock: claims ", lockedExt, "+", lockedInt, ", counts ", mp.lockedExt, "+", mp.lockedInt, "\n")
-		throw("corolock: counts are not the sums of the claims")
-	}
-	if mc.claimed() && mp.lockedg == 0 {
+	if mp.claimed() && mp.lockedg == 0 {
 		throw("corolock: M with claims is bound to nobody")
 	}
-	if !mc.claimed() && mp.lockedg != 0 && mp.lockedg != mc.leaver {
+	if !mp.claimed() && mp.lockedg != 0 && mp.lockedg != mc.leaver {
 		throw("corolock: M without claims is bound")
 	}
-	if gp := mp.curg; gp != nil && mc.claimed() && (mp.lockedg.ptr() != gp || gp.lockedm.ptr() != mp) {
-		throw("corolock: M with claims runs a goroutine that is not bound to it")
+	if gp := mp.curg; gp != nil {
+		if mp.claimed() && (mp.lockedg.ptr() != gp || gp.lockedm.ptr() != mp) {
+			throw("corolock: M with claims runs a goroutine that is not bound to it")
+		}
+		if gp.lockedExt > mp.lockedExt || gp.lockedInt > mp.lockedInt {
+			print("corolock: goroutine ", gp.goid, " has ", gp.lockedExt, "+", gp.lockedInt, ", M has ", mp.lockedExt, "+", mp.lockedInt, "\n")
+			throw("corolock: a goroutine has more locks than its M")
+		}
+		if !mc.shared && gp.claims() && !gp.alone(mp) && mp.lockedg.ptr() == gp {
+			throw("corolock: M with two claimants is not shared")
+		}
 	}
 }
 
@@ -1023,9 +1058,9 @@ func coroCheck(mp *m) {
 // locked. The goroutine that was interrupted for it goes on on the current M.
 func coroDropDebugCall(gp *g) {
 	mp := gp.m
-	if c := mp.coro.claim(gp); c != nil {
-		mp.lockedExt -= c.lockedExt
-		mp.lockedInt -= c.lockedInt
-		mp.coro.dropClaim(c)
-	}
+	mp.lockedExt -= gp.lockedExt
+	mp.lockedInt -= gp.lockedInt
+	gp.lockedExt = 0
+	gp.lockedInt = 0
+	gp.lent = false
 }

@@ -5,12 +5,20 @@
 package runtime_test
 
 import (
+	"fmt"
+	"internal/godebugs"
 	"os"
 	"runtime"
 	"runtime/testdata/corotest"
 	"strings"
 	"testing"
 )
+
+// coroLockRules reports whether goroutines of different locks may share a
+// coroutine here.
+func coroLockRules() bool {
+	return godebugs.Lookup("corolock") != nil && !strings.Contains(os.Getenv("GODEBUG"), "corolock=0")
+}
 
 // BenchmarkCoroLockNext times next, which is two switches, in each combination
 // of locks. With CORO_PULL=chan, it times a Pull made of channels.
@@ -30,8 +38,8 @@ func BenchmarkCoroLockNext(b *testing.B) {
 		{"both-locked", false, true, true, false}, // to two threads
 	} {
 		b.Run(bm.name, func(b *testing.B) {
-			if !bm.upstream && !corotest.Chan && !strings.Contains(os.Getenv("GODEBUG"), "corolock=1") {
-				b.Skip("needs corolock=1")
+			if !bm.upstream && !corotest.Chan && !coroLockRules() {
+				b.Skip("upstream dies")
 			}
 			var next func() (int, bool)
 			var stop func()
@@ -81,6 +89,82 @@ func BenchmarkCoroLockPull(b *testing.B) {
 				next, stop := corotest.Pull(func(yield func(int) bool) { yield(5) })
 				next()
 				stop()
+			}
+		})
+	}
+}
+
+// BenchmarkCoroLockOSThread times a LockOSThread and its UnlockOSThread.
+func BenchmarkCoroLockOSThread(b *testing.B) {
+	for _, held := range []int{0, 1} {
+		b.Run(fmt.Sprint("held=", held), func(b *testing.B) {
+			for range held {
+				runtime.LockOSThread()
+				defer runtime.UnlockOSThread()
+			}
+			for b.Loop() {
+				runtime.LockOSThread()
+				runtime.UnlockOSThread()
+			}
+		})
+	}
+}
+
+// BenchmarkCoroLockPingPong times two goroutines that wake each other, one of
+// them or both with a thread of its own.
+func BenchmarkCoroLockPingPong(b *testing.B) {
+	for _, locked := range []int{1, 2} {
+		b.Run(fmt.Sprint("locked=", locked), func(b *testing.B) {
+			c, back := make(chan int), make(chan int)
+			go func() {
+				if locked == 2 {
+					runtime.LockOSThread()
+				}
+				for v := range c {
+					back <- v
+				}
+				close(back)
+			}()
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			for b.Loop() {
+				c <- 1
+				<-back
+			}
+			close(c)
+			<-back
+		})
+	}
+}
+
+// BenchmarkCoroLockClaims times next of one of many iterators that have each
+// locked their caller's thread.
+func BenchmarkCoroLockClaims(b *testing.B) {
+	if !coroLockRules() {
+		b.Skip("upstream dies")
+	}
+	for _, claims := range []int{1, 10, 1000, 10000} {
+		b.Run(fmt.Sprint(claims), func(b *testing.B) {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			var nexts []func() (int, bool)
+			for range claims {
+				next, stop := corotest.Pull(func(yield func(int) bool) {
+					runtime.LockOSThread()
+					defer runtime.UnlockOSThread()
+					for yield(5) {
+					}
+				})
+				defer stop()
+				next()
+				nexts = append(nexts, next)
+			}
+			i := 0
+			for b.Loop() {
+				nexts[i]()
+				if i++; i == len(nexts) {
+					i = 0
+				}
 			}
 		})
 	}

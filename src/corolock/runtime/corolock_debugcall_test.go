@@ -24,7 +24,7 @@ import (
 
 // TestCoroLockDebugCall injects calls, as a debugger does, into goroutines
 // that have a lock, a lent one, or one thread together: in a process of its
-// own, with the mode. debugCallWrap moves the binding to another goroutine for
+// own. debugCallWrap moves the binding to another goroutine for
 // the time of the call.
 func TestCoroLockDebugCall(t *testing.T) {
 	const env = "GO_TEST_COROLOCK_DEBUGCALL"
@@ -37,7 +37,7 @@ func TestCoroLockDebugCall(t *testing.T) {
 		t.Skip("a call injected into the sanitizer's own code breaks it; TestDebugCall is skipped, too")
 	}
 	testenv.MustHaveExec(t)
-	t.Run("coroutine", func(t *testing.T) { runCoroLockDebugCall(t, env+"=1", coroLockOn) })
+	t.Run("coroutine", func(t *testing.T) { runCoroLockDebugCall(t, env+"=1") })
 	t.Run("channels", func(t *testing.T) { runCoroLockDebugCall(t, env+"=1", "CORO_PULL=chan") })
 }
 

@@ -25,32 +25,32 @@ import (
 	"time"
 )
 
-// The shared-lock rules, GODEBUG=corolock=1. The programs are in
+// The shared-lock rules. The programs are in
 // testdata/testprog/corolock*.go and testdata/testprogcgo/corolock.go.
 
 const (
-	coroLockOn = "GODEBUG=corolock=1"
+	coroLockOff = "GODEBUG=corolock=0"
 
-	// How the programs end without the mode that break upstream's rules.
+	// How the programs end with it that break upstream's rules.
 	coroThrow = "fatal error: coro: OS thread locking must match locking at coroutine creation"
 
 	// By B8.
 	coroLIFO = "C calls of different goroutines on one OS thread must return in LIFO order"
 )
 
-// A coroLockProg is a program and what becomes of it. With the mode, and with
+// A coroLockProg is a program and what becomes of it. By default, and with
 // a Pull made of channels, it does what its first line says.
 type coroLockProg struct {
 	name string
 
-	// Without the mode: "OK", or what it dies of.
+	// With corolock=0: "OK", or what it dies of.
 	off string
 
 	// Why the program, deliberately, does not do the same with channels; or
 	// empty.
 	unlikeChannels string
 
-	// Why the result without the mode is not looked at; or empty.
+	// Why the result with corolock=0 is not looked at; or empty.
 	offVaries string
 }
 
@@ -122,6 +122,9 @@ var coroLockProgs = []coroLockProg{
 	{name: "CoroSharedInit", off: coroThrow},
 	{name: "CoroSharedInitLock", off: coroThrow},
 	{name: "CoroSharedInitElsewhere", off: coroThrow},
+	{name: "CoroSharedInitPairs", off: "OK"},
+	{name: "CoroSharedLatency", off: coroThrow},
+	{name: "CoroSharedWaits", off: coroThrow},
 
 	{name: "CoroSharedStatesGC", off: coroThrow},
 	{name: "CoroSharedStatesStack", off: coroThrow},
@@ -183,7 +186,13 @@ var coroLockCgoProgs = []coroLockProg{
 	{name: "CoroSharedCgoLIFOWaitPanic", off: coroThrow},
 	{name: "CoroSharedCgoLIFOCircular", off: coroThrow, unlikeChannels: coroFrames},
 	{name: "CoroSharedCgoLIFODead", off: coroThrow, unlikeChannels: coroFrames},
-	{name: "CoroSharedCgoLIFODeadPanic", off: coroThrow, unlikeChannels: coroFrames},
+	{name: "CoroSharedCgoLIFODeadPanic", off: coroThrow},
+	{name: "CoroSharedCgoLIFODeadGoexit", off: coroThrow},
+	{name: "CoroSharedCgoLIFOUncaught", off: coroThrow},
+	{name: "CoroSharedCgoCallbackPairs", off: "OK"},
+	{name: "CoroSharedCgoOwner", off: "OK"},
+	{name: "CoroSharedCgoLateThread", off: coroThrow},
+	{name: "CoroSharedCgoFrameDump", off: coroThrow},
 
 	{name: "CoroSharedCgoBlocking", off: coroThrow},
 	{name: "CoroSharedCgoMany", off: coroThrow},
@@ -203,7 +212,7 @@ var coroLockCgoProgs = []coroLockProg{
 var coroLockBinaries = []struct {
 	name     string
 	progs    []coroLockProg
-	upstream []string // upstream's programs, which the mode lets run to their ends
+	upstream []string // upstream's programs, all of which run to their ends
 }{
 	{"testprog", coroLockProgs, []string{
 		"CoroLockOSThreadIterLock",
@@ -230,10 +239,10 @@ var coroLockBinaries = []struct {
 	}},
 }
 
-// TestCoroLock runs the programs with the mode.
+// TestCoroLock runs the programs.
 func TestCoroLock(t *testing.T) {
 	eachCoroLockProg(t, func(t *testing.T, binary string, p coroLockProg) {
-		checkCoroLock(t, "", runCoroLock(t, binary, nil, p.name, coroLockOn))
+		checkCoroLock(t, "", runCoroLock(t, binary, nil, p.name))
 	})
 }
 
@@ -245,7 +254,7 @@ func TestCoroLockProcs(t *testing.T) {
 	for _, procs := range []int{1, 2, 4} {
 		t.Run(fmt.Sprint(procs), func(t *testing.T) {
 			eachCoroLockProg(t, func(t *testing.T, binary string, p coroLockProg) {
-				checkCoroLock(t, "", runCoroLock(t, binary, nil, p.name, coroLockOn, fmt.Sprint("GOMAXPROCS=", procs)))
+				checkCoroLock(t, "", runCoroLock(t, binary, nil, p.name, fmt.Sprint("GOMAXPROCS=", procs)))
 			})
 		})
 	}
@@ -258,19 +267,18 @@ func TestCoroLockGCStopTheWorld(t *testing.T) {
 		t.Skip("skipping in short mode")
 	}
 	eachCoroLockProg(t, func(t *testing.T, binary string, p coroLockProg) {
-		checkCoroLock(t, "", runCoroLock(t, binary, nil, p.name, coroLockOn+",gcstoptheworld=1", "GOGC=20"))
+		checkCoroLock(t, "", runCoroLock(t, binary, nil, p.name, "GODEBUG=gcstoptheworld=1", "GOGC=20"))
 	})
 }
 
-// TestCoroLockOff runs the programs without the mode, by default and when told
-// so: they end as upstream has them end.
+// TestCoroLockOff runs the programs with corolock=0: they end as upstream has
+// them end.
 func TestCoroLockOff(t *testing.T) {
 	eachCoroLockProg(t, func(t *testing.T, binary string, p coroLockProg) {
 		if p.offVaries != "" {
 			t.Skip(p.offVaries)
 		}
-		checkCoroLock(t, p.off, runCoroLock(t, binary, nil, p.name))
-		checkCoroLock(t, p.off, runCoroLock(t, binary, nil, p.name, "GODEBUG=corolock=0"))
+		checkCoroLock(t, p.off, runCoroLock(t, binary, nil, p.name, coroLockOff))
 	})
 }
 
@@ -290,15 +298,15 @@ func TestCoroLockYardstick(t *testing.T) {
 	})
 }
 
-// TestCoroLockUpstream runs upstream's programs as they are, with the mode.
-// Where they expect to die, they go on to their ends.
+// TestCoroLockUpstream runs upstream's programs. Where upstream expects them to
+// die, they go on to their ends.
 func TestCoroLockUpstream(t *testing.T) {
 	for _, b := range coroLockBinaries {
 		t.Run(b.name, func(t *testing.T) {
 			mustHaveCoroLock(t, b.name)
 			for _, name := range b.upstream {
 				t.Run(name, func(t *testing.T) {
-					res := runCoroLock(t, b.name, nil, name, coroLockOn)
+					res := runCoroLock(t, b.name, nil, name)
 					if _, rest, _ := strings.Cut(res.output, "\n"); rest != "OK\n" || res.err != nil {
 						t.Fatalf("%v: want OK, got:\n%s", res.err, res.output)
 					}
@@ -385,7 +393,7 @@ func runCoroLockBuilt(t *testing.T, flag string, without []string) {
 				t.Skip("does not apply to", flag)
 			}
 		}
-		checkCoroLock(t, "", runCoroLock(t, binary, []string{flag}, p.name, coroLockOn))
+		checkCoroLock(t, "", runCoroLock(t, binary, []string{flag}, p.name))
 	})
 }
 
@@ -400,7 +408,7 @@ func TestCoroLockTrace(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "trace")
 			// The tracer checks, too, that it owns the stacks that it takes.
 			checkCoroLock(t, "", runCoroLock(t, prog.binary, nil, prog.name,
-				coroLockOn+",tracecheckstackownership=1", "CORO_TRACE="+file))
+				"GODEBUG=tracecheckstackownership=1", "CORO_TRACE="+file))
 			data, err := os.ReadFile(file)
 			if err != nil {
 				t.Fatal(err)
@@ -447,7 +455,7 @@ func countRaw(t *testing.T, data []byte, name string) int {
 	}
 }
 
-// TestCoroLockSetting turns the mode on in each of the ways that there are.
+// TestCoroLockSetting sets corolock in each of the ways that there are.
 func TestCoroLockSetting(t *testing.T) {
 	testenv.MustHaveGoBuild(t)
 	tags := build.Default.ReleaseTags
@@ -474,13 +482,13 @@ func main() {
 		name, mod, source, env string
 		on                     bool
 	}{
-		{"default", "", "", "", false},
-		{"environment", "", "", "corolock=1", true},
-		{"environment, off", "", "", "corolock=0", false},
-		{"go.mod", "godebug corolock=1\n", "", "", true},
-		{"go.mod, off in the environment", "godebug corolock=1\n", "", "corolock=0", false},
-		{"directive", "", "//go:debug corolock=1\n", "", true},
-		{"directive over go.mod", "godebug corolock=1\n", "//go:debug corolock=0\n", "", false},
+		{"default", "", "", "", true},
+		{"environment", "", "", "corolock=0", false},
+		{"environment, on", "", "", "corolock=1", true},
+		{"go.mod", "godebug corolock=0\n", "", "", false},
+		{"go.mod, on in the environment", "godebug corolock=0\n", "", "corolock=1", true},
+		{"directive", "", "//go:debug corolock=0\n", "", false},
+		{"directive over go.mod", "godebug corolock=0\n", "//go:debug corolock=1\n", "", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()

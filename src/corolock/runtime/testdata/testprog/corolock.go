@@ -2,7 +2,7 @@
 // Use of this source code is governed by a BSD-style
 // license that can be found in the LICENSE file.
 
-// Programs for the shared-lock rules, GODEBUG=corolock=1, without C.
+// Programs for the shared-lock rules, without C.
 // corolock_test.go of package runtime runs them.
 //
 // The first line a program prints tells what the rest of its output must be:
@@ -156,6 +156,9 @@ func init() {
 	sharedInit("CoroSharedInit", sharedInInit, sharedAfterInit)
 	sharedInit("CoroSharedInitLock", func() { runtime.LockOSThread(); sharedInInit() }, sharedAfterInit)
 	sharedInit("CoroSharedInitElsewhere", sharedElsewhereInInit, func() {})
+	sharedInit("CoroSharedInitPairs", sharedPairsInInit, func() {})
+	sharedAlone("CoroSharedLatency", CoroSharedLatency)
+	sharedAlone("CoroSharedWaits", CoroSharedWaits)
 }
 
 // sharedInit is sharedAlone with something to do in package initialization.
@@ -1917,6 +1920,128 @@ func sharedAfterInit() {
 		sharedNext(next)
 		check("after the second next")
 	}
+}
+
+// sharedPairsInInit drives an iterator that locks its thread for each of its
+// steps, and one that unlocks it. It is the main thread.
+func sharedPairsInInit() {
+	pin := corotest.Hold("init")
+	for _, step := range []func(work func()){
+		func(work func()) { runtime.LockOSThread(); work(); runtime.UnlockOSThread() },
+		func(work func()) { runtime.UnlockOSThread(); work(); runtime.LockOSThread(); runtime.UnlockOSThread() },
+	} {
+		next, stop := corotest.Pull(func(yield func(int) bool) {
+			for {
+				step(func() {
+					if tid := corotest.ThreadID(); !corotest.Chan && tid != pin.Thread() {
+						corotest.Fatal("a step is on thread", tid, "and not on", pin.Thread())
+					}
+				})
+				if !yield(5) {
+					return
+				}
+			}
+		})
+		for range 100 {
+			sharedNext(next)
+			pin.Check("after next")
+		}
+		stop()
+	}
+	pin.Forget()
+}
+
+// CoroSharedLatency: a goroutine has a thread together with an iterator that
+// computes there. When it can run, it need not wait for the end of a time slice.
+func CoroSharedLatency() {
+	runtime.GOMAXPROCS(2)
+	pin := corotest.Lock("caller")
+	var turns atomic.Int64 // of the iterator
+	next, stop := corotest.Pull(func(yield func(int) bool) {
+		own := corotest.Lock("iterator")
+		for yield(5) {
+			for range 20_000_000 { // some ten time slices
+				turns.Add(1)
+			}
+		}
+		own.Unlock()
+	})
+	sharedNext(next)
+	quit, done := make(chan bool), make(chan bool)
+	go func() { // drives it from elsewhere
+		defer close(done)
+		for {
+			select {
+			case <-quit:
+				return
+			default:
+				sharedNext(next)
+			}
+		}
+	}()
+	// Others may have the processor, too. So it is the best of many that counts.
+	best := time.Hour
+	for range 50 {
+		timer := make(chan time.Time, 1)
+		time.AfterFunc(2*time.Millisecond, func() { timer <- time.Now() })
+		best = min(best, time.Since(<-timer))
+		pin.Check("after waiting")
+	}
+	close(quit)
+	<-done
+	stop()
+	if best > 5*time.Millisecond {
+		corotest.Fatal("the caller is never less than", int(best.Milliseconds()), "ms late")
+	}
+	pin.Unlock()
+}
+
+// CoroSharedWaits: an iterator is in a system call on the thread that it shares
+// with its caller, which could run. That is counted as runnable, and a dump says
+// what it waits for.
+func CoroSharedWaits() {
+	pin := corotest.Lock("caller")
+	gate := corotest.NewGate()
+	id := make(chan string, 1)
+	next, stop := corotest.Pull(func(yield func(int) bool) {
+		own := corotest.Lock("iterator")
+		var buf [64]byte
+		id <- strings.Fields(string(buf[:runtime.Stack(buf[:], false)]))[1]
+		yield(5)
+		gate.Wait()
+		own.Unlock()
+		yield(5)
+	})
+	sharedNext(next)
+	want := "[runnable, locked to thread, waiting for its thread, on which goroutine " + <-id + " runs]"
+	wake, done := make(chan bool), make(chan bool)
+	go func() {
+		sharedNext(next)
+		close(done)
+	}()
+	go func() {
+		time.Sleep(10 * time.Millisecond) // the iterator is at the gate
+		wake <- true
+		sample := []metrics.Sample{{Name: "/sched/goroutines/runnable:goroutines"}}
+		var buf [1 << 16]byte
+		for n := 0; !corotest.Chan; n++ {
+			dump := string(buf[:runtime.Stack(buf[:], true)])
+			metrics.Read(sample)
+			if strings.Contains(dump, want) && sample[0].Value.Uint64() > 0 {
+				break
+			}
+			if n == 1000 {
+				corotest.Fatal(int(sample[0].Value.Uint64()), "goroutines are runnable; want", want, "in\n"+dump)
+			}
+			time.Sleep(time.Millisecond)
+		}
+		gate.Open()
+	}()
+	<-wake
+	pin.Check("after waiting")
+	<-done
+	stop()
+	pin.Unlock()
 }
 
 // sharedElsewhereInInit uses on other goroutines what init has made.

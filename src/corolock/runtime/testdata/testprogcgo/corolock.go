@@ -4,7 +4,7 @@
 
 //go:build !windows
 
-// Programs for the shared-lock rules, GODEBUG=corolock=1, with C.
+// Programs for the shared-lock rules, with C.
 // corolock_test.go of package runtime runs them.
 //
 // The first line a program prints tells what the rest of its output must be:
@@ -109,6 +109,42 @@ static void corolockAwait(uintptr_t f) {
 }
 
 static void corolockSleep(int us) { usleep(us); }
+
+// A lock that a thread can take more than once.
+static pthread_mutex_t corolockOwner;
+static pthread_once_t corolockOnce = PTHREAD_ONCE_INIT;
+
+static void corolockInitOwner(void) {
+	pthread_mutexattr_t attr;
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
+	pthread_mutex_init(&corolockOwner, &attr);
+}
+
+static void corolockEnsure(void) {
+	pthread_once(&corolockOnce, corolockInitOwner);
+	if (pthread_mutex_lock(&corolockOwner) != 0)
+		abort();
+}
+
+static void corolockRelease(void) {
+	if (pthread_mutex_unlock(&corolockOwner) != 0)
+		abort();
+}
+
+static void *corolockLateThread(void *arg) {
+	usleep(300000);
+	go_corolock_callback((uintptr_t)arg);
+	return 0;
+}
+
+// corolockLate calls back, later, on a thread that C creates.
+static void corolockLate(uintptr_t f) {
+	pthread_t t;
+	if (pthread_create(&t, 0, corolockLateThread, (void*)f) != 0)
+		abort();
+	pthread_detach(t);
+}
 */
 import "C"
 
@@ -116,6 +152,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"os"
 	"runtime"
 	"runtime/cgo"
 	"runtime/debug"
@@ -186,7 +223,13 @@ func init() {
 	shared("CoroSharedCgoLIFOWaitPanic", func() { CoroSharedCgoLIFOWait(true) })
 	register("CoroSharedCgoLIFOCircular", CoroSharedCgoLIFOCircular)
 	register("CoroSharedCgoLIFODead", CoroSharedCgoLIFODead)
-	register("CoroSharedCgoLIFODeadPanic", CoroSharedCgoLIFODeadPanic)
+	shared("CoroSharedCgoLIFODeadPanic", CoroSharedCgoLIFODeadPanic)
+	shared("CoroSharedCgoLIFODeadGoexit", CoroSharedCgoLIFODeadGoexit)
+	register("CoroSharedCgoLIFOUncaught", CoroSharedCgoLIFOUncaught)
+	shared("CoroSharedCgoCallbackPairs", CoroSharedCgoCallbackPairs)
+	shared("CoroSharedCgoOwner", CoroSharedCgoOwner)
+	register("CoroSharedCgoLateThread", CoroSharedCgoLateThread)
+	register("CoroSharedCgoFrameDump", CoroSharedCgoFrameDump)
 
 	shared("CoroSharedCgoBlocking", CoroSharedCgoBlocking)
 	shared("CoroSharedCgoMany", CoroSharedCgoMany)
@@ -440,18 +483,19 @@ var sharedIters = []struct {
 	name string
 	seq  iter.Seq[int]
 	deep bool // has C frames while it is parked
+	held bool // has locked its thread while it is parked
 }{
-	{"simple", sharedSimple, false},
-	{"nested", sharedNested(sharedSimple), false},
-	{"callback", sharedIterCallback, false},
-	{"lock, yield", sharedIterLockYield, false},
-	{"callback, yield", sharedIterCallbackYield, true},
-	{"hold", sharedIterCallbackHold, true},
-	{"lock, callback, yield", sharedIterLockCallbackYield, true},
-	{"new goroutine", sharedIterCallbackNewG, true},
-	{"thread", sharedIterThreadYield, true},
-	{"nested callback, yield", sharedNested(sharedIterCallbackYield), true},
-	{"nested hold", sharedNested(sharedNested(sharedIterCallbackHold)), true},
+	{"simple", sharedSimple, false, false},
+	{"nested", sharedNested(sharedSimple), false, false},
+	{"callback", sharedIterCallback, false, false},
+	{"lock, yield", sharedIterLockYield, false, true},
+	{"callback, yield", sharedIterCallbackYield, true, true},
+	{"hold", sharedIterCallbackHold, true, true},
+	{"lock, callback, yield", sharedIterLockCallbackYield, true, true},
+	{"new goroutine", sharedIterCallbackNewG, true, true},
+	{"thread", sharedIterThreadYield, true, true},
+	{"nested callback, yield", sharedNested(sharedIterCallbackYield), true, true},
+	{"nested hold", sharedNested(sharedNested(sharedIterCallbackHold)), true, true},
 }
 
 // Callers.
@@ -543,8 +587,9 @@ var sharedWhere = []struct {
 }
 
 // CoroSharedCgoAllPairs makes each iterator in each state and drives it from
-// each other. What has been started in a callback and would be parked there
-// with C frames of its own is ended there: see CoroSharedCgoLIFO*.
+// each other. What has been started in a callback and would be parked with the
+// thread locked, or with C frames of its own, is ended there: the thread goes
+// back to C. See CoroSharedCgoThreadDropClaim and CoroSharedCgoLIFO*.
 func CoroSharedCgoAllPairs() {
 	for _, it := range sharedIters {
 		for _, made := range sharedWhere {
@@ -559,12 +604,12 @@ func CoroSharedCgoAllPairs() {
 					first.in(func(check func(string)) {
 						sharedNext(next)
 						check("after next")
-						if it.deep && first.c {
+						if it.held && first.c {
 							stop()
 							check("after stop")
 						}
 					})
-					if it.deep && first.c {
+					if it.held && first.c {
 						continue
 					}
 					then.in(func(check func(string)) {
@@ -585,7 +630,7 @@ func CoroSharedCgoAllPairs() {
 func CoroSharedCgoOutlived() {
 	for _, it := range sharedIters {
 		for _, used := range []int{0, 1, 2} {
-			if it.deep && used > 0 {
+			if it.held && used > 0 {
 				continue
 			}
 			for _, in := range []func(string, func(*corotest.Pin)){inCallback, onThread} {
@@ -613,7 +658,7 @@ func CoroSharedCgoOutlived() {
 func CoroSharedCgoMakerInC() {
 	for _, it := range sharedIters {
 		for _, used := range []int{0, 1} {
-			if it.deep && used > 0 {
+			if it.held && used > 0 {
 				continue
 			}
 			done := make(chan bool)
@@ -1024,8 +1069,8 @@ func CoroSharedCgoThreadFrames() {
 		}
 	}
 	for _, it := range sharedIters {
-		if it.deep {
-			// Started on the thread, it would leave its C frames there.
+		if it.held {
+			// Started on the thread, it would have locked it when C ends it.
 			continue
 		}
 		before, stopBefore := corotest.Pull(forever(it.seq))
@@ -1133,8 +1178,8 @@ func CoroSharedCgoThreadDropLoan() {
 }
 
 // CoroSharedCgoThreadDropClaim: an iterator has locked a thread of C, by way
-// of a loan, when the callback that lent it returns. Another goroutine drives
-// it to its end.
+// of a loan. Another goroutine drives it to its end, while the callback that lent
+// the thread waits. What the iterator does then it does on that thread.
 func CoroSharedCgoThreadDropClaim() {
 	for range 10 {
 		done := make(chan bool)
@@ -1143,6 +1188,9 @@ func CoroSharedCgoThreadDropClaim() {
 				own := corotest.Lock("iterator")
 				yield(5)
 				own.Check("after yield")
+				if !corotest.Chan && own.Thread() != pin.Thread() {
+					corotest.Fatal("the iterator is not on the thread that it was lent")
+				}
 				corotest.Block()
 				own.Unlock()
 				yield(5)
@@ -1155,8 +1203,9 @@ func CoroSharedCgoThreadDropClaim() {
 				sharedDone(next)
 				done <- true
 			}()
+			<-done
+			pin.Check("after the iterator's end")
 		})
-		<-done
 		onThread("other", func(pin *corotest.Pin) {
 			next, _ := corotest.Pull(sharedSimple)
 			sharedDrain(next, pin.Check)
@@ -1166,7 +1215,7 @@ func CoroSharedCgoThreadDropClaim() {
 
 // CoroSharedCgoCallbackLock: an iterator that has borrowed a thread in a callback
 // has a callback of its own there, and locks the thread in that. It is locked
-// to it from then on, whatever becomes of the lender.
+// to it from then on, whatever becomes of the lender: the thread is one of Go's.
 func CoroSharedCgoCallbackLock() {
 	for range 10 {
 		var next func() (int, bool)
@@ -1288,8 +1337,9 @@ func CoroSharedCgoThreadLockedExit() {
 	}
 }
 
-// CoroSharedCgoLIFOWait: a callback returns, or panics, under the C frames of
-// an iterator. It waits until another goroutine has driven that to its end.
+// CoroSharedCgoLIFOWait: a callback returns under the C frames of an iterator. It
+// waits until another goroutine has driven that to its end. If it panics, it
+// leaves its C frames where they are.
 func CoroSharedCgoLIFOWait(panics bool) {
 	for range 10 {
 		done := make(chan bool)
@@ -1344,17 +1394,192 @@ func CoroSharedCgoLIFODead() {
 	println("the program ended")
 }
 
-// CoroSharedCgoLIFODeadPanic: it panics.
+// CoroSharedCgoLIFODeadPanic: it panics, also out of more callbacks than one. The
+// iterators are used again, ended, or forgotten.
 func CoroSharedCgoLIFODeadPanic() {
-	println("expect:", sharedLIFO)
-	catch(func() {
-		inCallback("caller", func(pin *corotest.Pin) {
-			next, _ := corotest.Pull(sharedIterCallbackYield)
-			sharedNext(next)
-			panic("out")
+	for i := range 30 {
+		var next func() (int, bool)
+		var stop func()
+		v := catch(func() {
+			inCallback("caller", func(pin *corotest.Pin) {
+				callC(func() {})
+				if i%2 == 0 {
+					next, stop = corotest.Pull(sharedIterCallbackYield)
+					sharedNext(next)
+				}
+				inCallback("caller", func(pin *corotest.Pin) {
+					if i%2 != 0 {
+						next, stop = corotest.Pull(sharedIterCallbackHold)
+						sharedNext(next)
+					}
+					panic("out")
+				})
+			})
 		})
+		if v != "out" {
+			corotest.Fatal("another panic, or none")
+		}
+		corotest.MustBeUnlocked("caller")
+		callC(func() {})
+		switch i % 3 {
+		case 0:
+			sharedNext(next)
+			inCallback("caller", func(pin *corotest.Pin) {
+				sharedNext(next)
+				pin.Check("after next")
+				if i%2 == 0 {
+					stop()
+				}
+			})
+			stop()
+		case 1:
+			onNew(stop)
+		}
+		callC(func() {})
+	}
+}
+
+// CoroSharedCgoLIFODeadGoexit: it exits.
+func CoroSharedCgoLIFODeadGoexit() {
+	for i := range 30 {
+		var next func() (int, bool)
+		var stop func()
+		onNew(func() {
+			inCallback("caller", func(pin *corotest.Pin) {
+				next, stop = corotest.Pull(sharedIterCallbackHold)
+				sharedNext(next)
+				runtime.Goexit()
+			})
+			corotest.Fatal("no Goexit")
+		})
+		callC(func() {})
+		if i%2 == 0 {
+			sharedNext(next)
+			stop()
+		}
+	}
+}
+
+// CoroSharedCgoLIFOUncaught: nobody recovers.
+func CoroSharedCgoLIFOUncaught() {
+	println("expect: panic: out")
+	inCallback("caller", func(pin *corotest.Pin) {
+		next, _ := corotest.Pull(sharedIterCallbackYield)
+		sharedNext(next)
+		panic("out")
 	})
-	println("the program ended")
+}
+
+// CoroSharedCgoCallbackPairs: an iterator that a callback makes and drives locks
+// the thread for each of its steps. It is the callback's thread.
+func CoroSharedCgoCallbackPairs() {
+	for _, in := range []func(string, func(*corotest.Pin)){inCallback, onThread} {
+		in("caller", func(pin *corotest.Pin) {
+			next, stop := corotest.Pull(func(yield func(int) bool) {
+				for {
+					own := corotest.Lock("iterator")
+					if !corotest.Chan && own.Thread() != pin.Thread() {
+						corotest.Fatal("a step is not on the callback's thread")
+					}
+					callC(func() { own.Check("in a callback") })
+					own.Unlock()
+					if !yield(5) {
+						return
+					}
+				}
+			})
+			for range 200 {
+				sharedNext(next)
+				pin.Check("after next")
+			}
+			stop()
+		})
+	}
+}
+
+// CoroSharedCgoOwner: C has a lock that belongs to a thread, such as that of an
+// interpreter. A callback has it while it drives an iterator, and each step takes
+// it, too, with the thread locked.
+func CoroSharedCgoOwner() {
+	for range 3 {
+		inCallback("caller", func(pin *corotest.Pin) {
+			C.corolockEnsure()
+			next, stop := corotest.Pull(func(yield func(int) bool) {
+				for {
+					runtime.LockOSThread()
+					if !corotest.Chan {
+						C.corolockEnsure()
+						callC(func() {})
+						C.corolockRelease()
+					}
+					runtime.UnlockOSThread()
+					if !yield(5) {
+						return
+					}
+				}
+			})
+			for range 50 {
+				sharedNext(next)
+				pin.Check("after next")
+			}
+			stop()
+			C.corolockRelease()
+		})
+	}
+}
+
+// CoroSharedCgoLateThread: a callback waits to return below the C frames of an
+// iterator, and nothing runs in Go. A thread of C that has not called Go yet does
+// so then, and ends the iterator.
+func CoroSharedCgoLateThread() {
+	println("expect: OK")
+	var stop func()
+	h := cgo.NewHandle(func() { stop() })
+	C.corolockLate(C.uintptr_t(h))
+	inCallback("caller", func(pin *corotest.Pin) {
+		var next func() (int, bool)
+		next, stop = corotest.Pull(sharedIterCallbackHold)
+		sharedNext(next)
+	})
+	println("OK")
+}
+
+// CoroSharedCgoFrameDump: a callback that waits below the C frames of an iterator
+// says so in a dump.
+func CoroSharedCgoFrameDump() {
+	println("expect: OK")
+	ids := make(chan string, 1)
+	go func() {
+		for n := 0; ; n++ {
+			time.Sleep(time.Millisecond)
+			buf := make([]byte, 1<<20)
+			dump := string(buf[:runtime.Stack(buf, true)])
+			if corotest.Chan || strings.Contains(dump, "[callback return below C frames of goroutine "+peek(ids)+", locked to thread]") {
+				println("OK")
+				os.Exit(0)
+			}
+			if n == 5000 {
+				corotest.Fatal("the dump is\n", dump)
+			}
+		}
+	}()
+	inCallback("caller", func(pin *corotest.Pin) {
+		next, _ := corotest.Pull(func(yield func(int) bool) {
+			inCallback("iterator", func(*corotest.Pin) {
+				var buf [64]byte
+				ids <- strings.Fields(string(buf[:runtime.Stack(buf[:], false)]))[1]
+				yield(5)
+			})
+		})
+		sharedNext(next)
+	})
+}
+
+// peek returns the next value of c, which stays in c.
+func peek(c chan string) string {
+	v := <-c
+	c <- v
+	return v
 }
 
 // CoroSharedCgoBlocking lets both sides block in C, on one P and on more.
