@@ -63,7 +63,7 @@ var Mutants = []Mutant{
 	{Name: "others go on on a doomed thread", File: "corolock.go",
 		Old: "direct = lends || !mp.claimed() && mc.doomed == 0", New: "direct = lends || !mp.claimed()"},
 	{Name: "who unlocks goes on on a doomed thread", File: "proc.go",
-		Old: "if mp.lockedExt == 1 && mp.lockedInt|mp.coro.debt|mp.coro.doomed == 0 {", New: "if mp.lockedExt == 1 && mp.lockedInt|mp.coro.debt == 0 {"},
+		Old: "|mp.coro.doomed != 0 {\n\t\tif gp.lockedInt == 0 {", New: " != 0 {\n\t\tif gp.lockedInt == 0 {"},
 	{Name: "the P goes away before a thread ends", File: "corolock.go",
 		Old: "if target != nil && !ends && ", New: "if target != nil && (!ends || true) && "},
 	{Name: "a borrower in a coro stays bound", File: "corolock.go",
