@@ -2014,31 +2014,36 @@ func CoroSharedWaits() {
 	})
 	sharedNext(next)
 	want := "[runnable, locked to thread, waiting for its thread, on which goroutine " + <-id + " runs]"
-	wake, done := make(chan bool), make(chan bool)
+	// The iterator may have the thread as soon as somebody drives it.
+	wake, done := make(chan bool, 1), make(chan bool)
 	go func() {
-		sharedNext(next)
-		close(done)
-	}()
-	go func() {
-		time.Sleep(10 * time.Millisecond) // the iterator is at the gate
-		wake <- true
 		sample := []metrics.Sample{{Name: "/sched/goroutines/runnable:goroutines"}}
 		var buf [1 << 16]byte
 		for n := 0; !corotest.Chan; n++ {
+			select {
+			case wake <- true: // now the caller could run
+			default:
+			}
+			time.Sleep(time.Millisecond)
 			dump := string(buf[:runtime.Stack(buf[:], true)])
 			metrics.Read(sample)
 			if strings.Contains(dump, want) && sample[0].Value.Uint64() > 0 {
 				break
 			}
-			if n == 1000 {
+			if n == 10000 {
 				corotest.Fatal(int(sample[0].Value.Uint64()), "goroutines are runnable; want", want, "in\n"+dump)
 			}
-			time.Sleep(time.Millisecond)
 		}
+		close(wake)
 		gate.Open()
 	}()
-	<-wake
-	pin.Check("after waiting")
+	go func() {
+		sharedNext(next)
+		close(done)
+	}()
+	for range wake {
+		pin.Check("after waiting")
+	}
 	<-done
 	stop()
 	pin.Unlock()
