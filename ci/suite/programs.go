@@ -22,9 +22,9 @@ const (
 	Shared  Rules = "shared"  // the program goes on: docs/corolock.md
 )
 
-// UpstreamLocks is the setting that brings upstream's rules back on a line with
+// upstreamLocks is the setting that brings upstream's rules back on a line with
 // the shared-lock rules.
-const UpstreamLocks = "GODEBUG=corolock=0"
+const upstreamLocks = "GODEBUG=corolock=0"
 
 // upstreamDeath is in the output of a program that they kill.
 const upstreamDeath = "OS thread locking must match"
@@ -105,7 +105,7 @@ func Programs(l *line.Line) ([]Program, error) {
 		// TestCoroLockUpstream is the first run, does that one alone.
 		p.Control = c.dies
 		off := p
-		off.Env = []string{UpstreamLocks}
+		off.Env = []string{upstreamLocks}
 		if c.dies {
 			off.Expect = upstreamDeath
 		}
