@@ -30,7 +30,7 @@ func Fuzz(fs *flag.FlagSet) func(context.Context, []string) error {
 	only := fs.String("only", "", "run one kind of Pull only: coro or chan")
 	race := fs.Bool("race", false, "compile with the race detector")
 	wrapper := fs.String("exec", "", "the `command` that runs the compiled interpreter, for other platforms")
-	godebug := fs.String("godebug", "corolock=1", "GODEBUG of the programs")
+	godebug := fs.String("godebug", "", "GODEBUG of the programs")
 	repeat := fs.Int("repeat", 3, "how many `times` a program runs in its process")
 	hang := fs.Duration("limit", 30*time.Second, "after how long a process counts as hung")
 	shrink := fs.Duration("shrink", 2*time.Minute, "how long to make a failure smaller")

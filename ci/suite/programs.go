@@ -19,11 +19,15 @@ type Rules string
 
 const (
 	Matched Rules = "matched" // the program dies: line go1.22
-	Shared  Rules = "shared"  // with GODEBUG=corolock=1 it goes on: docs/corolock.md
+	Shared  Rules = "shared"  // the program goes on: docs/corolock.md
 )
 
-// SharedLocks is the setting that turns the shared-lock rules on.
-const SharedLocks = "GODEBUG=corolock=1"
+// upstreamLocks is the setting that brings upstream's rules back on a line with
+// the shared-lock rules.
+const upstreamLocks = "GODEBUG=corolock=0"
+
+// upstreamDeath is in the output of a program that they kill.
+const upstreamDeath = "OS thread locking must match"
 
 // sharedOverlay is the overlay of the lines that have the shared-lock rules.
 const sharedOverlay = "corolock"
@@ -80,7 +84,7 @@ var contract = []struct {
 }
 
 // Programs returns the programs of a line: the 19, and where locks are shared
-// the same with GODEBUG=corolock=1 and those of the overlay's own table.
+// the same with upstream's rules and those of the overlay's own table.
 func Programs(l *line.Line) ([]Program, error) {
 	rules := RulesOf(l)
 	list, err := bugPrograms(l)
@@ -92,16 +96,21 @@ func Programs(l *line.Line) ([]Program, error) {
 		if strings.HasPrefix(c.name, "CoroCgo") {
 			p.Test, p.Binary = "TestCoroCgoCallback/"+c.name, "testprogcgo"
 		}
-		if rules == Shared {
-			p.Control = false // upstream has the matched-lock rules, and these tests
-		}
-		list = append(list, p)
 		if rules != Shared {
+			list = append(list, p)
 			continue
 		}
+		// This test, which expects OK of them all, runs each of them a second
+		// time, with upstream's rules. A runner of single programs, to which
+		// TestCoroLockUpstream is the first run, does that one alone.
+		p.Control = c.dies
+		off := p
+		off.Env = []string{upstreamLocks}
+		if c.dies {
+			off.Expect = upstreamDeath
+		}
 		p.Test = "TestCoroLockUpstream/" + p.Binary + "/" + c.name
-		p.Env, p.Expect, p.Control = []string{SharedLocks}, "OK", c.dies
-		list = append(list, p)
+		list = append(list, off, p)
 	}
 	if rules != Shared {
 		return list, nil
@@ -158,9 +167,8 @@ func bugPrograms(l *line.Line) ([]Program, error) {
 }
 
 // sharedPrograms reads the tables of programs in the overlay's test: composite
-// literals with the keys name, off (how the program ends without the mode)
-// and offVaries. What runs to its end without the mode, or might, is no
-// control.
+// literals with the keys name, off (how the program ends under upstream's rules)
+// and offVaries. What runs to its end under those, or might, is no control.
 func sharedPrograms(file string) ([]Program, error) {
 	f, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
 	if err != nil {
@@ -178,7 +186,7 @@ func sharedPrograms(file string) ([]Program, error) {
 				_, isFunc := node.(*ast.FuncDecl)
 				return !isFunc
 			}
-			p := Program{Binary: binary, Env: []string{SharedLocks}, Control: true}
+			p := Program{Binary: binary, Control: true}
 			for _, e := range lit.Elts {
 				kv, ok := e.(*ast.KeyValueExpr)
 				if !ok {
