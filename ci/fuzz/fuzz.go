@@ -34,7 +34,8 @@ type Class string
 
 const (
 	Same      Class = "same"      // as the model says
-	LIFO      Class = "lifo"      // a death, or hang, that the rules allow (docs/corolock.md)
+	LIFO      Class = "lifo"      // a death, or hang, for the order of C frames, that the rules allow (docs/corolock.md)
+	End       Class = "end"       // a death for a thread that C ended while it was shared, which they allow, too
 	Different Class = "different" // a log is not what the model says
 	Violation Class = "violation" // a check inside the program failed
 	Crash     Class = "crash"     // the process died
@@ -43,10 +44,10 @@ const (
 )
 
 // Classes lists the classes, in the order of summaries.
-var Classes = []Class{Same, LIFO, Different, Violation, Crash, Hang, Yardstick}
+var Classes = []Class{Same, LIFO, End, Different, Violation, Crash, Hang, Yardstick}
 
 // Failed says whether a program of this class is a finding.
-func (c Class) Failed() bool { return c != Same && c != LIFO }
+func (c Class) Failed() bool { return c != Same && c != LIFO && c != End }
 
 // An Outcome is what came of a program.
 type Outcome struct {
@@ -183,7 +184,7 @@ func (o *Outcome) classify(err error, late bool, want string) {
 		}
 		// So does this of a goroutine that has locked a thread of C.
 		if bytes.Contains(o.Stderr, []byte("fatal error: "+endDeath)) && bytes.Contains(o.Stderr, []byte("end: goroutine ")) {
-			o.Class = LIFO
+			o.Class = End
 		}
 		all := fatalLine.FindAll(o.Stderr, -1)
 		for _, m := range all {

@@ -238,7 +238,7 @@ func TestClassify(t *testing.T) {
 		{"hang, LIFO, waiting", "x", note + "SIGQUIT: quit\ngoroutine 7 [callback return, locked to thread]:\n", died, true, "lifo: after a C call that returns too early"},
 		{"LIFO", "", note + "fatal error: " + lifoDeath + "\n", died, false, "lifo: fatal error: " + lifoDeath},
 		{"LIFO for nothing", "", "fatal error: " + lifoDeath + "\n", died, false, "crash: fatal error: " + lifoDeath},
-		{"end", "", "end: goroutine 1 has\nfatal error: " + endDeath + "\n", died, false, "lifo: fatal error: " + endDeath},
+		{"end", "", "end: goroutine 1 has\nfatal error: " + endDeath + "\n", died, false, "end: fatal error: " + endDeath},
 		{"end for nothing", "", "fatal error: " + endDeath + "\n", died, false, "crash: fatal error: " + endDeath},
 		{"race", "x", "WARNING: DATA RACE\n", nil, false, "crash: data race"},
 	} {

@@ -47,10 +47,10 @@ func (r *Runner) fuzz(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *s
 	start := time.Now()
 	// A seed always means the same program; each run takes others.
 	campaign := &fuzz.Campaign{
-		Runner: &fuzz.Runner{Interp: interp, Exec: emulator, Limit: limit, Repeat: 3, Env: append(c.Method.Env([]string{}), suite.SharedLocks)},
+		Runner: &fuzz.Runner{Interp: interp, Exec: emulator, Limit: limit, Repeat: 3, Env: c.Method.Env([]string{})},
 		Seed:   uint64(start.UnixMilli()) % 1e9 * 1000, Time: c.Fuzz(), Size: 40, Workers: runtime.NumCPU(),
 		Shrink: 2 * time.Minute, Max: 5, Dir: dir,
-		Line:   fmt.Sprintf("%s %s run", suite.SharedLocks, filepath.Join(t.GOROOT, "bin", "go")),
+		Line:   filepath.Join(t.GOROOT, "bin", "go") + " run",
 		Printf: r.Rep.Printf,
 	}
 	if emulator == nil {

@@ -30,7 +30,7 @@ func Fuzz(fs *flag.FlagSet) func(context.Context, []string) error {
 	only := fs.String("only", "", "run one kind of Pull only: coro or chan")
 	race := fs.Bool("race", false, "compile with the race detector")
 	wrapper := fs.String("exec", "", "the `command` that runs the compiled interpreter, for other platforms")
-	godebug := fs.String("godebug", "corolock=1", "GODEBUG of the programs")
+	godebug := fs.String("godebug", "", "GODEBUG of the programs; corolock=0 is upstream's rule")
 	repeat := fs.Int("repeat", 3, "how many `times` a program runs in its process")
 	hang := fs.Duration("limit", 30*time.Second, "after how long a process counts as hung")
 	shrink := fs.Duration("shrink", 2*time.Minute, "how long to make a failure smaller")
@@ -73,12 +73,16 @@ func Fuzz(fs *flag.FlagSet) func(context.Context, []string) error {
 				return err
 			}
 			step.Done("")
-			rep.Printf("fuzz     seed %d, size %d, GODEBUG=%s, findings go to %s", *seed, *size, *godebug, *out)
+			line := ""
+			if *godebug != "" {
+				line = "GODEBUG=" + *godebug + " "
+			}
+			rep.Printf("fuzz     seed %d, size %d, %sfindings go to %s", *seed, *size, line, *out)
 			c := &fuzz.Campaign{
 				Runner: &fuzz.Runner{Interp: interp, Exec: strings.Fields(*wrapper), Args: strings.Fields(*args), Limit: *hang, Repeat: *repeat, Only: *only,
 					Env: []string{"GODEBUG=" + *godebug}},
 				Seed: *seed, Count: *count, Time: *limit, Size: *size, Plain: *plain, Workers: *workers, Shrink: *shrink, Max: *failures, Dir: *out,
-				Line:   fmt.Sprintf("GODEBUG=%s %s run", *godebug, filepath.Join(*root, "bin", "go")),
+				Line:   line + filepath.Join(*root, "bin", "go") + " run",
 				Printf: rep.Printf,
 			}
 			s, err := c.Run(ctx)

@@ -117,6 +117,7 @@ type G struct {
 	// Guarded by world.
 	log    []string
 	ext    int   // its calls of LockOSThread without those of UnlockOSThread
+	unsure int   // such calls that may have undone an unlock on loan
 	frames int   // C frames that called it
 	thread int   // its claim; valid if ext+frames > 0
 	away   bool  // inside next, stop or yield
@@ -145,6 +146,7 @@ type run struct {
 var world struct {
 	sync.Mutex
 	claims map[int][]*G // thread -> who claims it
+	debts  map[int]int  // thread -> how often it may have been unlocked by who had it on loan
 	frames map[int][]*G // thread -> whose C frames are on it, the innermost last
 	seen   map[int]bool // threads
 	fatal  map[int]bool // threads on which a goroutine with locks has exited
@@ -216,7 +218,7 @@ func (g *G) checkLocked() {
 		lent = lent || c.exited || c.away
 	}
 	// Of several who have claims on one thread, one may lend it.
-	if live && !lent && !own {
+	if live && !lent && !own && g.unsure == 0 {
 		violation("trespass", "goroutine %s is on thread %d, which is goroutine %s's, who lends it to nobody", g.name, t, world.claims[t][0].name)
 	}
 }
@@ -310,9 +312,17 @@ func (g *G) base(coroutine bool, body func(*G)) {
 		g.event("%s", how)
 		switch {
 		case g.frames > 0: // on a thread of C, which gets its locks undone
-			for g.ext > 0 {
+			for g.ext+g.unsure > 0 {
 				g.undo()
 			}
+		case g.unsure > 0: // its thread may end, or not
+			world.Lock()
+			t := self()
+			world.ours[t] = true
+			if g.ext > 0 {
+				g.drop()
+			}
+			world.Unlock()
 		case g.ext > 0:
 			world.Lock()
 			if world.ours[g.thread] {
@@ -420,14 +430,45 @@ func (g *G) yield(it *iterator, n int) {
 }
 
 func (g *G) lock() {
+	// A goroutine that unlocks on loan, and locks again, has locked nothing
+	// itself. Whether it still had the loan is not seen from here.
+	world.Lock()
+	t := self()
+	unsure := world.debts[t] > 0 && g.borrows(t)
+	if unsure {
+		world.debts[t]--
+		g.unsure++
+	}
+	world.Unlock()
 	runtime.LockOSThread()
-	g.claim(1, 0)
+	if !unsure {
+		g.claim(1, 0)
+	}
 	g.event("lock")
+}
+
+// borrows says whether others than g claim the thread that it is on.
+func (g *G) borrows(t int) bool {
+	for _, c := range world.claims[t] {
+		if c != g {
+			return true
+		}
+	}
+	return false
 }
 
 func (g *G) undo() {
 	if g.ext > 0 {
 		g.unclaim(1, 0)
+	} else {
+		world.Lock()
+		if t := self(); g.borrows(t) {
+			world.debts[t]++
+		}
+		if g.unsure > 0 {
+			g.unsure--
+		}
+		world.Unlock()
 	}
 	runtime.UnlockOSThread()
 }
@@ -700,6 +741,7 @@ func start(s settings, roots ...func(*G)) {
 	}
 	runtime.GOMAXPROCS(s.procs)
 	world.claims = map[int][]*G{}
+	world.debts = map[int]int{}
 	world.frames = map[int][]*G{}
 	world.seen = map[int]bool{}
 	world.fatal = map[int]bool{}
