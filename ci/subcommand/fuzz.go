@@ -21,6 +21,7 @@ import (
 // Fuzz runs random programs on the toolchain of a GOROOT.
 func Fuzz(fs *flag.FlagSet) func(context.Context, []string) error {
 	root := fs.String("goroot", "", "the `folder` of the toolchain to test")
+	stock := fs.String("stock", "", "the `folder` of the stock upstream toolchain, to compare threads with where it runs a program")
 	seed := fs.Uint64("seed", 0, "of the first program; the next ones count up (default: by the clock)")
 	count := fs.Int("count", 0, "how many `programs` (default: as many as -time allows)")
 	limit := fs.Duration("time", 0, "how long to begin new programs (default: 1m, or unlimited with -count)")
@@ -72,6 +73,14 @@ func Fuzz(fs *flag.FlagSet) func(context.Context, []string) error {
 				step.Fail()
 				return err
 			}
+			stockInterp := ""
+			if *stock != "" && *only == "" {
+				stockInterp = filepath.Join(*out, "interp-stock")
+				if err := fuzz.Build(ctx, repo.Dir, *stock, st.Root, stockInterp, build...); err != nil {
+					step.Fail()
+					return err
+				}
+			}
 			step.Done("")
 			line := ""
 			if *godebug != "" {
@@ -79,7 +88,7 @@ func Fuzz(fs *flag.FlagSet) func(context.Context, []string) error {
 			}
 			rep.Printf("fuzz     seed %d, size %d, %sfindings go to %s", *seed, *size, line, *out)
 			c := &fuzz.Campaign{
-				Runner: &fuzz.Runner{Interp: interp, Exec: strings.Fields(*wrapper), Args: strings.Fields(*args), Limit: *hang, Repeat: *repeat, Only: *only,
+				Runner: &fuzz.Runner{Interp: interp, Stock: stockInterp, Exec: strings.Fields(*wrapper), Args: strings.Fields(*args), Limit: *hang, Repeat: *repeat, Only: *only,
 					Env: []string{"GODEBUG=" + *godebug}},
 				Seed: *seed, Count: *count, Time: *limit, Size: *size, Plain: *plain, Workers: *workers, Shrink: *shrink, Max: *failures, Dir: *out,
 				Line:   line + filepath.Join(*root, "bin", "go") + " run",
