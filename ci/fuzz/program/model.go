@@ -79,6 +79,11 @@ func (p *Program) Run() (*Result, error) { return p.run(nil) }
 // run is Run; if pick is not nil, it chooses which goroutine goes on.
 func (p *Program) run(pick *rand.Rand) (*Result, error) {
 	m := &model{pick: pick, trace: p.Trace, idle: make(chan struct{})}
+	walk(p.Init, func(op *Op) {
+		if op.Kind == Thread {
+			m.fail("a thread made by C cannot call Go before packages are initialized")
+		}
+	})
 	for i, r := range p.Roots {
 		slots := new(slots)
 		g := m.newG(fmt.Sprint(i), nil)

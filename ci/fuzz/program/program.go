@@ -96,16 +96,16 @@ func (p *Program) Size() int {
 
 // Walk calls f for every operation, in the order of the text.
 func (p *Program) Walk(f func(*Op)) {
-	var walk func([]Op)
-	walk = func(ops []Op) {
-		for i := range ops {
-			f(&ops[i])
-			walk(ops[i].Body)
-		}
-	}
-	walk(p.Init)
+	walk(p.Init, f)
 	for _, r := range p.Roots {
-		walk(r)
+		walk(r, f)
+	}
+}
+
+func walk(ops []Op, f func(*Op)) {
+	for i := range ops {
+		f(&ops[i])
+		walk(ops[i].Body, f)
 	}
 }
 
