@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"gocoro/build/driver"
@@ -18,6 +20,7 @@ import (
 )
 
 type benchmark struct {
+	pkg             string
 	pattern, rounds string
 	limit           time.Duration
 }
@@ -27,14 +30,18 @@ type benchmark struct {
 // loses locked goroutines, which is what the series is for, and hangs or dies
 // in most of these runs.
 var benchmarks = []benchmark{
-	{"^BenchmarkCoro.*/^unlocked$", "200ms", time.Minute},
-	{"^BenchmarkCoroNext$/^locked$", "15000x", 5 * time.Second},
-	{"^BenchmarkCoroPull$/^locked$", "2000x", 5 * time.Second},
+	{"runtime", "^BenchmarkCoro.*/^unlocked$", "200ms", time.Minute},
+	{"runtime", "^BenchmarkCoroNext$/^locked$", "15000x", 5 * time.Second},
+	{"runtime", "^BenchmarkCoroPull$/^locked$", "2000x", 5 * time.Second},
 }
 
-// sharedBenchmarks is the pattern of those of the shared-lock rules. A
-// benchmark of what a side does not allow skips itself there.
-const sharedBenchmarks = "^BenchmarkCoroLock(Next|Pull)$"
+// sharedBenchmarks are those of the shared-lock rules. A benchmark of what a
+// side does not allow skips itself there. The second are upstream's of calls to
+// C and of callbacks, single and on a thread that C creates.
+var sharedBenchmarks = []benchmark{
+	{"runtime", "^BenchmarkCoroLock", "200ms", 5 * time.Minute},
+	{"cmd/cgo/internal/test", "^Benchmark(CgoCall|CGoCallback|CGoInCThread)$", "200ms", time.Minute},
+}
 
 // Bench measures what the series costs: the benchmarks of the overlay, on
 // stock upstream and on the patched runtime, in turn, compared by benchstat.
@@ -64,25 +71,37 @@ func Bench(fs *flag.FlagSet) func(context.Context, []string) error {
 		sides := []side{{"stock", stock, stockKey, ""}, {"patched", patched, patchedKey, ""}}
 		benchmarks := benchmarks
 		if suite.RulesOf(d.Line) == suite.Shared {
-			benchmarks = []benchmark{{sharedBenchmarks, "200ms", time.Minute}}
-			sides = append(sides,
-				side{"corolock", patched, patchedKey, suite.SharedLocks},
-				side{"channels", patched, patchedKey, "CORO_PULL=chan"})
+			benchmarks = sharedBenchmarks
+			sides = append(sides, side{"channels", patched, patchedKey, "CORO_PULL=chan"})
+		}
+		var packages []string
+		for _, b := range benchmarks {
+			if !slices.Contains(packages, b.pkg) {
+				packages = append(packages, b.pkg)
+			}
+		}
+		binary := func(side, pkg string) string {
+			if side != "stock" {
+				side = "patched"
+			}
+			return filepath.Join(tmp, side+"-"+path.Base(pkg)+".test")
 		}
 		for _, s := range sides {
 			if s.env != "" {
 				continue // the binary of the patched side
 			}
-			step := d.Rep.Start("bench", "building the runtime's test on "+s.name)
-			cmd := run.Command(ctx, filepath.Join(s.goroot, "bin/go"), "test", "-c", "-o", filepath.Join(tmp, s.name+".test"), "runtime")
-			cmd.Env = goroot.Environ("GOROOT="+s.goroot, "GOCACHE="+filepath.Join(d.Store.Root, "gocache", s.key),
-				"GOEXPERIMENT="+platform.Experiments(s.goroot, ""))
-			cmd.Dir = filepath.Join(s.goroot, "src")
-			if err := d.Rep.Run(ctx, "go test -c runtime", cmd, d.Store.Log("bench", s.name), nil); err != nil {
-				step.Fail()
-				return err
+			for _, pkg := range packages {
+				step := d.Rep.Start("bench", "building the test of "+pkg+" on "+s.name)
+				cmd := run.Command(ctx, filepath.Join(s.goroot, "bin/go"), "test", "-c", "-o", binary(s.name, pkg), pkg)
+				cmd.Env = goroot.Environ("GOROOT="+s.goroot, "GOCACHE="+filepath.Join(d.Store.Root, "gocache", s.key),
+					"GOEXPERIMENT="+platform.Experiments(s.goroot, ""))
+				cmd.Dir = filepath.Join(s.goroot, "src")
+				if err := d.Rep.Run(ctx, "go test -c "+pkg, cmd, d.Store.Log("bench", s.name), nil); err != nil {
+					step.Fail()
+					return err
+				}
+				step.Done("")
 			}
-			step.Done("")
 		}
 		// In turn, so that a change of the machine's pace meets both sides.
 		out := map[string]*bytes.Buffer{}
@@ -92,14 +111,13 @@ func Bench(fs *flag.FlagSet) func(context.Context, []string) error {
 		for i := range *count {
 			for _, p := range benchmarks {
 				for _, s := range sides {
+					if p.pkg != "runtime" && s.name == "channels" {
+						continue
+					}
 					d.Rep.Printf("bench    %d of %d, %s, %s", i+1, *count, p.pattern, s.name)
 					limited, cancel := context.WithTimeout(ctx, p.limit)
-					binary := "patched.test"
-					if s.name == "stock" {
-						binary = "stock.test"
-					}
-					cmd := run.Command(limited, filepath.Join(tmp, binary), "-test.run=^$", "-test.bench="+p.pattern, "-test.benchtime="+p.rounds)
-					cmd.Dir = filepath.Join(s.goroot, "src/runtime")
+					cmd := run.Command(limited, binary(s.name, p.pkg), "-test.run=^$", "-test.bench="+p.pattern, "-test.benchtime="+p.rounds)
+					cmd.Dir = filepath.Join(s.goroot, "src", p.pkg)
 					cmd.Env = goroot.Environ("GOROOT="+s.goroot, s.env)
 					var buf bytes.Buffer
 					cmd.Stdout, cmd.Stderr = &buf, &buf

@@ -212,6 +212,15 @@ func Threads() int {
 	return len(list)
 }
 
+// CountsThreads reports whether the runtime can count the process's threads: on
+// Linux, by /proc/self/stat. An emulator may not have the number there.
+func CountsThreads() bool {
+	stat, err := os.ReadFile("/proc/self/stat")
+	_, rest, ok := bytes.Cut(stat, []byte(") "))
+	fields := bytes.Fields(rest)
+	return runtime.GOOS == "linux" && err == nil && ok && len(fields) > 17 && string(fields[17]) != "0"
+}
+
 // MustEnd ends the program unless a thread ends within some seconds. It does
 // nothing that makes the runtime wake a thread that went idle instead: a sleep
 // can, and so can a system call, if they last.
