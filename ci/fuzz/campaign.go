@@ -33,6 +33,7 @@ type Campaign struct {
 type Summary struct {
 	Programs int
 	Count    map[Class]int
+	Oracles  map[Oracle]int // what they were compared with
 	Elapsed  time.Duration
 	Findings []Finding
 }
@@ -67,14 +68,24 @@ func (s *Summary) String() string {
 			parts = append(parts, fmt.Sprintf("%d %s", n, c))
 		}
 	}
-	return fmt.Sprintf("%d programs in %v: %s", s.Programs, s.Elapsed.Round(100*time.Millisecond), strings.Join(parts, ", "))
+	text := fmt.Sprintf("%d programs in %v: %s", s.Programs, s.Elapsed.Round(100*time.Millisecond), strings.Join(parts, ", "))
+	parts = nil
+	for _, o := range Oracles {
+		if n := s.Oracles[o]; n > 0 && o != Channels {
+			parts = append(parts, fmt.Sprintf("%s %d%%", o, (100*n+s.Programs/2)/s.Programs))
+		}
+	}
+	if len(parts) > 0 {
+		text += "; compared with " + strings.Join(parts, "; ")
+	}
+	return text
 }
 
 // Run runs the campaign. The error is that of the fuzzer itself: what the
 // programs did is in the summary.
 func (c *Campaign) Run(ctx context.Context) (*Summary, error) {
 	start := time.Now()
-	s := &Summary{Count: map[Class]int{}}
+	s := &Summary{Count: map[Class]int{}, Oracles: map[Oracle]int{}}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var (
@@ -111,6 +122,9 @@ func (c *Campaign) Run(ctx context.Context) (*Summary, error) {
 				mu.Lock()
 				s.Programs++
 				s.Count[o.Class]++
+				if o.Oracle != "" {
+					s.Oracles[o.Oracle]++
+				}
 				isNew := false
 				if o.Class.Failed() {
 					isNew = !kinds[o.String()]
@@ -181,7 +195,11 @@ func (c *Campaign) about(seed uint64, p *program.Program, o *Outcome, rate float
 	text := fmt.Sprintf("Seed %d, size %d, shrunk: %s.\nIt failed in %.0f%% of runs.\n", seed, c.Size, o, 100*rate)
 	switch o.Class {
 	case Different:
-		text += Diff(p, o, c.Runner.Repeat) + "\n"
+		if o.Detail != "" {
+			text += o.Detail + "\n"
+		} else {
+			text += Diff(p, o, c.Runner.Repeat) + "\n"
+		}
 	case Violation:
 		first, _, _ := strings.Cut(string(o.Stderr), "\n\n")
 		text += first + "\n"
@@ -196,7 +214,7 @@ func (c *Campaign) shrink(ctx context.Context, p *program.Program, o *Outcome) (
 	defer cancel()
 	run := func(ctx context.Context, p *program.Program) *Outcome {
 		check := c.Runner.Check
-		if o.Class != Yardstick && c.Runner.Only == "" {
+		if o.Class != Yardstick && c.Runner.Only == "" && o.Oracle != Upstream {
 			check = func(ctx context.Context, p *program.Program) (*Outcome, error) { return c.Runner.Run(ctx, p, "coro") }
 		}
 		got, err := check(ctx, p)

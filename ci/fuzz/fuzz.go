@@ -6,6 +6,11 @@
 // yardstick, and once with iter.Pull. The logs of its goroutines must be those
 // that the model says, and the checks inside the process must hold. What fails
 // is made smaller (Shrink) and printed as one Go file (Source).
+//
+// The line's stock upstream is a yardstick, too, and the better one for what it
+// runs: if a program ends there, without a throw for the thread locks, each
+// goroutine that is locked to a thread must be on the same one here, at every
+// step (see sameThreads), and no death is allowed. Then channels are not asked.
 package fuzz
 
 import (
@@ -34,7 +39,8 @@ type Class string
 
 const (
 	Same      Class = "same"      // as the model says
-	LIFO      Class = "lifo"      // a death, or hang, that the rules allow (docs/corolock.md)
+	LIFO      Class = "lifo"      // a death, or hang, for the order of C frames, that the rules allow (docs/corolock.md)
+	End       Class = "end"       // a death for a thread that C ended while it was shared, which they allow, too
 	Different Class = "different" // a log is not what the model says
 	Violation Class = "violation" // a check inside the program failed
 	Crash     Class = "crash"     // the process died
@@ -43,10 +49,10 @@ const (
 )
 
 // Classes lists the classes, in the order of summaries.
-var Classes = []Class{Same, LIFO, Different, Violation, Crash, Hang, Yardstick}
+var Classes = []Class{Same, LIFO, End, Different, Violation, Crash, Hang, Yardstick}
 
 // Failed says whether a program of this class is a finding.
-func (c Class) Failed() bool { return c != Same && c != LIFO }
+func (c Class) Failed() bool { return c != Same && c != LIFO && c != End }
 
 // An Outcome is what came of a program.
 type Outcome struct {
@@ -55,8 +61,25 @@ type Outcome struct {
 	// Key tells one kind of failure from another: the fatal error, the check
 	// that failed. It has no numbers in it.
 	Key            string
+	Oracle         Oracle
+	Detail         string // a line for people
 	Stdout, Stderr []byte
+
+	pid int
 }
+
+// An Oracle is what a program was compared with.
+type Oracle string
+
+const (
+	Upstream Oracle = "stock"            // it ends on stock upstream
+	Throw    Oracle = "channels, throws" // stock kills it for its thread locks
+	Died     Oracle = "channels, dies"   // stock does not run it for another reason
+	Channels Oracle = "channels"         // stock was not asked
+)
+
+// Oracles lists the oracles, in the order of summaries.
+var Oracles = []Oracle{Upstream, Throw, Died, Channels}
 
 func (o *Outcome) String() string {
 	if o.Key == "" {
@@ -68,6 +91,7 @@ func (o *Outcome) String() string {
 // A Runner runs programs.
 type Runner struct {
 	Interp string        // the interpreter's file
+	Stock  string        // the same, compiled with stock upstream, or empty
 	Exec   []string      // what runs it, if it does not run by itself
 	Env    []string      // added to the environment
 	Args   []string      // added to the interpreter's arguments, but for the yardstick
@@ -82,6 +106,54 @@ func (r *Runner) Check(ctx context.Context, p *program.Program) (*Outcome, error
 	if r.Only != "" {
 		return r.Run(ctx, p, r.Only)
 	}
+	oracle := Channels
+	if r.Stock != "" {
+		stock, err := r.Run(ctx, p, "stock")
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case stock.Class == Same:
+			return r.likeStock(ctx, p, stock)
+		case stock.Class == Crash && bytes.Contains(stock.Stderr, []byte(throw)):
+			oracle = Throw
+		case stock.Class == Different:
+			// It ends, and is no yardstick.
+			stock.Key = strings.TrimSpace("stock " + string(stock.Class) + " " + stock.Key)
+			stock.Class = Yardstick
+			return stock, nil
+		default:
+			oracle = Died
+		}
+	}
+	o, err := r.likeChannels(ctx, p)
+	if o != nil {
+		o.Oracle = oracle
+	}
+	return o, err
+}
+
+// likeStock runs the program, which has ended on stock upstream.
+func (r *Runner) likeStock(ctx context.Context, p *program.Program, stock *Outcome) (*Outcome, error) {
+	o, err := r.Run(ctx, p, "coro")
+	if err != nil {
+		return nil, err
+	}
+	o.Oracle = Upstream
+	switch {
+	case o.Class == Same:
+		if what, detail := sameThreads(stock, o); what != "" {
+			o.Class, o.Key, o.Detail = Different, what, detail
+		}
+	case !o.Class.Failed():
+		o.Key = "not on stock: " + o.Key
+		o.Class = Crash
+	}
+	return o, nil
+}
+
+// likeChannels runs the program with channels and with iter.Pull.
+func (r *Runner) likeChannels(ctx context.Context, p *program.Program) (*Outcome, error) {
 	if o, err := r.Run(ctx, p, "chan"); err != nil || o.Class != Same {
 		if o != nil {
 			o.Key = strings.TrimSpace(string(o.Class) + " " + o.Key)
@@ -92,7 +164,8 @@ func (r *Runner) Check(ctx context.Context, p *program.Program) (*Outcome, error
 	return r.Run(ctx, p, "coro")
 }
 
-// Run runs the program on one kind of Pull: coro or chan.
+// Run runs the program on one kind of Pull: coro or chan, or on stock, which
+// is iter.Pull of the stock upstream.
 func (r *Runner) Run(ctx context.Context, p *program.Program, pull string) (*Outcome, error) {
 	want, err := p.Run()
 	if err != nil {
@@ -104,7 +177,16 @@ func (r *Runner) Run(ctx context.Context, p *program.Program, pull string) (*Out
 	}
 	limited, cancel := context.WithTimeout(ctx, r.Limit)
 	defer cancel()
-	args := append(r.Exec[:len(r.Exec):len(r.Exec)], r.Interp, "-pull="+pull, fmt.Sprintf("-repeat=%d", repeat))
+	args := r.Exec[:len(r.Exec):len(r.Exec)]
+	if pull == "stock" {
+		args = append(args, r.Stock, "-upstream")
+	} else {
+		args = append(args, r.Interp, "-pull="+pull)
+	}
+	args = append(args, fmt.Sprintf("-repeat=%d", repeat))
+	if r.Stock != "" && pull != "chan" {
+		args = append(args, "-threads")
+	}
 	if pull == "coro" || r.Only != "" {
 		args = append(args, r.Args...)
 	}
@@ -124,6 +206,9 @@ func (r *Runner) Run(ctx context.Context, p *program.Program, pull string) (*Out
 		return nil, ctx.Err()
 	}
 	o := &Outcome{Stdout: stdout.Bytes(), Stderr: stderr.Bytes()}
+	if cmd.Process != nil {
+		o.pid = cmd.Process.Pid
+	}
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) && limited.Err() == nil {
 		return nil, err
@@ -146,6 +231,7 @@ func expected(want *program.Result, repeat int) string {
 
 // The deaths that the rules allow.
 const (
+	throw     = "fatal error: coro: OS thread locking must match locking at coroutine creation"
 	lifoDeath = "C calls of different goroutines on one OS thread must return in LIFO order"
 	endDeath  = "thread created by C ended while another goroutine was locked to it"
 )
@@ -153,6 +239,7 @@ const (
 var (
 	violationLine = regexp.MustCompile(`(?m)^violation: ([^:\n]*)`)
 	fatalLine     = regexp.MustCompile(`(?m)^(fatal error: .*|panic: .*|SIG[A-Z]+: .*|WARNING: DATA RACE|.*[Rr]untime: .*|==\d+==ERROR: .*)$`)
+	thread        = regexp.MustCompile(`(?m)\t@(\d+)\.(\d+)$`)
 	number        = regexp.MustCompile(`0x[0-9a-f]+|\d+`)
 )
 
@@ -183,7 +270,7 @@ func (o *Outcome) classify(err error, late bool, want string) {
 		}
 		// So does this of a goroutine that has locked a thread of C.
 		if bytes.Contains(o.Stderr, []byte("fatal error: "+endDeath)) && bytes.Contains(o.Stderr, []byte("end: goroutine ")) {
-			o.Class = LIFO
+			o.Class = End
 		}
 		all := fatalLine.FindAll(o.Stderr, -1)
 		for _, m := range all {
@@ -194,7 +281,7 @@ func (o *Outcome) classify(err error, late bool, want string) {
 		}
 	case bytes.Contains(o.Stderr, []byte("WARNING: DATA RACE")):
 		o.Class, o.Key = Crash, "data race"
-	case string(o.Stdout) != want:
+	case string(thread.ReplaceAll(o.Stdout, nil)) != want:
 		o.Class = Different
 		if waits && bytes.HasSuffix(o.Stdout, []byte("\ndeadlock\n")) {
 			o.Class, o.Key = LIFO, "after a C call that returns too early"
@@ -202,6 +289,50 @@ func (o *Outcome) classify(err error, late bool, want string) {
 	default:
 		o.Class = Same
 	}
+}
+
+// sameThreads compares the threads of two runs with equal logs. A step of a
+// goroutine that stock upstream has locked to its thread is marked with the
+// thread and the epoch: from when the thread was locked to when it is not. All
+// steps in an epoch are on one thread here, too; which one that is, is chance,
+// but for the main thread, locked from the start, which is epoch 0. What
+// goroutines with locks of their own may not share is checked inside of the
+// process.
+func sameThreads(stock, ours *Outcome) (what, detail string) {
+	s, o := strings.Split(string(stock.Stdout), "\n"), strings.Split(string(ours.Stdout), "\n")
+	type place struct{ line, thread string }
+	main := fmt.Sprint(ours.pid)
+	at := map[string]place{"0": {"the start", main}}
+	// Threads get numbers as they appear.
+	names := map[string]int{main: 0}
+	name := func(t string) int {
+		if _, ok := names[t]; !ok {
+			names[t] = len(names)
+		}
+		return names[t]
+	}
+	where := ""
+	for i := range min(len(s), len(o)) {
+		if !strings.HasPrefix(s[i], "\t") {
+			where = s[i]
+			continue
+		}
+		m := thread.FindStringSubmatch(s[i])
+		if m == nil {
+			continue
+		}
+		line := fmt.Sprintf("line %d, %s, %q", i+1, where, strings.TrimSpace(strings.TrimSuffix(s[i], m[0])))
+		got := thread.FindStringSubmatch(o[i])
+		if got == nil {
+			return "not locked", line + " is not on a locked thread; on stock it is"
+		}
+		if was, ok := at[m[2]]; !ok {
+			at[m[2]] = place{line, got[1]}
+		} else if was.thread != got[1] {
+			return "thread", fmt.Sprintf("%s is on thread %d, and %s on thread %d; on stock both are on one", was.line, name(was.thread), line, name(got[1]))
+		}
+	}
+	return "", ""
 }
 
 // Diff returns the first line in which the output is not what the model says.
@@ -213,7 +344,7 @@ func Diff(p *program.Program, o *Outcome, repeat int) string {
 	if p.Main || res.Deadlock {
 		repeat = 1
 	}
-	want, got := strings.Split(expected(res, repeat), "\n"), strings.Split(string(o.Stdout), "\n")
+	want, got := strings.Split(expected(res, repeat), "\n"), strings.Split(string(thread.ReplaceAll(o.Stdout, nil)), "\n")
 	where := ""
 	for i := range max(len(want), len(got)) {
 		var w, g string

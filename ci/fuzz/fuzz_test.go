@@ -216,6 +216,61 @@ func TestSourceFormats(t *testing.T) {
 	}
 }
 
+// The model knows which programs the Go that runs the test throws for. Without
+// that, the generator could not make programs that it does not.
+func TestThrowsAsModel(t *testing.T) {
+	t.Parallel()
+	c := campaign(t, 0)
+	c.Runner.Stock = c.Runner.Interp
+	throws := 0
+	for seed := range uint64(60) {
+		p := program.Generate(seed, 40)
+		want, err := p.Run()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want.Pairs > 0 || want.Deadlock || p.Trace {
+			continue // there is luck in it, it takes long, or a bug of upstream's is in the way
+		}
+		o, err := c.Runner.Run(t.Context(), p, "stock")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := strings.Contains(string(o.Stderr), throw)
+		if want.Throws && o.Class == Same {
+			t.Skip("this Go throws for nothing")
+		}
+		if got != want.Throws {
+			t.Errorf("seed %d: throws: %t, want %t\n%s", seed, got, want.Throws, p)
+		}
+		if got {
+			throws++
+		} else if o.Class != Same {
+			t.Errorf("seed %d: %v\n%s", seed, o, o.Stderr)
+		}
+	}
+	if throws == 0 {
+		t.Error("no program throws")
+	}
+}
+
+func TestSameThreads(t *testing.T) {
+	for _, test := range []struct{ name, stock, ours, want string }{
+		{"none", "run 0\ngoroutine 0\n\tend\n", "run 0\ngoroutine 0\n\tend\n", ""},
+		{"numbers", "goroutine 0\n\tlock\t@7.1\n\tunlock\n\tlock\t@7.2\n\tmark\t@7.2\n", "goroutine 0\n\tlock\t@3.1\n\tunlock\n\tlock\t@4.2\n\tmark\t@4.2\n", ""},
+		{"locked for longer", "goroutine 0\n\tlock\t@7.1\n\tunlock\n", "goroutine 0\n\tlock\t@3.1\n\tunlock\t@3.1\n", ""},
+		{"two goroutines", "goroutine 0\n\tlock\t@7.1\ngoroutine 1\n\tmark\t@7.1\n", "goroutine 0\n\tlock\t@3.1\ngoroutine 1\n\tmark\t@4.2\n", "thread"},
+		{"unlocked", "goroutine 0\n\tlock\t@7.1\n\tmark\t@7.1\n", "goroutine 0\n\tlock\t@3.1\n\tmark\n", "not locked"},
+		{"main", "goroutine 0\n\tmark\t@7.0\n", "goroutine 0\n\tmark\t@9.0\n", ""},
+		{"not main", "goroutine 0\n\tmark\t@7.0\n", "goroutine 0\n\tmark\t@8.0\n", "thread"},
+	} {
+		got, detail := sameThreads(&Outcome{Stdout: []byte(test.stock), pid: 7}, &Outcome{Stdout: []byte(test.ours), pid: 9})
+		if got != test.want {
+			t.Errorf("%s: %q, %s; want %q", test.name, got, detail, test.want)
+		}
+	}
+}
+
 func TestClassify(t *testing.T) {
 	died := fmt.Errorf("exit status 2")
 	const note = "note: goroutine 0 is about to return to C on thread 1 before goroutine 1\n"
@@ -238,7 +293,7 @@ func TestClassify(t *testing.T) {
 		{"hang, LIFO, waiting", "x", note + "SIGQUIT: quit\ngoroutine 7 [callback return, locked to thread]:\n", died, true, "lifo: after a C call that returns too early"},
 		{"LIFO", "", note + "fatal error: " + lifoDeath + "\n", died, false, "lifo: fatal error: " + lifoDeath},
 		{"LIFO for nothing", "", "fatal error: " + lifoDeath + "\n", died, false, "crash: fatal error: " + lifoDeath},
-		{"end", "", "end: goroutine 1 has\nfatal error: " + endDeath + "\n", died, false, "lifo: fatal error: " + endDeath},
+		{"end", "", "end: goroutine 1 has\nfatal error: " + endDeath + "\n", died, false, "end: fatal error: " + endDeath},
 		{"end for nothing", "", "fatal error: " + endDeath + "\n", died, false, "crash: fatal error: " + endDeath},
 		{"race", "x", "WARNING: DATA RACE\n", nil, false, "crash: data race"},
 	} {

@@ -71,7 +71,9 @@ func candidates(p *program.Program) iter.Seq[*program.Program] {
 			if len(p.Roots) > 1 {
 				q := p.Clone()
 				q.Roots = slices.Delete(q.Roots, i, i+1)
-				q.Main = q.Main && i > 0
+				if i == 0 {
+					q.Main, q.Init = false, nil
+				}
 				if !yield(q) {
 					return
 				}
@@ -80,7 +82,8 @@ func candidates(p *program.Program) iter.Seq[*program.Program] {
 		for _, simpler := range []func(*program.Program){
 			func(q *program.Program) { q.Noise = 0 },
 			func(q *program.Program) { q.Trace = false },
-			func(q *program.Program) { q.Main = false },
+			func(q *program.Program) { q.Init = nil },
+			func(q *program.Program) { q.Main, q.Init = false, nil },
 			func(q *program.Program) { q.Procs = min(q.Procs, 2) },
 			func(q *program.Program) { q.Procs = 1 },
 		} {
@@ -141,6 +144,9 @@ func candidates(p *program.Program) iter.Seq[*program.Program] {
 // bodies returns the places of all bodies, in a fixed order.
 func bodies(p *program.Program) []*[]program.Op {
 	var all []*[]program.Op
+	if len(p.Init) > 0 {
+		all = append(all, &p.Init)
+	}
 	for i := range p.Roots {
 		all = append(all, &p.Roots[i])
 	}

@@ -31,8 +31,13 @@ func Source(p *program.Program, about string) ([]byte, error) {
 		return nil, fmt.Errorf("support.go has no line %q", place)
 	}
 	b.WriteString(head)
-	fmt.Fprintf(&b, "func main() {\nflag.Parse()\nstart(settings{procs: %d, noise: %d, main: %t, trace: %t, deadlock: %t}",
-		p.Procs, p.Noise, p.Main, p.Trace, res.Deadlock)
+	settings := fmt.Sprintf("settings{procs: %d, noise: %d, main: %t, trace: %t, deadlock: %t}", p.Procs, p.Noise, p.Main, p.Trace, res.Deadlock)
+	if len(p.Init) > 0 {
+		fmt.Fprintf(&b, "func init() {\nflag.Parse()\nprelude(%s, func(g *G) {\n", settings)
+		writeBody(&b, p.Init, 0)
+		b.WriteString("})\n}\n\n")
+	}
+	fmt.Fprintf(&b, "func main() {\nflag.Parse()\nstart(%s", settings)
 	for _, r := range p.Roots {
 		b.WriteString(", func(g *G) {\n")
 		writeBody(&b, r, 0)

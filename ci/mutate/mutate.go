@@ -85,7 +85,7 @@ func (r *Runner) Run(ctx context.Context, m *Mutant) (*Result, error) {
 		return nil, err
 	}
 	c := &fuzz.Campaign{
-		Runner: &fuzz.Runner{Interp: interp, Limit: r.Limit, Repeat: 3, Env: []string{"GODEBUG=corolock=1"}},
+		Runner: &fuzz.Runner{Interp: interp, Limit: r.Limit, Repeat: 3},
 		Seed:   1, Count: r.Fuzz, Size: 40, Workers: r.Workers, Max: 1, Dir: dir,
 		Printf: func(string, ...any) {},
 	}
@@ -174,7 +174,7 @@ func (r *Runner) program(ctx context.Context, exe, name string) (bool, error) {
 	limited, cancel := context.WithTimeout(ctx, r.Limit)
 	defer cancel()
 	cmd := run.Command(limited, exe, name)
-	cmd.Env = append(os.Environ(), "GODEBUG=corolock=1")
+	cmd.Env = append(os.Environ(), "GODEBUG=")
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := cmd.Run()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -33,13 +34,27 @@ func (r *Runner) fuzz(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *s
 	}
 	defer os.RemoveAll(tmp)
 	interp := filepath.Join(tmp, "interp")
-	build := t.Command(ctx, "build", "-buildvcs=false", "-o", interp, "./ci/fuzz/interp")
-	build.Dir = r.Repo.Dir
-	build.Env = append(build.Env, "GOWORK=off", "PWD="+build.Dir)
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("%v: %w\n%s", build.Args, err, out)
+	compile := func(cmd *exec.Cmd) error {
+		cmd.Dir = r.Repo.Dir
+		cmd.Env = append(cmd.Env, "GOWORK=off", "PWD="+cmd.Dir)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("%v: %w\n%s", cmd.Args, err, out)
+		}
+		return nil
 	}
-	limit, command := 30*time.Second, []string{"go", "run", "./ci", "fuzz", "-goroot", t.GOROOT}
+	if err := compile(t.Command(ctx, "build", "-buildvcs=false", "-o", interp, "./ci/fuzz/interp")); err != nil {
+		return err
+	}
+	// Stock upstream is compared with where it runs a program.
+	stock, key, err := r.trees.get(treeID{c.Line, verdict.Stock}, func(id treeID) (string, string, error) { return r.build(ctx, id) })
+	if err != nil {
+		return err
+	}
+	stockInterp := filepath.Join(tmp, "interp-stock")
+	if err := compile(c.Method.Go(ctx, stock, r.environ(stock, key, c), "build", "-buildvcs=false", "-o", stockInterp, "./ci/fuzz/interp")); err != nil {
+		return err
+	}
+	limit, command := 30*time.Second, []string{"go", "run", "./ci", "fuzz", "-goroot", t.GOROOT, "-stock", stock}
 	emulator := c.Method.Emulator()
 	if emulator != nil {
 		limit, command = 4*limit, strings.Fields(cell.Reproduce)
@@ -47,7 +62,7 @@ func (r *Runner) fuzz(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *s
 	start := time.Now()
 	// A seed always means the same program; each run takes others.
 	campaign := &fuzz.Campaign{
-		Runner: &fuzz.Runner{Interp: interp, Exec: emulator, Limit: limit, Repeat: 3, Env: c.Method.Env([]string{})},
+		Runner: &fuzz.Runner{Interp: interp, Stock: stockInterp, Exec: emulator, Limit: limit, Repeat: 3, Env: c.Method.Env([]string{})},
 		Seed:   uint64(start.UnixMilli()) % 1e9 * 1000, Time: c.Fuzz(), Size: 40, Workers: runtime.NumCPU(),
 		Shrink: 2 * time.Minute, Max: 5, Dir: dir,
 		Line:   filepath.Join(t.GOROOT, "bin", "go") + " run",

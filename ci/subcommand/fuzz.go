@@ -21,6 +21,7 @@ import (
 // Fuzz runs random programs on the toolchain of a GOROOT.
 func Fuzz(fs *flag.FlagSet) func(context.Context, []string) error {
 	root := fs.String("goroot", "", "the `folder` of the toolchain to test")
+	stock := fs.String("stock", "", "the `folder` of the stock upstream toolchain, to compare threads with where it runs a program")
 	seed := fs.Uint64("seed", 0, "of the first program; the next ones count up (default: by the clock)")
 	count := fs.Int("count", 0, "how many `programs` (default: as many as -time allows)")
 	limit := fs.Duration("time", 0, "how long to begin new programs (default: 1m, or unlimited with -count)")
@@ -30,7 +31,7 @@ func Fuzz(fs *flag.FlagSet) func(context.Context, []string) error {
 	only := fs.String("only", "", "run one kind of Pull only: coro or chan")
 	race := fs.Bool("race", false, "compile with the race detector")
 	wrapper := fs.String("exec", "", "the `command` that runs the compiled interpreter, for other platforms")
-	godebug := fs.String("godebug", "", "GODEBUG of the programs")
+	godebug := fs.String("godebug", "", "GODEBUG of the programs; corolock=0 is upstream's rule")
 	repeat := fs.Int("repeat", 3, "how many `times` a program runs in its process")
 	hang := fs.Duration("limit", 30*time.Second, "after how long a process counts as hung")
 	shrink := fs.Duration("shrink", 2*time.Minute, "how long to make a failure smaller")
@@ -72,13 +73,25 @@ func Fuzz(fs *flag.FlagSet) func(context.Context, []string) error {
 				step.Fail()
 				return err
 			}
+			stockInterp := ""
+			if *stock != "" && *only == "" {
+				stockInterp = filepath.Join(*out, "interp-stock")
+				if err := fuzz.Build(ctx, repo.Dir, *stock, st.Root, stockInterp, build...); err != nil {
+					step.Fail()
+					return err
+				}
+			}
 			step.Done("")
-			rep.Printf("fuzz     seed %d, size %d, GODEBUG=%s, findings go to %s", *seed, *size, *godebug, *out)
+			line := ""
+			if *godebug != "" {
+				line = "GODEBUG=" + *godebug + " "
+			}
+			rep.Printf("fuzz     seed %d, size %d, %sfindings go to %s", *seed, *size, line, *out)
 			c := &fuzz.Campaign{
-				Runner: &fuzz.Runner{Interp: interp, Exec: strings.Fields(*wrapper), Args: strings.Fields(*args), Limit: *hang, Repeat: *repeat, Only: *only,
+				Runner: &fuzz.Runner{Interp: interp, Stock: stockInterp, Exec: strings.Fields(*wrapper), Args: strings.Fields(*args), Limit: *hang, Repeat: *repeat, Only: *only,
 					Env: []string{"GODEBUG=" + *godebug}},
 				Seed: *seed, Count: *count, Time: *limit, Size: *size, Plain: *plain, Workers: *workers, Shrink: *shrink, Max: *failures, Dir: *out,
-				Line:   fmt.Sprintf("GODEBUG=%s %s run", *godebug, filepath.Join(*root, "bin", "go")),
+				Line:   line + filepath.Join(*root, "bin", "go") + " run",
 				Printf: rep.Printf,
 			}
 			s, err := c.Run(ctx)

@@ -14,19 +14,37 @@ import (
 	"gocoro/ci/fuzz/program"
 )
 
-func main() {
+var (
+	prog *program.Program
+	set  settings
+)
+
+// What the program does in init is done before support.go's init.
+func init() {
 	seed := flag.Uint64("seed", 0, "generate the program of this seed instead of reading one")
 	size := flag.Int("size", 40, "of about this many operations")
 	list := flag.Bool("list", false, "print the program, do not run it")
 	fault := flag.String("fault", "", "break Pull on purpose: drop, move, crash or hang")
 	flag.Parse()
-	if err := interp(*seed, *size, *list, *fault); err != nil {
+	if err := prepare(*seed, *size, *list, *fault); err != nil {
 		fmt.Fprintln(os.Stderr, "interp:", err)
 		os.Exit(4)
 	}
+	if len(prog.Init) > 0 {
+		prelude(set, func(g *G) { exec(g, nil, prog.Init) })
+	}
 }
 
-func interp(seed uint64, size int, list bool, fault string) error {
+func main() {
+	var roots []func(*G)
+	for _, r := range prog.Roots {
+		roots = append(roots, func(g *G) { exec(g, nil, r) })
+	}
+	start(set, roots...)
+}
+
+// prepare gets the program, or prints it and exits.
+func prepare(seed uint64, size int, list bool, fault string) error {
 	var p *program.Program
 	if seed != 0 {
 		p = program.Generate(seed, size)
@@ -41,7 +59,7 @@ func interp(seed uint64, size int, list bool, fault string) error {
 	}
 	if list {
 		fmt.Print(p)
-		return nil
+		os.Exit(0)
 	}
 	// Only whether it deadlocks must be known.
 	want, err := p.Run()
@@ -49,15 +67,8 @@ func interp(seed uint64, size int, list bool, fault string) error {
 		return err
 	}
 	choosePull()
-	if err := plant(fault); err != nil {
-		return err
-	}
-	var roots []func(*G)
-	for _, r := range p.Roots {
-		roots = append(roots, func(g *G) { exec(g, nil, r) })
-	}
-	start(settings{procs: p.Procs, noise: p.Noise, main: p.Main, trace: p.Trace, deadlock: want.Deadlock}, roots...)
-	return nil
+	prog, set = p, settings{procs: p.Procs, noise: p.Noise, main: p.Main, trace: p.Trace, deadlock: want.Deadlock}
+	return plant(fault)
 }
 
 // exec runs a body. env has the enclosing iterators, the innermost last.

@@ -88,6 +88,8 @@ type settings struct {
 var (
 	pullKind = flag.String("pull", "coro", "coro: iter.Pull; chan: one made of channels, to compare with")
 	repeat   = flag.Int("repeat", 1, "how many times the program runs")
+	threads  = flag.Bool("threads", false, "print the thread of each step of a locked goroutine")
+	upstream = flag.Bool("upstream", false, "check nothing: upstream's runtime may do what the checks do not know")
 )
 
 // Pull makes an iterator into next and stop.
@@ -117,8 +119,10 @@ type G struct {
 	// Guarded by world.
 	log    []string
 	ext    int   // its calls of LockOSThread without those of UnlockOSThread
+	unsure int   // such calls that may have undone an unlock on loan
+	init   bool  // in package initialization, which has the main thread locked
 	frames int   // C frames that called it
-	thread int   // its claim; valid if ext+frames > 0
+	thread int   // its claim, if it has one
 	away   bool  // inside next, stop or yield
 	exited bool  // with locks of its own
 	group  *G    // union-find: who is connected by iterators
@@ -145,6 +149,9 @@ type run struct {
 var world struct {
 	sync.Mutex
 	claims map[int][]*G // thread -> who claims it
+	debts  map[int]int  // thread -> how often it may have been unlocked by who had it on loan
+	epochs map[int]int  // thread -> which time it is that it is locked
+	epoch  int          // the last one
 	frames map[int][]*G // thread -> whose C frames are on it, the innermost last
 	seen   map[int]bool // threads
 	fatal  map[int]bool // threads on which a goroutine with locks has exited
@@ -177,18 +184,48 @@ func (g *G) find() *G {
 }
 
 func (g *G) event(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	fixed := *threads && isLocked()
 	world.Lock()
-	g.log = append(g.log, fmt.Sprintf(format, args...))
+	if fixed {
+		t := self()
+		text = fmt.Sprintf("%s\t@%d.%d", text, t, world.epochs[t])
+	}
+	g.log = append(g.log, text)
 	world.Unlock()
 	g.run.events.Add(1)
 	g.check()
 }
 
+// begins notes that the thread has been locked, by a goroutine that was not
+// locked before. Nothing says on which of the threads that is: what it has to
+// do with the thread that the goroutine had locked before, or others have, is
+// chance. From here on, all who are locked to the thread are on the same one.
+func begins() {
+	world.Lock()
+	world.epoch++
+	world.epochs[self()] = world.epoch
+	world.Unlock()
+}
+
+// isLocked says whether the runtime has locked the goroutine to its thread.
+func isLocked() bool {
+	buf := make([]byte, 128)
+	line, _, _ := bytes.Cut(buf[:runtime.Stack(buf, false)], []byte("\n"))
+	return bytes.Contains(line, []byte("locked to thread"))
+}
+
+// own says whether g has locked its thread itself.
+func (g *G) own() bool { return g.ext+g.frames > 0 || g.init }
+
 // check checks that g is where it may be.
 func (g *G) check() {
+	if *upstream {
+		return
+	}
 	world.Lock()
 	g.checkLocked()
-	own := g.ext+g.frames > 0
+	own := g.own()
 	world.Unlock()
 	if own {
 		g.locked(true)
@@ -198,9 +235,12 @@ func (g *G) check() {
 // checkLocked is check with world held. While it is, no claim changes: a claim
 // is made after the lock and given up before the unlock.
 func (g *G) checkLocked() {
+	if *upstream {
+		return
+	}
 	t := self()
 	world.seen[t] = true
-	own := g.ext+g.frames > 0
+	own := g.own()
 	if own && t != g.thread {
 		violation("identity", "goroutine %s has a lock on thread %d and is on thread %d", g.name, g.thread, t)
 	}
@@ -216,13 +256,16 @@ func (g *G) checkLocked() {
 		lent = lent || c.exited || c.away
 	}
 	// Of several who have claims on one thread, one may lend it.
-	if live && !lent && !own {
+	if live && !lent && !own && g.unsure == 0 {
 		violation("trespass", "goroutine %s is on thread %d, which is goroutine %s's, who lends it to nobody", g.name, t, world.claims[t][0].name)
 	}
 }
 
 // locked checks what the runtime thinks of g's lock.
 func (g *G) locked(want bool) {
+	if *upstream {
+		return
+	}
 	buf := make([]byte, 128)
 	line, _, _ := bytes.Cut(buf[:runtime.Stack(buf, false)], []byte("\n"))
 	if got := bytes.Contains(line, []byte("locked to thread")); got != want {
@@ -234,7 +277,7 @@ func (g *G) locked(want bool) {
 func (g *G) claim(ext, frames int) {
 	world.Lock()
 	defer world.Unlock()
-	if g.ext+g.frames == 0 {
+	if !g.own() {
 		g.thread = self()
 		world.claims[g.thread] = append(world.claims[g.thread], g)
 	}
@@ -270,7 +313,7 @@ func (g *G) unclaim(ext, frames int) {
 			}
 		}
 	}
-	if g.ext+g.frames == 0 {
+	if !g.own() {
 		g.drop()
 	}
 }
@@ -310,9 +353,17 @@ func (g *G) base(coroutine bool, body func(*G)) {
 		g.event("%s", how)
 		switch {
 		case g.frames > 0: // on a thread of C, which gets its locks undone
-			for g.ext > 0 {
+			for g.ext+g.unsure > 0 {
 				g.undo()
 			}
+		case g.unsure > 0: // its thread may end, or not
+			world.Lock()
+			t := self()
+			world.ours[t] = true
+			if g.ext > 0 {
+				g.drop()
+			}
+			world.Unlock()
 		case g.ext > 0:
 			world.Lock()
 			if world.ours[g.thread] {
@@ -420,14 +471,49 @@ func (g *G) yield(it *iterator, n int) {
 }
 
 func (g *G) lock() {
+	// A goroutine that unlocks on loan, and locks again, has locked nothing
+	// itself. Whether it still had the loan is not seen from here.
+	world.Lock()
+	t := self()
+	unsure := world.debts[t] > 0 && g.borrows(t)
+	if unsure {
+		world.debts[t]--
+		g.unsure++
+	}
+	world.Unlock()
+	was := isLocked()
 	runtime.LockOSThread()
-	g.claim(1, 0)
+	if !was {
+		begins()
+	}
+	if !unsure {
+		g.claim(1, 0)
+	}
 	g.event("lock")
+}
+
+// borrows says whether others than g claim the thread that it is on.
+func (g *G) borrows(t int) bool {
+	for _, c := range world.claims[t] {
+		if c != g {
+			return true
+		}
+	}
+	return false
 }
 
 func (g *G) undo() {
 	if g.ext > 0 {
 		g.unclaim(1, 0)
+	} else {
+		world.Lock()
+		if t := self(); g.borrows(t) {
+			world.debts[t]++
+		}
+		if g.unsure > 0 {
+			g.unsure--
+		}
+		world.Unlock()
 	}
 	runtime.UnlockOSThread()
 }
@@ -488,7 +574,11 @@ func goCallback(h C.uintptr_t) {
 
 func (g *G) callback(body func()) {
 	func() {
+		was := isLocked()
 		h := handle(func() {
+			if !was {
+				begins()
+			}
 			g.claim(0, 1)
 			defer g.unclaim(0, 1)
 			body()
@@ -505,6 +595,7 @@ func (g *G) cthread(n int, body func(*G)) {
 	h := handle(func() {
 		k := g.kid()
 		t := self()
+		begins()
 		world.Lock()
 		world.ours[t] = true
 		for _, c := range world.claims[t] {
@@ -596,6 +687,8 @@ func (g *G) quiet(what string, n int) {
 		syscall.Select(0, nil, nil, nil, &t)
 	case "ccall":
 		C.inC(C.int(n))
+	case "procs":
+		runtime.GOMAXPROCS(n)
 	case "world":
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
@@ -690,20 +783,53 @@ func channelPull(seq iter.Seq[int]) (func() (int, bool), func()) {
 // The main goroutine is on the main thread when main starts.
 func init() { runtime.LockOSThread() }
 
-// start runs a program and prints the logs of its goroutines.
-func start(s settings, roots ...func(*G)) {
-	if !s.main {
-		runtime.UnlockOSThread()
-	}
+// mainG is the main goroutine if the program has something to do in init.
+var mainG *G
+
+// prelude does that, before the main goroutine is locked by LockOSThread.
+func prelude(s settings, body func(*G)) {
+	setUp(s)
+	g := new(run).newG("0")
+	g.slots = new([4]*iterator)
+	world.Lock()
+	g.init, g.thread = true, self()
+	world.claims[g.thread] = []*G{g}
+	world.Unlock()
+	e := func() (e any) {
+		defer func() { e = recover() }()
+		body(g)
+		return nil
+	}()
+	world.Lock()
+	g.ext++ // see init
+	g.init = false
+	world.Unlock()
+	g.event("init: %v", e)
+	mainG = g
+}
+
+func setUp(s settings) {
 	if pull == nil {
 		choosePull()
 	}
 	runtime.GOMAXPROCS(s.procs)
 	world.claims = map[int][]*G{}
+	world.debts = map[int]int{}
 	world.frames = map[int][]*G{}
 	world.seen = map[int]bool{}
 	world.fatal = map[int]bool{}
 	world.ours = map[int]bool{}
+	world.epochs = map[int]int{}
+}
+
+// start runs a program and prints the logs of its goroutines.
+func start(s settings, roots ...func(*G)) {
+	if !s.main {
+		runtime.UnlockOSThread()
+	}
+	if mainG == nil {
+		setUp(s)
+	}
 	if s.trace {
 		if err := trace.Start(io.Discard); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -732,6 +858,9 @@ func start(s settings, roots ...func(*G)) {
 	}
 	for i := range *repeat {
 		r := new(run)
+		if mainG != nil {
+			r = mainG.run
+		}
 		if once(s, r, roots) {
 			r.print(i, "")
 		} else {
@@ -750,6 +879,10 @@ func once(s settings, r *run, roots []func(*G)) bool {
 	r.wait.Add(len(roots))
 	gs := make([]*G, len(roots))
 	for i := range roots {
+		if i == 0 && mainG != nil {
+			gs[i] = mainG
+			continue
+		}
 		gs[i] = r.newG(fmt.Sprint(i))
 		gs[i].slots = new([4]*iterator)
 	}
@@ -767,7 +900,9 @@ func once(s settings, r *run, roots []func(*G)) bool {
 		close(ended)
 	}()
 	if s.main {
-		gs[0].claim(1, 0)
+		if mainG == nil {
+			gs[0].claim(1, 0)
+		}
 		gs[0].mainBase(roots[0])
 		r.wait.Done()
 	}
@@ -799,10 +934,13 @@ func (g *G) mainBase(body func(*G)) {
 		}()
 		body(g)
 	}()
-	for g.ext > 0 {
+	sure := g.unsure == 0
+	for g.ext+g.unsure > 0 {
 		g.undo()
 	}
-	g.locked(false)
+	if sure {
+		g.locked(false)
+	}
 }
 
 // print prints the logs, ordered by the goroutines' names.
@@ -824,7 +962,7 @@ func (r *run) print(i int, end string) {
 // goroutine that exits with locks takes its thread along, after the last one
 // with a claim. The main thread is never ended.
 func leftover() {
-	if runtime.GOOS != "linux" {
+	if runtime.GOOS != "linux" || *upstream {
 		return
 	}
 	alive := func(t int) bool {

@@ -7,14 +7,22 @@ import (
 // Generate returns the program of the seed: of about size operations,
 // deterministic, and free of deadlock but for a few in a thousand. It is the
 // same for the same arguments on every machine and with every Go.
+//
+// About half of the programs are matched: stock upstream runs them, although
+// they lock threads that were handed over. Most of the others throw there.
 func Generate(seed uint64, size int) *Program {
 	g := &generator{r: rand.New(rand.NewPCG(seed, 0x636f726f)), size: max(size, 4)}
 	// Programs that must deadlock are rare: each costs a second of waiting.
 	deadlock := g.one(300)
+	matched := !deadlock && g.one(2)
 	for {
+		g.matched = matched
 		p := g.program()
 		res, err := p.Run()
-		if err != nil || res.Deadlock != deadlock || res.Values < 1+size/15 {
+		if err != nil || res.Deadlock != deadlock || res.Values < 1+size/15 || deadlock && len(p.Init) > 0 {
+			continue
+		}
+		if matched && (res.Throws || res.Loans == 0) {
 			continue
 		}
 		if deadlock {
@@ -28,7 +36,9 @@ type generator struct {
 	r    *rand.Rand
 	size int
 
-	budget int
+	budget  int
+	matched bool // locks are undone before anybody else switches
+
 	goexit bool // else threads made by C, and the main goroutine as a root
 	faults bool
 	over   bool // unlocks that unlock nothing
@@ -40,7 +50,14 @@ type place struct {
 	depth int
 	used  *[Slots]bool // slots that were filled further up
 	locks int          // locks taken in this body and those around it on the same goroutine
-	cfree int          // how many more C calls may be entered
+
+	// For matched programs: since the last change of what is locked, and where
+	// there is a lock that can be undone and done again.
+	scope int         // how many of pulls are not to be yielded to
+	busy  [Slots]bool // slots that hold other iterators
+	ext   int         // calls of LockOSThread that are in force on the thread
+	cfree int         // how many more C calls may be entered
+	init  bool        // packages are being initialized
 }
 
 func (g *generator) one(n int) bool { return g.r.IntN(n) == 0 }
@@ -51,7 +68,7 @@ func (g *generator) program() *Program {
 	g.faults = !g.one(3)
 	g.over = g.one(10)
 	if !g.goexit {
-		p.Main = g.one(4)
+		p.Main = g.one(4) || g.matched && g.one(3)
 	}
 	if g.one(4) {
 		p.Noise = 1 + g.r.IntN(2)
@@ -67,6 +84,19 @@ func (g *generator) program() *Program {
 	for range roots {
 		g.budget = g.size / roots
 		pl := place{used: new([Slots]bool), cfree: 4}
+		if p.Main && len(p.Roots) == 0 {
+			pl.ext = 1
+			if g.one(2) {
+				at := pl
+				at.ext, at.init = 0, true
+				if g.matched {
+					at.used = new([Slots]bool)
+				}
+				for len(p.Init) == 0 || g.budget > g.size/roots/2 && g.one(2) {
+					p.Init = append(p.Init, g.body(at)...)
+				}
+			}
+		}
 		var body []Op
 		for g.budget > 0 {
 			body = append(body, g.body(pl)...)
@@ -99,6 +129,24 @@ func (pl place) in() place {
 	return pl
 }
 
+// inScope returns the place of a body below pl under other locks: ext more
+// calls of LockOSThread, or on another thread if ext < 0. In a matched program
+// that body has iterators of its own.
+func (g *generator) inScope(pl place, ext int) place {
+	pl = pl.in()
+	if pl.ext += ext; ext < 0 {
+		pl.ext = 0
+	}
+	if g.matched && !(ext < 0 && g.one(4)) {
+		for s := range Slots {
+			pl.busy[s] = pl.busy[s] || pl.used[s]
+		}
+		pl.used = new([Slots]bool)
+		pl.scope = len(pl.pulls)
+	}
+	return pl
+}
+
 // slot returns a slot to call next or stop on: most often one that was filled
 // and that is not that of an enclosing iterator.
 func (g *generator) slot(pl *place) int {
@@ -121,7 +169,7 @@ func (g *generator) slot(pl *place) int {
 func (g *generator) empty(pl *place) int {
 	for range 4 {
 		s := g.r.IntN(Slots)
-		if !pl.used[s] {
+		if !pl.used[s] && !pl.busy[s] {
 			return s
 		}
 	}
@@ -131,7 +179,7 @@ func (g *generator) empty(pl *place) int {
 // yields returns one yield, most often to the innermost iterator.
 func (g *generator) yield(pl *place) Op {
 	d := 0
-	if n := len(pl.pulls); n > 1 && g.one(3) {
+	if n := len(pl.pulls) - pl.scope; n > 1 && g.one(3) {
 		d = g.r.IntN(n)
 	}
 	return Op{Kind: Yield, N: d}
@@ -140,7 +188,7 @@ func (g *generator) yield(pl *place) Op {
 // op returns an operation, or a few that go together.
 func (g *generator) op(pl *place) []Op {
 	g.budget--
-	inside := len(pl.pulls) > 0
+	inside := len(pl.pulls) > pl.scope
 	deep := pl.depth > 7
 	type choice struct {
 		weight int
@@ -188,22 +236,41 @@ func (g *generator) op(pl *place) []Op {
 			pl.used[s] = true
 			return []Op{{Kind: Pull, N: s, Body: body}, {Kind: Next, N: s}}[:1+g.r.IntN(2)]
 		}},
-		{10, func() []Op { pl.locks++; return []Op{{Kind: Lock}} }},
+		{when(!g.matched, 10), func() []Op { pl.locks++; return []Op{{Kind: Lock}} }},
+		{when(g.matched && !deep, 12), func() []Op {
+			ops := []Op{{Kind: Lock}}
+			if g.one(2) {
+				ops = append(ops, g.quiet())
+			} else {
+				ops = append(ops, g.body(g.inScope(*pl, 1))...)
+			}
+			return append(ops, Op{Kind: Unlock})
+		}},
+		{when(pl.ext > 0 || !g.matched && g.over, 9), func() []Op {
+			ops := []Op{{Kind: Unlock}, {Kind: Lock}}
+			if g.one(3) {
+				ops = []Op{{Kind: Unlock}, g.short(), {Kind: Lock}}
+			}
+			if pl.ext > 1 && g.one(3) {
+				ops = []Op{{Kind: Unlock}, {Kind: Unlock}, {Kind: Lock}, {Kind: Lock}}
+			}
+			return ops
+		}},
 		{when(pl.locks > 0, 6), func() []Op { pl.locks--; return []Op{{Kind: Unlock}} }},
 		{when(g.over, 2), leaf(Unlock, 0)},
 		{when(!deep && pl.cfree > 0, 10), func() []Op {
-			sub := pl.in()
+			sub := g.inScope(*pl, 0)
 			sub.cfree--
 			return []Op{{Kind: Callback, Body: g.body(sub)}}
 		}},
-		{when(!deep && pl.cfree > 0 && !g.goexit, 3), func() []Op {
-			sub := pl.in()
+		{when(!deep && pl.cfree > 0 && !g.goexit && !pl.init, 3), func() []Op {
+			sub := g.inScope(*pl, -1)
 			sub.cfree--
 			return []Op{{Kind: Thread, N: 1 + g.r.IntN(2), Body: g.body(sub)}}
 		}},
-		{when(!deep, 7), compound(Go, 0)},
+		{when(!deep, 7), func() []Op { return []Op{{Kind: Go, Body: g.body(g.inScope(*pl, -1))}} }},
 		{when(!deep, 5), func() []Op {
-			ops := []Op{{Kind: Fork, Body: g.body(pl.in())}}
+			ops := []Op{{Kind: Fork, Body: g.body(g.inScope(*pl, -1))}}
 			for range g.r.IntN(3) {
 				ops = append(ops, g.quiet())
 			}
@@ -232,9 +299,20 @@ func (g *generator) op(pl *place) []Op {
 	panic("unreachable")
 }
 
+// short returns an operation in which a goroutine is seldom scheduled away.
+func (g *generator) short() Op {
+	switch g.r.IntN(3) {
+	case 0:
+		return Op{Kind: Grow, N: 8 << g.r.IntN(4)}
+	case 1:
+		return Op{Kind: Callback, Body: []Op{{Kind: Mark}}}
+	}
+	return Op{Kind: Spin, N: 20}
+}
+
 // quiet returns an operation that only gives the runtime something to do.
 func (g *generator) quiet() Op {
-	switch g.r.IntN(14) {
+	switch g.r.IntN(15) {
 	case 0, 1:
 		return Op{Kind: Gosched}
 	case 2:
@@ -251,6 +329,8 @@ func (g *generator) quiet() Op {
 		return Op{Kind: Syscall, N: 10 << g.r.IntN(4)}
 	case 11, 12:
 		return Op{Kind: CCall, N: 10 << g.r.IntN(4)}
+	case 13:
+		return Op{Kind: Procs, N: 1 << g.r.IntN(3)}
 	}
 	return Op{Kind: World}
 }

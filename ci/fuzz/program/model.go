@@ -15,6 +15,57 @@ type Result struct {
 	Deadlock bool   // some goroutine that the program waits for never ends
 	Events   int
 	Values   int // how many values next returned
+
+	// Throws says that the program has a switch that upstream's runtime kills for
+	// the thread locks. That is known but for a goroutine that unlocks its
+	// thread, is scheduled away, and locks the same one again by luck.
+	Throws bool
+	Loans  int // how many operations lock a thread that was handed over
+	Pairs  int // how many lock what was unlocked before, on loan
+}
+
+// A modelM is a thread that is locked, as upstream's runtime sees it.
+type modelM struct{ ext, internal int }
+
+// lock locks g's thread.
+func (m *model) lock(g *modelG, ext, internal int) {
+	if g.m == nil {
+		if g.m = g.last; g.m == nil {
+			g.m = new(modelM)
+		} else if ext > 0 && g.lent {
+			m.pairs++
+		}
+	}
+	if g.lent {
+		m.loans++
+	}
+	g.m.ext += ext
+	g.m.internal += internal
+}
+
+// unlock undoes a lock, if there is one.
+func (m *model) unlock(g *modelG, ext, internal int) {
+	if m.dead || g.m == nil || g.m.ext < ext {
+		return
+	}
+	g.m.ext -= ext
+	g.m.internal -= internal
+	if *g.m == (modelM{}) {
+		g.last, g.m = g.m, nil
+	}
+}
+
+// A home is what a coroutine was made under.
+type home struct {
+	m *modelM
+	modelM
+}
+
+func (g *modelG) home() home {
+	if g.m == nil {
+		return home{}
+	}
+	return home{g.m, *g.m}
 }
 
 // maxEvents bounds the length of a run.
@@ -28,18 +79,30 @@ func (p *Program) Run() (*Result, error) { return p.run(nil) }
 // run is Run; if pick is not nil, it chooses which goroutine goes on.
 func (p *Program) run(pick *rand.Rand) (*Result, error) {
 	m := &model{pick: pick, trace: p.Trace, idle: make(chan struct{})}
+	walk(p.Init, func(op *Op) {
+		if op.Kind == Thread {
+			m.fail("a thread made by C cannot call Go before packages are initialized")
+		}
+	})
 	for i, r := range p.Roots {
 		slots := new(slots)
 		g := m.newG(fmt.Sprint(i), nil)
 		g.slots = slots
-		g.noGoexit = p.Main && i == 0
+		if g.noGoexit = p.Main && i == 0; g.noGoexit {
+			g.m = &modelM{ext: 1}
+		}
 		g.waited = true
-		m.start(g, func() { m.exec(g, nil, r) })
+		m.start(g, func() {
+			if i == 0 && len(p.Init) > 0 {
+				m.init(g, p.Init)
+			}
+			m.exec(g, nil, r)
+		})
 	}
 	if m.dispatch() {
 		<-m.idle
 	}
-	res := &Result{Events: m.events, Values: m.values}
+	res := &Result{Events: m.events, Values: m.values, Throws: m.throws, Loans: m.loans, Pairs: m.pairs}
 	for _, g := range m.gs {
 		if g.waited && !g.ended {
 			res.Deadlock = true
@@ -69,6 +132,9 @@ type model struct {
 	all    sync.WaitGroup
 	events int
 	values int
+	throws bool
+	loans  int
+	pairs  int
 	err    error
 }
 
@@ -86,6 +152,10 @@ type modelG struct {
 	ended    bool
 	waiter   *modelG // who waits for its end
 	noGoexit bool    // its end by Goexit would be the end of the process
+
+	m    *modelM // what it is locked to
+	last *modelM // what it has unlocked, and not left since
+	lent bool    // it was resumed by a switch that handed the thread over
 }
 
 type slots [Slots]struct {
@@ -164,6 +234,23 @@ func (m *model) start(g *modelG, body func()) {
 	}()
 }
 
+// init runs body in package initialization, which has the main thread locked.
+func (m *model) init(g *modelG, body []Op) {
+	*g.m = modelM{internal: 1}
+	e := func() (e any) {
+		defer func() {
+			if !m.dead {
+				e = recover()
+			}
+		}()
+		m.exec(g, nil, body)
+		return nil
+	}()
+	m.lock(g, 1, 0)
+	m.unlock(g, 0, 1)
+	m.event(g, "init: %v", e)
+}
+
 // base runs body as all that a goroutine does.
 func (m *model) base(g *modelG, body func()) {
 	how := "goexit"
@@ -206,6 +293,7 @@ func (m *model) dispatch() bool {
 
 // park blocks g until somebody makes it ready.
 func (m *model) park(g *modelG) {
+	g.last = nil
 	if !m.dispatch() {
 		m.idle <- struct{}{}
 	}
@@ -263,6 +351,7 @@ type modelIter struct {
 	value                  int
 	ok                     bool
 	done, asked, completed bool
+	home                   home
 	fault                  any // what next panics with
 	goexit                 bool
 }
@@ -280,6 +369,11 @@ func (it *modelIter) swap(g *modelG, exit bool) {
 	}
 	it.blocked = g
 	next.after(g)
+	if (it.home.m != nil || g.m != nil) && g.home() != it.home {
+		it.m.throws = true
+	}
+	next.m, next.last, next.lent = g.m, nil, g.m != nil
+	g.m = nil
 	if it.start != nil {
 		start := it.start
 		it.start = nil
@@ -297,7 +391,7 @@ func (it *modelIter) swap(g *modelG, exit bool) {
 
 func (m *model) pull(g *modelG, slot int, seq func(co *modelG, it *modelIter)) *modelIter {
 	co := m.newG(g.kid(), g)
-	it := &modelIter{m: m, slot: slot, co: co, blocked: co}
+	it := &modelIter{m: m, slot: slot, co: co, blocked: co, home: g.home()}
 	it.start = func() {
 		m.all.Add(1)
 		m.ready = append(m.ready, co)
@@ -454,6 +548,9 @@ func (m *model) exec(g *modelG, env []*modelIter, ops []Op) {
 				h := m.newG(g.kid(), g)
 				h.noGoexit = op.Kind == Thread
 				h.waited = true
+				if h.noGoexit {
+					h.m = &modelM{internal: 1}
+				}
 				m.start(h, func() { m.exec(h, env, op.Body) })
 				if op.Kind == Fork {
 					g.forks = append(g.forks, h)
@@ -471,7 +568,9 @@ func (m *model) exec(g *modelG, env []*modelIter, ops []Op) {
 		case Callback:
 			func() {
 				back := false
+				m.lock(g, 0, 1)
 				defer func() {
+					m.unlock(g, 0, 1)
 					// Upstream's execution tracer dies of that by itself: it follows
 					// frame pointers through the C frames.
 					if !back && m.trace && !m.dead {
@@ -505,6 +604,15 @@ func (m *model) exec(g *modelG, env []*modelIter, ops []Op) {
 			panic(fmt.Sprint("fault ", op.N))
 		case Goexit:
 			runtime.Goexit()
+		case Lock:
+			m.lock(g, 1, 0)
+			m.event(g, "lock")
+		case Unlock:
+			m.unlock(g, 1, 0)
+			m.event(g, "unlock")
+		case Gosched, GC, Block, Sleep, Syscall, CCall, World, Procs:
+			g.last = nil // it may go on elsewhere
+			m.event(g, "%s", op.Kind)
 		default:
 			m.event(g, "%s", op.Kind)
 		}

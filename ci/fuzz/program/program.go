@@ -53,6 +53,7 @@ const (
 	Syscall Kind = "syscall" // is in a system call for N microseconds
 	CCall   Kind = "ccall"   // is in a C call for N microseconds
 	World   Kind = "world"   // stops the world
+	Procs   Kind = "procs"   // sets GOMAXPROCS to N
 )
 
 // kinds says of every kind whether it has an argument, and whether it has a body.
@@ -62,7 +63,7 @@ var kinds = map[Kind]struct{ arg, body bool }{
 	Go: {body: true}, Fork: {body: true}, Join: {}, Callback: {body: true}, Thread: {true, true},
 	Try: {body: true}, Defer: {body: true}, Loop: {true, true}, Panic: {arg: true}, Goexit: {},
 	Gosched: {}, GC: {}, Grow: {arg: true}, Block: {}, Spin: {arg: true}, Sleep: {arg: true},
-	Syscall: {arg: true}, CCall: {arg: true}, World: {},
+	Syscall: {arg: true}, CCall: {arg: true}, World: {}, Procs: {arg: true},
 }
 
 // Slots is how many iterators a root and the goroutines below it can hold at a time.
@@ -82,6 +83,7 @@ type Program struct {
 	Main  bool // the first root is the main goroutine, locked to the main thread
 	Trace bool // the execution tracer is on
 
+	Init  []Op   // what the main goroutine does before its root, when packages are initialized
 	Roots [][]Op // a goroutine each, with slots of its own
 }
 
@@ -94,21 +96,23 @@ func (p *Program) Size() int {
 
 // Walk calls f for every operation, in the order of the text.
 func (p *Program) Walk(f func(*Op)) {
-	var walk func([]Op)
-	walk = func(ops []Op) {
-		for i := range ops {
-			f(&ops[i])
-			walk(ops[i].Body)
-		}
-	}
+	walk(p.Init, f)
 	for _, r := range p.Roots {
-		walk(r)
+		walk(r, f)
+	}
+}
+
+func walk(ops []Op, f func(*Op)) {
+	for i := range ops {
+		f(&ops[i])
+		walk(ops[i].Body, f)
 	}
 }
 
 // Clone returns a deep copy.
 func (p *Program) Clone() *Program {
 	q := *p
+	q.Init = cloneOps(p.Init)
 	q.Roots = make([][]Op, len(p.Roots))
 	for i, r := range p.Roots {
 		q.Roots[i] = cloneOps(r)
@@ -152,6 +156,10 @@ func (p *Program) Unlocked() *Program {
 	for i := range q.Roots {
 		q.Roots[i] = strip(q.Roots[i])
 	}
+	if len(q.Init) > 0 {
+		q.Roots[0] = append([]Op{{Kind: Try, Body: strip(q.Init)}}, q.Roots[0]...)
+		q.Init = nil
+	}
 	return q
 }
 
@@ -175,6 +183,10 @@ func (p *Program) String() string {
 			fmt.Fprintf(&b, "%s%s\n", strings.Repeat("\t", depth), op.text())
 			write(op.Body, depth+1)
 		}
+	}
+	if len(p.Init) > 0 {
+		b.WriteString("init\n")
+		write(p.Init, 1)
 	}
 	for _, r := range p.Roots {
 		b.WriteString("root\n")
@@ -224,11 +236,14 @@ func Parse(text string) (*Program, error) {
 				p.Main = true
 			case "trace":
 				p.Trace = true
+			case "init":
+				p.Main, p.Init = true, nil
+				bodies = []*[]Op{nil, &p.Init}
 			case "root":
 				p.Roots = append(p.Roots, nil)
 				bodies = []*[]Op{nil, &p.Roots[len(p.Roots)-1]}
 			default:
-				return nil, bad("want procs, noise, main, trace or root")
+				return nil, bad("want procs, noise, main, trace, init or root")
 			}
 			continue
 		}

@@ -13,7 +13,7 @@ func TestGenerateIsDeterministic(t *testing.T) {
 		}
 	}
 	// The seeds that people write down must mean the same tomorrow.
-	const want = "procs 4\nnoise 2\nmain\nroot\n\tthread 1\n\t\tspin 40\n\t\tgosched\nroot\n\tpull 2\n\t\tgrow 32\n\t\tcallback\n\t\tyield 0\n\tnext 2\n"
+	const want = "procs 2\nroot\n\tloop 2\n\t\tlock\n\t\tpull 0\n\t\t\tyield 0\n\t\t\ttry\n\t\t\t\tcallback\n\t\tnext 0\n\t\tunlock\n"
 	if got := Generate(1, 6).String(); got != want {
 		t.Errorf("seed 1, size 6:\n%s\nwant:\n%s", got, want)
 	}
@@ -96,6 +96,8 @@ func TestModel(t *testing.T) {
 		{"long", "root\n\tloop 100\n\t\tloop 100\n\t\t\tmark", "", "more than"},
 		{"goexit in C", "root\n\tthread 1\n\t\tgoexit", "", "Goexit of goroutine 0.1"},
 		{"traced", "trace\nroot\n\tcallback\n\t\tpanic 1", "", "unwinds C frames"},
+		{"init", "init\n\tpull 0\n\t\tyield 0\n\tpanic 2\nroot\n\tnext 0", "goroutine 0\n\tpull 0\n\tinit: fault 2\n\tnext 0: 1 true\n\tend\n", ""},
+		{"thread in init", "init\n\tthread 1\nroot\n\tmark", "", "before packages"},
 		{"goexit of main", "main\nroot\n\tgoexit", "", "Goexit of goroutine 0"},
 	} {
 		p, err := Parse(test.program)
@@ -144,5 +146,67 @@ func TestGenerateCovers(t *testing.T) {
 	t.Logf("%v; %d nexts, %d with a value", seen, nexts, values)
 	if values < 300 {
 		t.Errorf("300 programs pass %d values, want one each at least", values)
+	}
+}
+
+// The model knows which programs upstream throws for.
+func TestThrows(t *testing.T) {
+	for _, test := range []struct {
+		program string
+		want    bool
+	}{
+		{"root\n\tpull 0\n\t\tlock\n\t\tunlock\n\t\tyield 0\n\tnext 0", false},
+		{"root\n\tpull 0\n\t\tlock\n\t\tyield 0\n\tnext 0", true},
+		{"root\n\tlock\n\tpull 0\n\t\tlock\n\t\tunlock\n\t\tyield 0\n\tnext 0", false},
+		{"root\n\tlock\n\tpull 0\n\t\tunlock\n\t\tlock\n\t\tyield 0\n\tnext 0", false},
+		{"root\n\tlock\n\tpull 0\n\t\tunlock\n\t\tyield 0\n\tnext 0", true},
+		{"root\n\tlock\n\tpull 0\n\t\tgo\n\t\t\tyield 0\n\tnext 0", true},
+		{"root\n\tpull 0\n\t\tyield 0\n\tlock\n\tnext 0", true},
+		{"root\n\tcallback\n\t\tpull 0\n\t\t\tlock\n\t\t\tunlock\n\t\t\tyield 0\n\t\tnext 0", false},
+		{"root\n\tcallback\n\t\tpull 0\n\t\t\tyield 0\n\tnext 0", true},
+		{"root\n\tpull 0\n\t\tcallback\n\t\t\tyield 0\n\tnext 0", true},
+		{"root\n\tthread 2\n\t\tpull 0\n\t\t\tyield 0\n\t\tnext 0\n\t\tstop 0", false},
+		{"init\n\tpull 0\n\t\tlock\n\t\tunlock\n\t\tyield 0\n\tnext 0\nroot\n\tmark", false},
+		{"init\n\tpull 0\n\t\tyield 0\nroot\n\tnext 0", true},
+	} {
+		p, err := Parse(test.program)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res, err := p.Run(); err != nil || res.Throws != test.want {
+			t.Errorf("throws: %t, %v; want %t\n%s", res.Throws, err, test.want, p)
+		}
+	}
+}
+
+// A third of the programs, and more, must be of the kind that stock upstream
+// runs, and lock threads that were handed over.
+func TestGenerateKinds(t *testing.T) {
+	const n = 300
+	runs, loans, pairs, inits, throws := 0, 0, 0, 0, 0
+	for seed := range uint64(n) {
+		p := Generate(seed, 40)
+		res, err := p.Run()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(p.Init) > 0 {
+			inits++
+		}
+		if res.Throws {
+			throws++
+			continue
+		}
+		runs++
+		if res.Loans > 0 {
+			loans++
+		}
+		if res.Pairs > 0 {
+			pairs++
+		}
+	}
+	t.Logf("of %d programs %d do not throw on stock upstream; %d of them lock on loan, %d unlock and lock; %d use init", n, runs, loans, pairs, inits)
+	if loans < n*4/10 || pairs < n/20 || inits < n/20 || throws < n*3/10 {
+		t.Errorf("too few of a kind; %d throw", throws)
 	}
 }
