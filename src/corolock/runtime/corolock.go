@@ -1012,6 +1012,8 @@ func coroRunnable() (n int32) {
 // coroBadFrames is called by checkdead when nothing runs, and callbacks wait
 // for others to return: those never will.
 func coroBadFrames() {
+	print("runtime: an iterator is in C on the thread that iter.Pull was called on, above a callback that waits to return;\n",
+		"runtime: call iter.Pull in a goroutine of its own, and the iterator has a thread of its own\n")
 	fatal("C calls of different goroutines on one OS thread must return in LIFO order")
 }
 
@@ -1048,7 +1050,7 @@ func coroCheck(mp *m) {
 			print("corolock: goroutine ", gp.goid, " has ", gp.lockedExt, "+", gp.lockedInt, ", M has ", mp.lockedExt, "+", mp.lockedInt, "\n")
 			throw("corolock: a goroutine has more locks than its M")
 		}
-		if !mc.shared && gp.claims() && !gp.alone(mp) && mp.lockedg.ptr() == gp {
+		if !mc.shared && gp.claims() && mc.debt == 0 && (gp.lockedExt != mp.lockedExt || gp.lockedInt != mp.lockedInt) {
 			throw("corolock: M with two claimants is not shared")
 		}
 	}
