@@ -89,6 +89,7 @@ var (
 	pullKind = flag.String("pull", "coro", "coro: iter.Pull; chan: one made of channels, to compare with")
 	repeat   = flag.Int("repeat", 1, "how many times the program runs")
 	threads  = flag.Bool("threads", false, "print the thread of each step of a locked goroutine")
+	exact    = flag.Bool("exact", false, "upstream's runtime runs the program: what is unlocked on loan is locked again, and nothing is left behind")
 	upstream = flag.Bool("upstream", false, "check nothing: upstream's runtime may do what the checks do not know")
 )
 
@@ -477,7 +478,9 @@ func (g *G) lock() {
 	unsure := world.debts[t] > 0 && g.borrows(t)
 	if unsure {
 		world.debts[t]--
-		world.unsure[t] = true
+		if !*exact {
+			world.unsure[t] = true
+		}
 		g.unsure++
 	}
 	world.Unlock()
@@ -507,7 +510,13 @@ func (g *G) undo() {
 		g.unclaim(1, 0)
 	} else {
 		world.Lock()
-		if t := self(); g.borrows(t) {
+		t, lent := self(), 0
+		for _, c := range world.claims[t] {
+			if c != g {
+				lent += c.ext
+			}
+		}
+		if lent > 0 {
 			world.debts[t]++
 		}
 		if g.unsure > 0 {
