@@ -135,7 +135,7 @@ func (r *Runner) Check(ctx context.Context, p *program.Program) (*Outcome, error
 
 // likeStock runs the program, which has ended on stock upstream.
 func (r *Runner) likeStock(ctx context.Context, p *program.Program, stock *Outcome) (*Outcome, error) {
-	o, err := r.Run(ctx, p, "coro")
+	o, err := r.Run(ctx, p, "coro", "-exact")
 	if err != nil {
 		return nil, err
 	}
@@ -165,8 +165,8 @@ func (r *Runner) likeChannels(ctx context.Context, p *program.Program) (*Outcome
 }
 
 // Run runs the program on one kind of Pull: coro or chan, or on stock, which
-// is iter.Pull of the stock upstream.
-func (r *Runner) Run(ctx context.Context, p *program.Program, pull string) (*Outcome, error) {
+// is iter.Pull of the stock upstream, with more arguments for the interpreter.
+func (r *Runner) Run(ctx context.Context, p *program.Program, pull string, more ...string) (*Outcome, error) {
 	want, err := p.Run()
 	if err != nil {
 		return nil, fmt.Errorf("the program is not one to compare: %w", err)
@@ -183,7 +183,7 @@ func (r *Runner) Run(ctx context.Context, p *program.Program, pull string) (*Out
 	} else {
 		args = append(args, r.Interp, "-pull="+pull)
 	}
-	args = append(args, fmt.Sprintf("-repeat=%d", repeat))
+	args = append(append(args, fmt.Sprintf("-repeat=%d", repeat)), more...)
 	if r.Stock != "" && pull != "chan" {
 		args = append(args, "-threads")
 	}

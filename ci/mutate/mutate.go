@@ -33,6 +33,10 @@ type Runner struct {
 	Workers int
 	Limit   time.Duration // for each program
 	Fuzz    int           // how many random programs a survivor is tried with
+	Stock   string        // stock upstream, to compare those with, or empty
+
+	interp sync.Once // compiles the interpreter of random programs with Stock
+	built  error
 }
 
 var binaries = []string{"testprog", "testprogcgo"}
@@ -84,8 +88,16 @@ func (r *Runner) Run(ctx context.Context, m *Mutant) (*Result, error) {
 	if err := fuzz.Build(ctx, r.Repo, r.GOROOT, r.Dir, interp, flags...); err != nil {
 		return nil, err
 	}
+	stock := ""
+	if r.Stock != "" {
+		stock = filepath.Join(r.Dir, "interp-stock")
+		r.interp.Do(func() { r.built = fuzz.Build(ctx, r.Repo, r.Stock, r.Dir, stock) })
+		if r.built != nil {
+			return nil, r.built
+		}
+	}
 	c := &fuzz.Campaign{
-		Runner: &fuzz.Runner{Interp: interp, Limit: r.Limit, Repeat: 3},
+		Runner: &fuzz.Runner{Interp: interp, Stock: stock, Limit: r.Limit, Repeat: 3},
 		Seed:   1, Count: r.Fuzz, Size: 40, Workers: r.Workers, Max: 1, Dir: dir,
 		Printf: func(string, ...any) {},
 	}

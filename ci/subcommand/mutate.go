@@ -21,6 +21,7 @@ import (
 // Mutate plants faults in the runtime of a toolchain.
 func Mutate(fs *flag.FlagSet) func(context.Context, []string) error {
 	root := fs.String("goroot", "", "the `folder` of a toolchain with the shared locks")
+	stock := fs.String("stock", "", "the `folder` of stock upstream, to compare random programs with")
 	var only []string
 	fs.Func("mutant", "the `name` of a mutant to plant; may be repeated (default: all)", func(name string) error {
 		only = append(only, name)
@@ -56,7 +57,7 @@ func Mutate(fs *flag.FlagSet) func(context.Context, []string) error {
 		}
 		r := &mutate.Runner{
 			Repo: repo.Dir, GOROOT: *root, Cache: filepath.Join(dir, "gocache"), Dir: dir,
-			Workers: *workers, Limit: *limit, Fuzz: *fuzz,
+			Workers: *workers, Limit: *limit, Fuzz: *fuzz, Stock: *stock,
 		}
 		// First the runtime as it is: what kills that kills no mutant.
 		planted := []*mutate.Mutant{nil}

@@ -89,6 +89,7 @@ var (
 	pullKind = flag.String("pull", "coro", "coro: iter.Pull; chan: one made of channels, to compare with")
 	repeat   = flag.Int("repeat", 1, "how many times the program runs")
 	threads  = flag.Bool("threads", false, "print the thread of each step of a locked goroutine")
+	exact    = flag.Bool("exact", false, "upstream's runtime runs the program: what is unlocked on loan is locked again, and nothing is left behind")
 	upstream = flag.Bool("upstream", false, "check nothing: upstream's runtime may do what the checks do not know")
 )
 
@@ -153,6 +154,7 @@ var world struct {
 	epochs map[int]int  // thread -> which time it is that it is locked
 	epoch  int          // the last one
 	frames map[int][]*G // thread -> whose C frames are on it, the innermost last
+	unsure map[int]bool // threads that somebody may have locked, or may not
 	seen   map[int]bool // threads
 	fatal  map[int]bool // threads on which a goroutine with locks has exited
 	ours   map[int]bool // threads that may end for other reasons
@@ -358,8 +360,6 @@ func (g *G) base(coroutine bool, body func(*G)) {
 			}
 		case g.unsure > 0: // its thread may end, or not
 			world.Lock()
-			t := self()
-			world.ours[t] = true
 			if g.ext > 0 {
 				g.drop()
 			}
@@ -478,6 +478,9 @@ func (g *G) lock() {
 	unsure := world.debts[t] > 0 && g.borrows(t)
 	if unsure {
 		world.debts[t]--
+		if !*exact {
+			world.unsure[t] = true
+		}
 		g.unsure++
 	}
 	world.Unlock()
@@ -507,7 +510,13 @@ func (g *G) undo() {
 		g.unclaim(1, 0)
 	} else {
 		world.Lock()
-		if t := self(); g.borrows(t) {
+		t, lent := self(), 0
+		for _, c := range world.claims[t] {
+			if c != g {
+				lent += c.ext
+			}
+		}
+		if lent > 0 {
 			world.debts[t]++
 		}
 		if g.unsure > 0 {
@@ -816,6 +825,7 @@ func setUp(s settings) {
 	world.claims = map[int][]*G{}
 	world.debts = map[int]int{}
 	world.frames = map[int][]*G{}
+	world.unsure = map[int]bool{}
 	world.seen = map[int]bool{}
 	world.fatal = map[int]bool{}
 	world.ours = map[int]bool{}
@@ -972,12 +982,12 @@ func leftover() {
 	world.Lock()
 	defer world.Unlock()
 	for t := range world.seen {
-		if !world.fatal[t] && !world.ours[t] && !alive(t) {
+		if !world.fatal[t] && !world.ours[t] && !world.unsure[t] && !alive(t) {
 			violation("thread lost", "thread %d has ended; no goroutine exited on it with a lock", t)
 		}
 	}
 	for t := range world.fatal {
-		if t == os.Getpid() || world.ours[t] || slices.ContainsFunc(world.claims[t], func(g *G) bool { return !g.exited }) {
+		if t == os.Getpid() || world.ours[t] || world.unsure[t] || slices.ContainsFunc(world.claims[t], func(g *G) bool { return !g.exited }) {
 			continue
 		}
 		for n := 0; alive(t); n++ {

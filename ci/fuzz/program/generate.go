@@ -244,6 +244,9 @@ func (g *generator) op(pl *place) []Op {
 			} else {
 				ops = append(ops, g.body(g.inScope(*pl, 1))...)
 			}
+			if len(pl.pulls) == pl.scope && g.one(5) {
+				return ops // if it exits so, its thread ends
+			}
 			return append(ops, Op{Kind: Unlock})
 		}},
 		{when(pl.ext > 0 || !g.matched && g.over, 9), func() []Op {

@@ -13,7 +13,7 @@ func TestGenerateIsDeterministic(t *testing.T) {
 		}
 	}
 	// The seeds that people write down must mean the same tomorrow.
-	const want = "procs 2\nroot\n\tloop 2\n\t\tlock\n\t\tpull 0\n\t\t\tyield 0\n\t\t\ttry\n\t\t\t\tcallback\n\t\tnext 0\n\t\tunlock\n"
+	const want = "procs 2\nnoise 2\nmain\ninit\n\tgosched\n\tlock\n\tfork\n\t\tlock\n\t\tgc\n\t\tunlock\n\tspin 20\n\tprocs 4\n\tjoin\n\tcallback\n\t\tpull 1\n\t\t\tyield 0\n\t\tnext 1\nroot\n"
 	if got := Generate(1, 6).String(); got != want {
 		t.Errorf("seed 1, size 6:\n%s\nwant:\n%s", got, want)
 	}
