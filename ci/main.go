@@ -59,13 +59,14 @@ workflow's matrix.`},
 			Long: `
 Bench runs the coroutine benchmarks on stock upstream and on the patched
 runtime, in turn, and prints benchstat's comparison.`},
-		{Name: "fuzz", Args: "-goroot DIR [-seed N] [-only coro|chan] [-count N] [-time D] [-p N] [-size N] [-limit D] [-repeat N] [-shrink D] [-out DIR] [-failures N] [-godebug S] [-race] [-plain] [-exec CMD] [-interp ARGS]", Setup: subcommand.Fuzz,
+		{Name: "fuzz", Args: "-goroot DIR [-stock DIR] [-seed N] [-only coro|chan] [-count N] [-time D] [-p N] [-size N] [-limit D] [-repeat N] [-shrink D] [-out DIR] [-failures N] [-godebug S] [-race] [-plain] [-exec CMD] [-interp ARGS]", Setup: subcommand.Fuzz,
 			Short: "run random programs on coroutines, locks and C calls",
 			Long: `
 Fuzz compiles an interpreter with the toolchain at -goroot and runs random
 programs: each once with a Pull made of channels and once with iter.Pull. What
 the goroutines see must be what a model says, and locked goroutines must be on
-their threads. A program that fails is made smaller and written to -out as one
+their threads. With -stock, a program that the stock toolchain runs to its end
+must have the same threads there. A program that fails is made smaller and written to -out as one
 Go file, beside the raw output.
 
 A seed always means the same program. The last line is the summary, and the
