@@ -83,6 +83,7 @@ func candidates(p *program.Program) iter.Seq[*program.Program] {
 			func(q *program.Program) { q.Noise = 0 },
 			func(q *program.Program) { q.Trace = false },
 			func(q *program.Program) { q.Init = nil },
+			func(q *program.Program) { q.Roots[0], q.Init = append(q.Init, q.Roots[0]...), nil },
 			func(q *program.Program) { q.Main, q.Init = false, nil },
 			func(q *program.Program) { q.Procs = min(q.Procs, 2) },
 			func(q *program.Program) { q.Procs = 1 },
