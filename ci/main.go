@@ -71,7 +71,7 @@ Go file, beside the raw output.
 
 A seed always means the same program. The last line is the summary, and the
 exit status is 0 only if programs ran and none failed.`},
-		{Name: "mutate", Args: "-goroot DIR [-mutant NAME] [-p N] [-limit D] [-fuzz N]", Setup: subcommand.Mutate,
+		{Name: "mutate", Args: "-goroot DIR [-stock DIR] [-mutant NAME] [-p N] [-limit D] [-fuzz N]", Setup: subcommand.Mutate,
 			Short: "plant faults in the runtime, and see that the tests notice",
 			Long: `
 Mutate plants the faults of ci/mutate/mutants.go in the runtime of the
