@@ -183,7 +183,7 @@ func (c *Cell) Limit() time.Duration {
 		return 2*c.Fuzz() + 15*time.Minute // with the shrinking of what fails
 	}
 	limit := map[string]time.Duration{
-		"self":     10 * time.Minute,
+		"self":     20 * time.Minute,
 		"user":     10 * time.Minute,
 		"api":      30 * time.Minute, // at the lowest priority
 		"faults":   5 * time.Minute,
