@@ -232,10 +232,7 @@ func TestLeavesTestprog(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		have := map[verdict.ID]bool{}
-		for _, c := range cells {
-			have[c.ID] = true
-		}
+		have := idsOf(cells)
 		for _, c := range cells {
 			if c.Suite != "std" || c.Method.Kind == platform.Cross {
 				continue
@@ -266,16 +263,22 @@ func TestPackages(t *testing.T) {
 	}
 }
 
+// idsOf returns the set of the cells' IDs.
+func idsOf(cells []Cell) map[verdict.ID]bool {
+	ids := map[verdict.ID]bool{}
+	for _, c := range cells {
+		ids[c.ID] = true
+	}
+	return ids
+}
+
 // The tests that the std suite leaves to the coro suite run there.
 func TestStd(t *testing.T) {
 	cells, err := Cells(linux, lines, Selection{Depth: Nightly})
 	if err != nil {
 		t.Fatal(err)
 	}
-	have := map[verdict.ID]bool{}
-	for _, c := range cells {
-		have[c.ID] = true
-	}
+	have := idsOf(cells)
 	for _, c := range cells {
 		coro := c.ID
 		coro.Suite = "coro"
