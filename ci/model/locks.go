@@ -25,9 +25,15 @@ func (w *world) aloneOn(g gid, m mid) bool { return w.m[m].lockedg == g && w.alo
 
 // reserve is m.reserve.
 func (w *world) reserve(m mid) {
-	w.m[m].lockedg = 0
+	mp := &w.m[m]
 	if w.claimed(m) {
-		w.m[m].lockedg = g0
+		mp.lockedg = g0
+		return
+	}
+	mp.lockedg = 0
+	if !w.is(freeStaysShared) {
+		mp.shared = mp.doomed && !w.is(doomNotShared)
+		mp.uneven = false
 	}
 }
 
@@ -106,6 +112,7 @@ func (w *world) unlockLent(m mid) {
 	mp.lockedExt--
 	if !w.is(borrowerUnlocks) {
 		mp.debt++
+		mp.shared = mp.shared || !w.is(debtNotShared)
 	}
 	mp.owing = true
 	if mp.apart {
@@ -119,10 +126,15 @@ func (w *world) unclaim(m mid, now bool) {
 	mp := &w.m[m]
 	g := mp.curg
 	gp := &w.g[g]
+	if mp.lockedExt+mp.lockedInt == 0 && !mp.shared {
+		mp.lockedg = 0
+		gp.lockedm = 0
+		return
+	}
 	lent := gp.lent && !gp.ended && (mp.lockedInt == gp.lentInt || w.is(lentAgainUnderMore)) && !w.is(loanForgotten)
 	gp.lent = false
 	if !w.claimed(m) && !mp.doomed {
-		mp.lockedg = 0
+		w.reserve(m)
 		gp.lockedm = 0
 		return
 	}
@@ -370,6 +382,7 @@ func (w *world) exitClaim(m mid, g gid) {
 	gp.lockedExt, gp.lockedInt = 0, 0
 	if !w.is(exitForgotten) {
 		mp.doomed = true
+		mp.shared = mp.shared || !w.is(doomNotShared)
 	}
 }
 

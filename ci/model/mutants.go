@@ -49,6 +49,12 @@ const (
 	lockNotShared
 	handoffNotShared
 	sharedCleared
+	freeStaysShared
+	debtNotShared
+	doomNotShared
+	unevenNotShared
+	clearedInDoom
+	lentStays
 	aloneShared
 	lentAgainUnderMore
 	madeInDebt
@@ -122,13 +128,19 @@ var Mutants = []Mutant{
 	{fastExitPays, "an exit under equal locks voids the debt", "debts", "B0"},
 	{debtWhenUneven, "a borrower under other locks than at creation makes a debt", "one iterator", "B1"},
 	{debtUnpaid, "LockOSThread in debt is a lock of its own", "one iterator", "B0"},
-	{debtUnclaimed, "an M whose locks a borrower has unlocked looks free", "callbacks", "I3"},
+	{debtUnclaimed, "an M whose locks a borrower has unlocked looks free", "callbacks", "shared"},
 	{borrowerCannotUnlock, "UnlockOSThread on a loan does nothing", "one iterator", "B0"},
 	{loanUnnoted, "LockOSThread on a loan does not note that", "one iterator", "B5"},
-	{lockNotShared, "a lock on a loan does not make the M shared", "foreign callbacks", "alone"},
-	{handoffNotShared, "a hand-off does not make the target shared", "foreign yield", "alone"},
-	{sharedCleared, "an M is not shared any more while others have locked it", "foreign callbacks", "alone"},
-	{clearedInDebt, "an M is not shared any more when the counts in debt are one goroutine's", "foreign callbacks", "alone"},
+	{lockNotShared, "a lock on a loan does not make the M shared", "foreign callbacks", "shared"},
+	{handoffNotShared, "a hand-off does not make the target shared", "foreign yield", "shared"},
+	{sharedCleared, "an M is not shared any more while others have locked it", "foreign callbacks", "shared"},
+	{clearedInDebt, "an M is not shared any more when the counts in debt are one goroutine's", "foreign callbacks", "shared"},
+	{freeStaysShared, "an M stays shared when the last lock goes", "one iterator", "shared"},
+	{debtNotShared, "a debt does not make the M shared", "one iterator", "shared"},
+	{doomNotShared, "an M that has to end is not shared", "one iterator", "shared"},
+	{unevenNotShared, "a switch under other locks does not make the M shared", "one iterator", "shared"},
+	{clearedInDoom, "an M that has to end is not shared any more when one goroutine has all locks", "one iterator", "shared"},
+	{lentStays, "a claim stays lent when its goroutine has all locks", "one iterator", "shared"},
 	{aloneShared, "alone does not look at shared", "foreign yield", "alone"},
 	{aloneQueued, "who is alone and yields goes into the M's queue", "turns", "alone"},
 	{startAloneShared, "an M that goroutines share is started by startlockedm", "foreign yield", "throw"},

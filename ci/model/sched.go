@@ -268,9 +268,10 @@ func (w *world) bind(m mid, g gid) (evicted gid) {
 	mp.lockedg = g
 	gp.lockedm = m
 	if mp.shared && mp.queue.empty() {
-		if gp.lockedExt == mp.lockedExt && gp.lockedInt == mp.lockedInt && (mp.debt == 0 || w.is(clearedInDebt)) {
+		if gp.lockedExt == mp.lockedExt && gp.lockedInt == mp.lockedInt && (mp.debt == 0 || w.is(clearedInDebt)) && (!mp.doomed || w.is(clearedInDoom)) {
 			mp.shared = false
 			mp.uneven = false
+			gp.lent = gp.lent && w.is(lentStays)
 		} else if w.is(sharedCleared) {
 			mp.shared = false
 		}

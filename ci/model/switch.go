@@ -96,6 +96,7 @@ func (w *world) swapShared(m mid, i int, exit bool) {
 	mp.owing = false
 	if w.claimed(m) {
 		mp.uneven = true
+		mp.shared = mp.shared || !w.is(unevenNotShared)
 	}
 	at := c.home
 	if c.nowhere {
