@@ -39,7 +39,7 @@ they are nightly cells in its report. What is tested of every line is never
 put off.
 
 The raw records go to -results, the report (index.html, summary.json,
-junit.xml, summary.md) to -report. The last line is "N passed, N failed, N
+summary.md, summary.txt) to -report. The last line is "N passed, N failed, N
 skipped", and the exit status is 0 only if nothing failed and everything
 planned did run.`},
 		{Name: "report", Args: selection + " [-report DIR] [-hosted] RESULTS ...", Setup: subcommand.Report,

@@ -92,7 +92,7 @@ func mdFailure(c *verdict.CellOutcome, o *verdict.Outcome, clip clipper) string 
 	if o.Baseline != "" {
 		about = ", " + string(o.Baseline)
 	}
-	fmt.Fprintf(&b, "\n<details><summary>%s <b>%s</b>: %s%s (%s)</summary>\n\n%s\n\n", symbol(o.State), mdText(o.Name()), o.State, about, mdText(c.ID.String()), mdText(o.Reason))
+	fmt.Fprintf(&b, "\n<details><summary>%s <b>%s</b>: %s%s (%s)</summary>\n\n%s\n\n", symbols[o.State], mdText(o.Name()), o.State, about, mdText(c.ID.String()), mdText(o.Reason))
 	for _, text := range []string{clip.clip(o.Text), reproduce(c)} {
 		if text == "" {
 			continue
@@ -119,7 +119,7 @@ func cellWords(c *verdict.CellOutcome) string {
 	var words []string
 	for _, s := range verdict.States {
 		if n[s] > 0 {
-			words = append(words, symbol(s)+" "+plural(n[s], s))
+			words = append(words, symbols[s]+" "+plural(n[s], s))
 		}
 	}
 	return strings.Join(words, ", ")

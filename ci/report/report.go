@@ -2,9 +2,9 @@
 // Use of this source code is governed by a BSD-style
 // license that can be found in the LICENSE file.
 
-// Package report shows an evaluation of the CI's records: as text, as JUnit
-// XML, as JSON, as Markdown for a hosted runner's summary, and as one HTML page
-// that needs nothing else.
+// Package report shows an evaluation of the CI's records: as text, as JSON, as
+// Markdown for a hosted runner's summary, and as one HTML page that needs
+// nothing else.
 //
 // Everything is rendered from a [verdict.Evaluation] and from nothing else, so
 // the numbers are the same everywhere. What counts as what is said in the text
@@ -12,17 +12,13 @@
 // passes count as failed; expected failures and what was built but not run
 // count as skipped, never as passed.
 //
-// A report replaces an older one whole or not at all, and every error of a
-// write is returned: see [Write].
+// Every error of a write is returned: see [Write].
 package report
 
 import (
-	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -39,7 +35,6 @@ type Head struct {
 	Title     string    // "gocoro CI"
 	Generated time.Time // of the report
 	Revision  string    // of the repository: a commit, "" when not known
-	Host      string    // where the report was made, in words; may be ""
 	URL       string    // of the hosted run; may be ""
 
 	Nightly []verdict.ID // cells that are planned at nightly depth only, and not in this run
@@ -51,113 +46,48 @@ type Head struct {
 // page comes last.
 const (
 	TextFile     = "summary.txt"
-	JUnitFile    = "junit.xml"
 	JSONFile     = "summary.json"
 	MarkdownFile = "summary.md"
 	PageFile     = "index.html"
 )
 
 // Write writes the report's files to the directory dir, which it makes if need
-// be. All of them are rendered, written next to the old ones and synced to disk
-// before the first is renamed into place: after an error (a full disk, say)
-// the old report is still there, whole, or the error says which of its files
-// could not be put back and where they are.
+// be. It renders all of them, writes them next to the old ones and syncs them to
+// disk before it renames the first into place: a full disk leaves the old report
+// as it was.
 func Write(dir string, head Head, e *verdict.Evaluation) error {
-	var files []file
-	for _, f := range []struct {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return fmt.Errorf("report: %w; name a folder that can be written", err)
+	}
+	tmp, err := os.MkdirTemp(dir, ".report-*.tmp")
+	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	defer os.RemoveAll(tmp)
+	files := []struct {
 		name   string
 		render func(io.Writer) error
 	}{
 		{TextFile, func(w io.Writer) error { return Text(w, e) }},
-		{JUnitFile, func(w io.Writer) error { return JUnit(w, e) }},
 		{JSONFile, func(w io.Writer) error { return JSON(w, head, e) }},
 		{MarkdownFile, func(w io.Writer) error { return Markdown(w, head, e) }},
 		{PageFile, func(w io.Writer) error { return Page(w, head, e) }},
-	} {
-		var b bytes.Buffer
-		if err := f.render(&b); err != nil {
-			return fmt.Errorf("report: render %s: %w", f.name, err)
-		}
-		files = append(files, file{f.name, b.Bytes()})
 	}
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return fmt.Errorf("report: %w; name a folder that can be written", err)
-	}
-	if err := replace(dir, files); err != nil {
-		return fmt.Errorf("report not written: %w; free some space and run `go run ./ci report` again", err)
-	}
-	return nil
-}
-
-type file struct {
-	name string
-	data []byte
-}
-
-// replace puts all files into dir, or none. The new files wait in a temporary
-// directory below dir, and the old ones move there, from where they come back
-// if a new one cannot take its place.
-func replace(dir string, files []file) error {
-	tmp, err := os.MkdirTemp(dir, ".report-*.tmp")
-	if err != nil {
-		return err
-	}
-	if placed, err := putIn(dir, tmp, files); err != nil {
-		if lost := putBack(dir, tmp, files, placed); lost != nil {
-			return errors.Join(err, lost) // tmp has what could not be put back
-		}
-		os.RemoveAll(tmp)
-		return fmt.Errorf("%w; an old report in %s is as it was", err, dir)
-	}
-	return os.RemoveAll(tmp)
-}
-
-// rename is replaced by tests.
-var rename = os.Rename
-
-// oldFile is where replace keeps the old file of that name.
-func oldFile(tmp, name string) string { return filepath.Join(tmp, "old-"+name) }
-
-// putIn returns how many of the files it has put into dir.
-func putIn(dir, tmp string, files []file) (placed int, err error) {
 	for _, f := range files {
 		t, err := os.OpenFile(filepath.Join(tmp, f.name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+		if err == nil {
+			err = errors.Join(f.render(t), t.Sync(), t.Close())
+		}
 		if err != nil {
-			return 0, err
-		}
-		_, err = t.Write(f.data)
-		if err = errors.Join(err, t.Sync(), t.Close()); err != nil {
-			return 0, fmt.Errorf("%s: %w", f.name, err)
+			return fmt.Errorf("report not written: %s: %w; an old report in %s is as it was; free some space and run `go run ./ci report` again", f.name, err, dir)
 		}
 	}
-	for i, f := range files {
-		if err := rename(filepath.Join(dir, f.name), oldFile(tmp, f.name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return i, err
-		}
-		if err := rename(filepath.Join(tmp, f.name), filepath.Join(dir, f.name)); err != nil {
-			return i, err
+	for _, f := range files {
+		if err := os.Rename(filepath.Join(tmp, f.name), filepath.Join(dir, f.name)); err != nil {
+			return fmt.Errorf("report: %w; run `go run ./ci report` again", err)
 		}
 	}
-	return len(files), nil
-}
-
-// putBack undoes a putIn that failed after it had placed some files.
-func putBack(dir, tmp string, files []file, placed int) error {
-	var errs []error
-	for i, f := range files {
-		name, old := filepath.Join(dir, f.name), oldFile(tmp, f.name)
-		err := rename(old, name)
-		switch {
-		case errors.Is(err, fs.ErrNotExist) && i < placed:
-			err = os.Remove(name) // there was none before
-		case errors.Is(err, fs.ErrNotExist):
-			err = nil // the old one has not moved
-		case err != nil:
-			err = fmt.Errorf("the old %s is now %s: %w", f.name, old, err)
-		}
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
+	return nil
 }
 
 // An errWriter writes until the first error and keeps it.
@@ -250,40 +180,58 @@ func Text(w io.Writer, e *verdict.Evaluation) error {
 	return ew.err
 }
 
-// textFailures writes what failed in a cell. Tests that failed for one reason
-// stand together: a package that does not build is said once.
-func textFailures(ew *errWriter, c *verdict.CellOutcome) {
-	type why struct {
-		state    verdict.State
-		reason   string
-		baseline verdict.Baseline
-	}
-	var order []why
-	names := map[why][]string{}
+// A failure is the tests of a cell that ended alike, for one reason: a package
+// that does not build is told once.
+type failure struct {
+	State        verdict.State
+	Reason, Text string
+	Baseline     verdict.Baseline
+	Names        []string
+}
+
+// failures returns the outcomes of a cell that pick picks, in their order.
+func failures(c *verdict.CellOutcome, pick func(*verdict.Outcome) bool) []failure {
+	var list []failure
 	for _, o := range c.Outcomes {
-		if !o.State.Bad() || !c.Counts(o) {
+		if !pick(o) {
 			continue
 		}
-		w := why{o.State, o.Reason, o.Baseline}
-		if names[w] == nil {
-			order = append(order, w)
+		f := failure{o.State, o.Reason, strings.TrimRight(o.Text, "\n"), o.Baseline, nil}
+		i := slices.IndexFunc(list, func(g failure) bool {
+			return g.State == f.State && g.Reason == f.Reason && g.Text == f.Text && g.Baseline == f.Baseline
+		})
+		if i < 0 {
+			i, list = len(list), append(list, f)
 		}
-		names[w] = append(names[w], o.Name())
+		list[i].Names = append(list[i].Names, o.Name())
 	}
-	if len(order) == 0 {
+	return list
+}
+
+func (f failure) Symbol() string { return symbols[f.State] }
+
+// Who names the tests: the first most of them if most is not 0.
+func (f failure) Who(most int) string {
+	who := f.Names
+	if more := len(who) - most; most > 0 && more > 0 {
+		who = append(who[:most:most], fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(who, ", ")
+}
+
+// textFailures writes what failed in a cell.
+func textFailures(ew *errWriter, c *verdict.CellOutcome) {
+	list := failures(c, func(o *verdict.Outcome) bool { return o.State.Bad() && c.Counts(o) })
+	if len(list) == 0 {
 		return
 	}
 	ew.printf("\n%s\n", c.ID)
-	for _, w := range order {
-		who := names[w]
-		if more := len(who) - 10; more > 0 {
-			who = append(who[:10:10], fmt.Sprintf("and %d more", more))
-		}
-		about := string(w.baseline)
+	for _, f := range list {
+		about := string(f.Baseline)
 		if about != "" {
 			about = " [" + about + "]"
 		}
-		ew.printf("  %s: %s%s\n      %s\n", strings.Join(who, ", "), w.state, about, w.reason)
+		ew.printf("  %s: %s%s\n      %s\n", f.Who(10), f.State, about, f.Reason)
 	}
 	if c.Recorded {
 		ew.printf("  record: %s\n", c.Dir())
@@ -291,6 +239,12 @@ func textFailures(ew *errWriter, c *verdict.CellOutcome) {
 	if r := reproduce(c); r != "" {
 		ew.printf("  again:  %s\n", r)
 	}
+}
+
+// symbols show a state where colors may not be seen.
+var symbols = map[verdict.State]string{
+	verdict.Passed: "✓", verdict.Failed: "✗", verdict.Crashed: "C", verdict.TimedOut: "T", verdict.BuildFailed: "B", verdict.DidNotRun: "∅",
+	verdict.UnexpectedPass: "!", verdict.Flaky: "~", verdict.ExpectedFailure: "x", verdict.BuiltNotRun: "□", verdict.Skipped: "–",
 }
 
 // The states that count as failed, and as skipped.
@@ -419,17 +373,4 @@ func orderOf[K comparable](cells []*verdict.CellOutcome, f func(*verdict.CellOut
 		}
 	}
 	return order
-}
-
-// worst returns the worst of the cell's states; a cell without outcomes cannot
-// be, but would have to be seen.
-func worst(c *verdict.CellOutcome) verdict.State {
-	n := c.Count()
-	for _, s := range verdict.States {
-		// Skips do not hide what passed.
-		if n[s] > 0 && (s.Bad() || n[verdict.Passed] == 0) {
-			return s
-		}
-	}
-	return cmp.Or(map[bool]verdict.State{true: verdict.Passed}[n[verdict.Passed] > 0], verdict.DidNotRun)
 }

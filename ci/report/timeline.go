@@ -20,7 +20,6 @@ type timeline struct {
 	Ticks  []tick
 	Wall   string
 	Work   string // of all lanes
-	Costly []costly
 }
 
 type timelineLane struct {
@@ -42,17 +41,10 @@ type tick struct {
 	Label string
 }
 
-// A costly is a row of the list of what took longest.
-type costly struct {
-	Time, Lane, What string
-	Open             bool
-}
-
 const (
 	timelineWidth  = 1000.0
 	timelineLaneH  = 44
 	timelineLabels = 150 // what the names of the lanes take of the width
-	timelineCostly = 15
 )
 
 // newTimeline draws the spans of a run. A step that never ended lasts to the
@@ -128,17 +120,6 @@ func newTimeline(spans []journal.Span) *timeline {
 			label = fmt.Sprintf("%g s", d.Seconds())
 		}
 		tl.Ticks = append(tl.Ticks, tick{x(begin.Add(d)), label})
-	}
-	// What took longest.
-	long := slices.Clone(spans)
-	for i := range long {
-		if long[i].End.IsZero() {
-			long[i].End, long[i].Failed = end, true
-		}
-	}
-	slices.SortStableFunc(long, func(a, b journal.Span) int { return cmp.Compare(b.End.Sub(b.Start), a.End.Sub(a.Start)) })
-	for _, s := range long[:min(len(long), timelineCostly)] {
-		tl.Costly = append(tl.Costly, costly{duration(s.End.Sub(s.Start).Seconds()), fmt.Sprint(s.Lane), s.Step + " " + s.What, s.Failed})
 	}
 	return tl
 }
