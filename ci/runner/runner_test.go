@@ -22,74 +22,9 @@ import (
 	"gocoro/ci/fuzz"
 	"gocoro/ci/plan"
 	"gocoro/ci/platform"
-	"gocoro/ci/platform/system"
-	"gocoro/ci/platform/system/frame"
 	"gocoro/ci/suite"
 	"gocoro/ci/verdict"
 )
-
-func result(output string, o frame.Outcome) system.Result {
-	o.Output = []byte(output)
-	if o.State == "" {
-		o.State = frame.Exited
-	}
-	return system.Result{Outcome: o}
-}
-
-// What the virtual machine reports is judged as a go command's events are.
-func TestEvents(t *testing.T) {
-	tests := []struct {
-		name   string
-		expect string
-		result system.Result
-		want   verdict.State
-	}{
-		{"TestA/mode", "OK", result("expect: must match\nOK\n", frame.Outcome{}), verdict.Passed},
-		{"TestA/modeDies", "OK", result("expect: must match\nfatal error: must match\n", frame.Outcome{Exit: 2}), verdict.Failed},
-		{"TestA/ok", "", result("expect: OK\nOK\n", frame.Outcome{}), verdict.Passed},
-		{"TestA/dies", "", result("expect: must match\nfatal error: must match\n", frame.Outcome{Exit: 2}), verdict.Passed},
-		{"TestA/noPromise", "", result("OK\n", frame.Outcome{}), verdict.Failed},
-		{"TestA/more", "", result("expect: OK\nnoise\nOK\n", frame.Outcome{}), verdict.Failed},
-		{"TestA/exit", "", result("expect: OK\nOK\n", frame.Outcome{Exit: 3}), verdict.Failed},
-		{"TestA/signal", "", result("expect: OK\nOK\n", frame.Outcome{State: frame.Signaled, Signal: 11}), verdict.Failed},
-		{"TestA/lives", "", result("expect: must match\nmust match\n", frame.Outcome{}), verdict.Failed},
-		{"TestA/otherDeath", "", result("expect: must match\nfatal error: oops\n", frame.Outcome{Exit: 2}), verdict.Failed},
-		{"TestA/lost", "", result("expect: OK\nOK\n", frame.Outcome{State: frame.Lost}), verdict.Failed},
-		{"TestA/late", "", result("expect: OK\nOK\n", frame.Outcome{State: frame.TimedOut}), verdict.Failed},
-	}
-	for _, tt := range tests {
-		id := verdict.ID{Line: "go1.22", Platform: "linux-arm64-qemu-system", Suite: "coro", Config: "plain", Tree: verdict.Patched}
-		want := verdict.Want{"runtime": {tt.name}}
-		cell, err := verdict.Create(t.TempDir(), verdict.Cell{ID: id, How: verdict.QemuSystem, Want: want})
-		if err != nil {
-			t.Fatal(err)
-		}
-		out, err := cell.Attempt(verdict.Attempt{Command: []string{"vm"}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		exit := writeEvents(out.Stdout, out.Stderr, []suite.Program{{Test: tt.name, Expect: tt.expect}}, []system.Result{tt.result})
-		if err := out.End(exit, "", false); err != nil {
-			t.Fatal(err)
-		}
-		if err := cell.Finish(); err != nil {
-			t.Fatal(err)
-		}
-		e, err := verdict.Evaluate([]verdict.Planned{{ID: id, How: verdict.QemuSystem, Want: want}}, []*verdict.Cell{cell}, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got verdict.State
-		for _, o := range e.Cells[0].Outcomes {
-			if o.Test == tt.name {
-				got = o.State
-			}
-		}
-		if got != tt.want || (e.ExitCode() == 0) != (tt.want == verdict.Passed) {
-			t.Errorf("%s: %q with exit code %d, want %q", tt.name, got, e.ExitCode(), tt.want)
-		}
-	}
-}
 
 func TestEventsText(t *testing.T) {
 	var b bytes.Buffer

@@ -1,9 +1,10 @@
 package runner
 
 import (
+	"bytes"
 	"cmp"
 	"context"
-	"fmt"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -13,7 +14,6 @@ import (
 
 	"gocoro/ci/plan"
 	"gocoro/ci/platform/system"
-	"gocoro/ci/platform/system/frame"
 	"gocoro/ci/suite"
 	"gocoro/ci/verdict"
 )
@@ -31,9 +31,9 @@ func guestPrograms(c plan.Cell) []suite.Program {
 // a second each; race builds on an emulated processor a few.
 const programTimeout = 2 * time.Minute
 
-// virtualMachine builds the test programs for the target, runs each in the
-// virtual machine, and records what came of it in the form in which
-// "go test -json" would.
+// virtualMachine builds the test programs for the target and runs each in the
+// virtual machine. In its own right each is a test; the tests above them, on a
+// host with a go command, have no part in it.
 func (r *Runner) virtualMachine(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *suite.Tree, env []string) error {
 	tmp, err := os.MkdirTemp("", "gocoro-vm-")
 	if err != nil {
@@ -41,82 +41,49 @@ func (r *Runner) virtualMachine(ctx context.Context, c plan.Cell, cell *verdict.
 	}
 	defer os.RemoveAll(tmp)
 	for _, name := range []string{"testprog", "testprogcgo"} {
-		start := time.Now()
 		cmd := t.Command(ctx, "build", "-o", filepath.Join(tmp, name), ".")
 		cmd.Dir = filepath.Join(t.GOROOT, "src/runtime/testdata", name)
-		out, err := cmd.CombinedOutput()
-		if ctx.Err() != nil {
-			return ctx.Err()
+		if err := runStep(ctx, cell, "build "+name, cmd, false); err != nil {
+			return err
 		}
-		step := verdict.Step{Name: "build " + name, OK: err == nil, Seconds: time.Since(start).Round(time.Millisecond).Seconds()}
-		if err != nil {
-			step.Output = fmt.Sprintf("%v\n%s", err, out)
-		}
-		cell.Steps = append(cell.Steps, step)
-		if err != nil {
-			return fmt.Errorf("building %s for %s: %v\n%s", name, c.Method, err, out)
+		if s := cell.Steps[len(cell.Steps)-1]; !s.OK {
+			return errors.New(s.Output)
 		}
 	}
-	m, err := system.Prepare(ctx, r.Store.Root, r.Repo.Dir)
-	if err != nil {
-		return err
-	}
-	list := guestPrograms(c)
-	var runs []system.Run
-	for _, p := range list {
-		runs = append(runs, system.Run{
-			Program: filepath.Join(tmp, p.Binary),
-			Args:    []string{p.Name},
-			Env:     p.Env,
-			Timeout: programTimeout,
+	var list []system.Program
+	for _, p := range guestPrograms(c) {
+		list = append(list, system.Program{
+			Test: p.Test, File: filepath.Join(tmp, p.Binary), Arg: p.Name,
+			Env: p.Env, Expect: p.Expect, Timeout: programTimeout,
 		})
 	}
 	limited, cancel := context.WithTimeout(ctx, c.Limit())
 	defer cancel()
-	out, err := cell.Attempt(verdict.Attempt{Command: []string{"qemu-system-aarch64", "(the programs, one after the other)"}})
+	vm, err := system.Command(limited, r.Store.Root, r.Repo.Dir, tmp, list)
 	if err != nil {
 		return err
 	}
-	results, err := m.Boot(limited, runs)
-	exit := writeEvents(out.Stdout, out.Stderr, list, results)
+	convert := r.hostGo(ctx, "tool", "test2json", "-t", "-p", "runtime") // it ends after the machine
+	out, err := cell.Attempt(verdict.Attempt{Command: vm.Args})
 	if err != nil {
-		fmt.Fprintf(out.Stderr, "the virtual machine: %v\n", err)
-		exit = 1
+		return err
 	}
-	timedOut := limited.Err() != nil && ctx.Err() == nil
-	return out.End(exit, "", timedOut)
-}
-
-// writeEvents writes the results in the form of "go test -json", and returns
-// the exit status that goes with it. In its own right each program is a test;
-// the tests above them, on a host with a go command, have no part in it.
-func writeEvents(stdout, raw io.Writer, list []suite.Program, results []system.Result) (exit int) {
-	ev := newEvents(stdout, "runtime")
-	for i, p := range list {
-		fmt.Fprintf(raw, "=== %s\n%s\n", p.Test, results[i].Output)
-		ev.test(p.Test, check(p, results[i]), results[i].Elapsed)
+	var end tail
+	convert.Stdout, convert.Stderr, vm.Stderr = io.MultiWriter(out.Stdout, &end), out.Stderr, out.Stderr
+	if convert.Stdin, err = vm.StdoutPipe(); err == nil {
+		err = convert.Start()
 	}
-	return ev.end()
-}
-
-// check compares what a program printed with what it must print, by itself or
-// by its first line, as TestCoroLockOSThread does, and returns what is wrong.
-func check(p suite.Program, r system.Result) string {
-	if r.State != frame.Exited {
-		return fmt.Sprintf("%v\n%s", r.Err(), r.Output)
+	if err != nil {
+		return errors.Join(err, out.End(-1, "", false))
 	}
-	first, rest, _ := strings.Cut(string(r.Output), "\n")
-	expect, ok := strings.CutPrefix(first, "expect: ")
-	expect = cmp.Or(p.Expect, expect)
-	switch {
-	case !ok:
-		return fmt.Sprintf("first line is %q, want \"expect: ...\"\n%s", first, r.Output)
-	case expect == "OK" && (rest != "OK\n" || r.Exit != 0):
-		return fmt.Sprintf("exit status %d, want 0 and the output OK\n%s", r.Exit, r.Output)
-	case expect != "OK" && !strings.Contains(rest, expect):
-		return fmt.Sprintf("no %q in the output\n%s", expect, r.Output)
-	case expect != "OK" && r.Exit == 0:
-		return fmt.Sprintf("exit status 0 after %q\n%s", expect, r.Output)
+	err = vm.Run()
+	exit, sig := status(vm, err)
+	if vm.ProcessState != nil {
+		err = nil
 	}
-	return ""
+	err = errors.Join(err, convert.Wait())
+	if !bytes.Contains(end, []byte(`"Action":"pass","Package":"runtime","Elapsed"`)) {
+		exit = cmp.Or(exit, 1) // qemu's own status says nothing of the programs
+	}
+	return errors.Join(err, out.End(exit, sig, limited.Err() != nil && ctx.Err() == nil), ctx.Err())
 }

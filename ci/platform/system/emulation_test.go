@@ -3,7 +3,6 @@
 package system
 
 import (
-	"bytes"
 	"context"
 	"os"
 	"os/exec"
@@ -13,7 +12,6 @@ import (
 	"time"
 
 	"gocoro/build/store"
-	"gocoro/ci/platform/system/frame"
 )
 
 // These tests start the virtual machine, which takes a few seconds each time:
@@ -22,8 +20,9 @@ import (
 //
 // They find the kernel in the project's cache folder.
 
-// machine prepares the machine, as the CI does.
-func machine(t *testing.T) *Machine {
+// boot runs programs in the machine and returns what its tests and its kernel
+// said.
+func boot(t *testing.T, ctx context.Context, programs []Program) (tests, console string, err error) {
 	st, err := store.Open()
 	if err != nil {
 		t.Fatal(err)
@@ -32,12 +31,15 @@ func machine(t *testing.T) *Machine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { lock.Close() })
-	m, err := Prepare(context.Background(), st.Root, "../../..")
+	defer lock.Close()
+	cmd, err := Command(ctx, st.Root, "../../..", t.TempDir(), programs)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return m
+	var stdout, stderr strings.Builder
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err = cmd.Run()
+	return stdout.String(), stderr.String(), err
 }
 
 // toy builds testdata/toy for the machine.
@@ -52,93 +54,94 @@ func toy(t *testing.T, name string, flags ...string) string {
 	return exe
 }
 
+// result begins the line by which a test says how it went.
+func result(word, test string) string {
+	return "\x16--- " + word + ": TestCoroCgoCallback/" + test + " ("
+}
+
 func TestBoot(t *testing.T) {
-	m := machine(t)
 	plain, race := toy(t, "toy"), toy(t, "toyrace", "-race")
-	const minute = time.Minute
+	var programs []Program
 	tests := []struct {
-		run    Run
-		want   frame.Outcome // State, Exit, Signal, Truncated
-		output string        // expected in the output
-		err    string        // expected in Err; "" for none
+		name, file, word string
+		output           string // in what the test printed
+		env              string
+		expect           string
+		timeout          time.Duration
 	}{
-		{Run{plain, []string{"ok"}, nil, minute}, frame.Outcome{State: frame.Exited}, "OK\n", ""},
-		{Run{plain, []string{"env"}, []string{"TOY=a b"}, minute}, frame.Outcome{State: frame.Exited}, "a b\n", ""},
-		{Run{plain, []string{"exit"}, nil, minute}, frame.Outcome{State: frame.Exited, Exit: 3}, "OK\n", "found 3"},
-		{Run{plain, []string{"segv"}, []string{"GOTRACEBACK=crash"}, minute}, frame.Outcome{State: frame.Signaled, Signal: 6}, "SIGSEGV", "killed by signal 6"},
-		{Run{plain, []string{"kill"}, nil, minute}, frame.Outcome{State: frame.Signaled, Signal: 9}, "OK\n", "killed by signal 9"},
-		{Run{plain, []string{"hang"}, nil, time.Second}, frame.Outcome{State: frame.TimedOut, Exit: 2}, "SIGQUIT", "within 1s"},
-		{Run{plain, []string{"orphan"}, nil, minute}, frame.Outcome{State: frame.Exited}, "OK\n", ""},
-		{Run{plain, []string{"flood"}, nil, minute}, frame.Outcome{State: frame.Exited, Truncated: true}, "xxx\n", "more than"},
-		{Run{race, []string{"ok"}, nil, minute}, frame.Outcome{State: frame.Exited}, "OK\n", ""},
-		{Run{race, []string{"race"}, nil, minute}, frame.Outcome{State: frame.Exited, Exit: 66}, "DATA RACE", "found 66"},
+		{"ok", plain, "PASS", "", "", "", time.Minute},
+		{"env", plain, "PASS", "a b\n", "TOY=a b", "a b", time.Minute},
+		{"exit", plain, "FAIL", "exit status 3", "", "", time.Minute},
+		{"segv", plain, "FAIL", "SIGSEGV", "GOTRACEBACK=crash", "", time.Minute},
+		{"kill", plain, "FAIL", "signal: killed", "", "", time.Minute},
+		{"hang", plain, "FAIL", "SIGQUIT", "", "", 10 * time.Second},
+		{"orphan", plain, "PASS", "", "", "", time.Minute},
+		{"flood", plain, "FAIL", "xxx\n", "", "", time.Minute},
+		{"ok", race, "PASS", "", "", "", time.Minute},
+		{"race", race, "PASS", "DATA RACE", "", "DATA RACE", time.Minute},
 	}
-	var runs []Run
-	for _, test := range tests {
-		runs = append(runs, test.run)
+	for _, tt := range tests {
+		p := Program{Test: "TestCoroCgoCallback/" + filepath.Base(tt.file) + "-" + tt.name, File: tt.file, Arg: tt.name, Expect: tt.expect, Timeout: tt.timeout}
+		if tt.env != "" {
+			p.Env = []string{tt.env}
+		}
+		programs = append(programs, p)
 	}
-	results, err := m.Boot(context.Background(), runs)
+	out, console, err := boot(t, t.Context(), programs)
 	if err != nil {
-		t.Fatal(err)
+		t.Errorf("got %v, and the kernel said:\n%s", err, console)
 	}
-	for i, test := range tests {
-		r := results[i]
-		t.Logf("%s %v: %s after %v", filepath.Base(r.Program), r.Args, r.State, r.Elapsed)
-		if r.State != test.want.State || r.Exit != test.want.Exit || r.Signal != test.want.Signal || r.Truncated != test.want.Truncated {
-			t.Errorf("%s: expected %+v, found %+v", r.Args, test.want, r.Outcome)
+	if strings.Contains(out, "\r") {
+		t.Error("the port changes what is written to it")
+	}
+	for _, tt := range tests {
+		name := filepath.Base(tt.file) + "-" + tt.name
+		if !strings.Contains(out, result(tt.word, name)) {
+			t.Errorf("%s: got no %s", name, tt.word)
 		}
-		if !bytes.Contains(r.Output, []byte(test.output)) {
-			t.Errorf("%s: expected output with %q, found %q", r.Args, test.output, r.Output)
+		_, text, _ := strings.Cut(out, "=== RUN   TestCoroCgoCallback/"+name+"\n")
+		text, _, _ = strings.Cut(text, "\x16=== ")
+		if !strings.Contains(text, tt.output) {
+			t.Errorf("%s: got %q, want output with %q", name, text, tt.output)
 		}
-		switch err := r.Err(); {
-		case err == nil && test.err != "":
-			t.Errorf("%s: expected an error with %q, found none", r.Args, test.err)
-		case err != nil && (test.err == "" || !strings.Contains(err.Error(), test.err)):
-			t.Errorf("%s: expected an error with %q, found %v", r.Args, test.err, err)
-		}
+	}
+	if t.Failed() || !strings.HasSuffix(out, "FAIL\n") {
+		t.Errorf("want a FAIL at the end of\n%.2000s\n...\n%s", out, out[max(0, len(out)-1000):])
 	}
 }
 
-// A program that takes the machine down must not be lost, and neither the runs
-// after it.
+// A program that takes the machine down must not be lost, and neither the
+// programs after it.
 func TestBootPanic(t *testing.T) {
-	m := machine(t)
 	exe := toy(t, "toy")
-	var runs []Run
-	for _, arg := range []string{"ok", "panic", "ok"} {
-		runs = append(runs, Run{Program: exe, Args: []string{arg}, Timeout: time.Minute})
+	var programs []Program
+	for i, arg := range []string{"ok", "panic", "ok"} {
+		programs = append(programs, Program{Test: "TestCoroCgoCallback/" + string(rune('a'+i)), File: exe, Arg: arg, Timeout: time.Minute})
 	}
 	start := time.Now()
-	results, err := m.Boot(context.Background(), runs)
-	if err == nil || !strings.Contains(err.Error(), "stopped during run 1") || !strings.Contains(err.Error(), "Kernel panic") {
-		t.Errorf("expected an error about run 1 and the kernel's panic, found %v", err)
+	out, console, _ := boot(t, t.Context(), programs)
+	if !strings.Contains(console, "Kernel panic") {
+		t.Errorf("got no word of the kernel's panic in\n%s", console)
 	}
-	for i, want := range []frame.State{frame.Exited, frame.Lost, frame.NotRun} {
-		if r := results[i]; r.State != want || (r.Err() == nil) != (i == 0) {
-			t.Errorf("run %d: expected %s, found %s (%s), error %v", i, want, r.State, r.Detail, r.Err())
-		}
+	if !strings.Contains(out, "RUN   TestCoroCgoCallback/b") || strings.Contains(out, "--- FAIL") || strings.Contains(out, "\nPASS\n") || strings.Contains(out, "RUN   TestCoroCgoCallback/c") {
+		t.Errorf("want the output to end within the second program, got\n%s", out)
 	}
-	if d := time.Since(start); d > time.Minute {
-		t.Errorf("expected the machine to stop by itself, found that it was stopped after %v", d)
+	if d := time.Since(start); d > 2*time.Minute {
+		t.Errorf("the machine did not stop by itself, but after %v", d)
 	}
 }
 
 // The end of the context is the end of the machine.
 func TestBootCanceled(t *testing.T) {
-	m := machine(t)
 	exe := toy(t, "toy")
-	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	start := time.Now()
-	results, err := m.Boot(ctx, []Run{{Program: exe, Args: []string{"hang"}, Timeout: time.Hour}})
-	if err == nil || !strings.Contains(err.Error(), context.DeadlineExceeded.Error()) {
-		t.Errorf("expected the error %v, found %v", context.DeadlineExceeded, err)
+	out, _, err := boot(t, ctx, []Program{{Test: "TestCoroCgoCallback/a", File: exe, Arg: "hang", Timeout: time.Hour}})
+	if err == nil || strings.Contains(out, "---") {
+		t.Errorf("got %v and %q, want the machine to be killed", err, out)
 	}
-	if d := time.Since(start); d > 20*time.Second {
-		t.Errorf("expected an end after 8s, found it after %v", d)
-	}
-	// On a busy machine, the time may be up before the program begins.
-	if s := results[0].State; s != frame.Lost && s != frame.NotRun {
-		t.Errorf("expected %s or %s, found %s", frame.Lost, frame.NotRun, s)
+	if d := time.Since(start); d > time.Minute {
+		t.Errorf("it ended after %v, want 30s", d)
 	}
 }

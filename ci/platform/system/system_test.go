@@ -1,203 +1,126 @@
 package system
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
-	"gocoro/ci/platform/system/frame"
+	"github.com/cavaliergopher/cpio"
 )
 
-// A file of an archive, as read back.
-type file struct {
-	name string
-	mode uint64
-	data string
-}
-
-// read reads archives back, one after the other, as the kernel does.
-func read(t *testing.T, data []byte) (files []file) {
-	pos := 0
-	next := func(n int) string {
-		if pos+n > len(data) {
-			t.Fatalf("the archive ends at %d, within a field of %d bytes at %d", len(data), n, pos)
-		}
-		s := string(data[pos : pos+n])
-		pos += n
-		return s
-	}
-	for pos < len(data) {
-		header := next(110)
-		if header[:6] != "070701" {
-			t.Fatalf("expected a header at %d, found %q", pos-110, header)
-		}
-		field := func(i int) uint64 {
-			v, err := strconv.ParseUint(header[6+8*i:14+8*i], 16, 32)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return v
-		}
-		name := next(int(field(11)))
-		next(-pos & 3)
-		body := next(int(field(6)))
-		next(-pos & 3)
-		if name != "TRAILER!!!\x00" {
-			files = append(files, file{strings.TrimSuffix(name, "\x00"), field(1), body})
-		}
-	}
-	return files
-}
-
-func TestArchive(t *testing.T) {
-	exe := filepath.Join(t.TempDir(), "x")
-	if err := os.WriteFile(exe, []byte("12345"), 0o666); err != nil {
+// library puts the files of a C library where the machine's come from.
+func library(t *testing.T) {
+	old := sysroot
+	t.Cleanup(func() { sysroot = old })
+	sysroot = t.TempDir()
+	if err := os.Mkdir(filepath.Join(sysroot, "lib"), 0o777); err != nil {
 		t.Fatal(err)
 	}
-	var buf bytes.Buffer
-	a := &archive{w: &buf}
-	a.dir("d")
-	a.device("d/null", 1, 3)
-	a.data("d/list", []byte("abc"))
-	a.program("d/exe", exe)
-	if err := a.close(); err != nil {
-		t.Fatal(err)
-	}
-	want := []file{
-		{"d", 0o040755, ""},
-		{"d/null", 0o020600, ""},
-		{"d/list", 0o100644, "abc"},
-		{"d/exe", 0o100755, "12345"},
-	}
-	got := read(t, buf.Bytes())
-	if len(got) != len(want) {
-		t.Fatalf("expected %+v, found %+v", want, got)
-	}
-	for i := range want {
-		if got[i] != want[i] {
-			t.Errorf("expected %+v, found %+v", want[i], got[i])
+	for _, name := range libraries {
+		if err := os.WriteFile(filepath.Join(sysroot, "lib", name), []byte("library "+name), 0o666); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
 
-// full is a writer with room for n bytes.
-type full struct{ n int }
-
-func (w *full) Write(p []byte) (int, error) {
-	if len(p) > w.n {
-		return 0, errors.New("no space left on device")
-	}
-	w.n -= len(p)
-	return len(p), nil
-}
-
-// An error in the middle is not lost by what comes after.
-func TestArchiveError(t *testing.T) {
-	a := &archive{w: &full{200}}
-	a.dir("d")
-	a.data("big", make([]byte, 100))
-	a.dir("e")
-	if err := a.close(); err == nil || !strings.Contains(err.Error(), "no space") {
-		t.Errorf("expected the writer's error, found %v", err)
-	}
-	a = &archive{w: new(bytes.Buffer)}
-	a.program("x", filepath.Join(t.TempDir(), "none"))
-	if err := a.close(); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("expected that the file does not exist, found %v", err)
-	}
-}
-
-// hello builds an empty program without cgo.
-func hello(t *testing.T, arch string) string {
+func TestInitramfs(t *testing.T) {
+	library(t)
 	dir := t.TempDir()
-	src := filepath.Join(dir, "hello.go")
-	if err := os.WriteFile(src, []byte("package main\nfunc main() {}\n"), 0o666); err != nil {
+	path := func(name string) string { return filepath.Join(dir, name) }
+	for _, name := range []string{"guest", "one", "two"} {
+		if err := os.WriteFile(path(name), []byte("program "+name), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	programs := []Program{
+		{Test: "TestA/a", File: path("one"), Arg: "a", Timeout: time.Second},
+		{Test: "TestA/b", File: path("two"), Expect: "x", Timeout: time.Second},
+		{Test: "TestB/c", File: path("one"), Env: []string{"B=c"}, Timeout: time.Minute},
+	}
+	if err := writeInitramfs(path("cpio"), path("guest"), programs); err != nil {
 		t.Fatal(err)
 	}
-	exe := filepath.Join(dir, "hello")
-	cmd := exec.Command("go", "build", "-o", exe, src)
-	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH="+arch, "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", cmd, err, out)
-	}
-	return exe
-}
-
-func TestWriteRuns(t *testing.T) {
-	one, two := hello(t, "arm64"), hello(t, "arm64")
-	runs := []Run{
-		{Program: one, Args: []string{"a"}, Timeout: time.Second},
-		{Program: two, Timeout: time.Second},
-		{Program: one, Env: []string{"B=c"}, Timeout: time.Minute},
-	}
-	var buf bytes.Buffer
-	a := &archive{w: &buf}
-	writeRuns(a, runs)
-	if err := a.close(); err != nil {
+	f, err := os.Open(path("cpio"))
+	if err != nil {
 		t.Fatal(err)
 	}
-	inside := map[string]file{}
-	for _, f := range read(t, buf.Bytes()) {
-		inside["/"+f.name] = f
-	}
-	var list []frame.Command
-	if err := json.Unmarshal([]byte(inside[frame.ListFile].data), &list); err != nil {
-		t.Fatal(err)
-	}
-	if len(list) != len(runs) {
-		t.Fatalf("expected %d runs, found %+v", len(runs), list)
-	}
-	for i, c := range list {
-		want, err := os.ReadFile(runs[i].Program)
+	defer f.Close()
+	data, mode := map[string]string{}, map[string]cpio.FileMode{}
+	r := cpio.NewReader(f)
+	for {
+		h, err := r.Next()
+		if err == io.EOF {
+			break
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		if inside[c.Program].data != string(want) || inside[c.Program].mode&0o111 == 0 {
-			t.Errorf("run %d: %s is not an executable copy of %s", i, c.Program, runs[i].Program)
+		if dir := filepath.Dir(h.Name); dir != "." && !mode[dir].IsDir() {
+			t.Errorf("%s comes before its directory", h.Name)
 		}
-		if c.Timeout != runs[i].Timeout || strings.Join(c.Args, " ") != strings.Join(runs[i].Args, " ") || strings.Join(c.Env, " ") != strings.Join(runs[i].Env, " ") {
-			t.Errorf("run %d: expected %+v, found %+v", i, runs[i], c)
+		text, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data["/"+h.Name], mode["/"+h.Name], mode[h.Name] = string(text), h.Mode, h.Mode
+	}
+	if data["/init"] != "program guest" || mode["/init"]&0o111 == 0 {
+		t.Errorf("got %q with mode %v as process 1", data["/init"], mode["/init"])
+	}
+	for _, name := range libraries {
+		if got, want := data["/lib/"+name], "library "+name; got != want {
+			t.Errorf("got %q, want %q", got, want)
 		}
 	}
-	if list[0].Program != list[2].Program || list[0].Program == list[1].Program {
-		t.Errorf("expected each program once, found %+v", list)
+	var list []Program
+	if err := json.Unmarshal([]byte(data[ListFile]), &list); err != nil {
+		t.Fatal(err)
+	}
+	if len(list) != len(programs) {
+		t.Fatalf("got %d programs, want %d", len(list), len(programs))
+	}
+	if list[0].File != list[2].File || list[0].File == list[1].File {
+		t.Errorf("got %+v, want each program once", list)
+	}
+	for i, got := range list {
+		want := programs[i]
+		if text := "program " + filepath.Base(want.File); data[got.File] != text || mode[got.File]&0o111 == 0 {
+			t.Errorf("%s: got %q with mode %v, want an executable %q", got.File, data[got.File], mode[got.File], text)
+		}
+		if want.File = got.File; !reflect.DeepEqual(got, want) {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
+	}
+
+	if err := writeInitramfs(path("cpio"), path("guest"), []Program{{File: path("none")}}); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got %v of a program that is not there", err)
+	}
+	sysroot = dir
+	if err := writeInitramfs(path("cpio"), path("guest"), nil); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got %v without a C library", err)
 	}
 }
 
-// What cannot run in the machine is refused before it starts, and every run
-// has a result all the same.
-func TestBootRefuses(t *testing.T) {
-	arm := hello(t, "arm64")
-	base := filepath.Join(t.TempDir(), "base.cpio")
-	if err := os.WriteFile(base, nil, 0o666); err != nil {
-		t.Fatal(err)
+// The full disk is an error, whichever write it is.
+func TestInitramfsFullDisk(t *testing.T) {
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip(err)
 	}
-	m := &Machine{QEMU: "/none/qemu", Kernel: "/none/vmlinuz", Base: base}
-	tests := []struct {
-		run  Run
-		want string
-	}{
-		{Run{Program: hello(t, "amd64"), Timeout: time.Second}, "build it with GOARCH=arm64"},
-		{Run{Program: "system_test.go", Timeout: time.Second}, "expected a linux/arm64 program"},
-		{Run{Program: "none", Timeout: time.Second}, "no such file"},
-		{Run{Program: arm}, "expected a timeout"},
-		{Run{Program: arm, Timeout: time.Second}, "/none/qemu"},
+	library(t)
+	if err := writeInitramfs("/dev/full", os.Args[0], nil); err == nil || !strings.Contains(err.Error(), "no space") {
+		t.Errorf("got %v, want that there is no space", err)
 	}
-	for _, test := range tests {
-		results, err := m.Boot(t.Context(), []Run{test.run, test.run})
-		if err == nil || !strings.Contains(err.Error(), test.want) {
-			t.Errorf("%s: expected an error with %q, found %v", test.run.Program, test.want, err)
-		}
-		if len(results) != 2 || results[0].State != frame.NotRun || results[1].Err() == nil {
-			t.Errorf("%s: expected two results that were not run, found %+v", test.run.Program, results)
-		}
+}
+
+func TestNoKernel(t *testing.T) {
+	if _, err := Command(t.Context(), t.TempDir(), "../../..", t.TempDir(), nil); err == nil || !strings.Contains(err.Error(), "sh scripts/setup-linux.sh") {
+		t.Errorf("got %v, want an error that says what to type", err)
 	}
 }
 
@@ -225,28 +148,5 @@ func TestFindKernel(t *testing.T) {
 	got, err := FindKernel(cache)
 	if want := filepath.Join(cache, "kernel", "arm64", "10", "vmlinuz"); got != want || err != nil {
 		t.Errorf("expected %s, found %s, %v", want, got, err)
-	}
-}
-
-func TestResultErr(t *testing.T) {
-	r := Run{Program: "/x/toy", Args: []string{"a"}, Timeout: time.Second}
-	for _, test := range []struct {
-		o    frame.Outcome
-		want string // "" for none
-	}{
-		{frame.Outcome{State: frame.Exited}, ""},
-		{frame.Outcome{State: frame.Exited, Truncated: true}, "toy a: exited with status 0, but printed more"},
-		{frame.Outcome{State: frame.Exited, Exit: 2}, "toy a: expected exit status 0, found 2"},
-		{frame.Outcome{State: frame.Signaled, Signal: 11}, "killed by signal 11"},
-		{frame.Outcome{State: frame.TimedOut}, "expected to end within 1s"},
-		{frame.Outcome{State: frame.Lost, Detail: "why"}, "toy a: lost: why"},
-		{frame.Outcome{State: frame.NotRun, Detail: "why"}, "toy a: not run: why"},
-		{frame.Outcome{State: frame.NotStarted, Detail: "why"}, "toy a: not started: why"},
-		{frame.Outcome{}, "toy a"}, // no state is no success
-	} {
-		err := Result{r, test.o}.Err()
-		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
-			t.Errorf("%+v: expected %q, found %v", test.o, test.want, err)
-		}
 	}
 }

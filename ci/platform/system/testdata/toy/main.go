@@ -19,6 +19,7 @@ import (
 var shared int
 
 func main() {
+	fmt.Println("expect: OK")
 	switch os.Args[1] {
 	case "ok":
 		if C.self() != 0 {
@@ -26,6 +27,7 @@ func main() {
 		}
 	case "env":
 		fmt.Println(os.Getenv("TOY"))
+		os.Exit(1) // what is not OK must not exit with 0
 	case "exit":
 		fmt.Println("OK")
 		os.Exit(3)

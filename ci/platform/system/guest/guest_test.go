@@ -1,0 +1,186 @@
+//go:build linux
+
+// Package guest is process 1 of the virtual machine of package system: a test
+// binary whose tests run the programs that the machine was given, one after the
+// other. When they are over, it powers the machine off.
+//
+// It prints to a serial port of its own, so that what the kernel prints on the
+// console cannot fall in the middle of it.
+package guest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"gocoro/ci/platform/system"
+)
+
+const (
+	port      = "/dev/ttyS0"    // the machine's PCI serial port
+	maxOutput = 256 << 10       // bytes of one program's output; the port takes some 300 KB a second
+	quitTime  = 5 * time.Second // for a program to print its stacks after SIGQUIT
+)
+
+func TestMain(m *testing.M) {
+	if os.Getpid() != 1 {
+		os.Exit(m.Run())
+	}
+	if err := setup(); err != nil {
+		fmt.Println("guest:", err)
+	} else {
+		m.Run()
+		// The port's driver has a buffer, which closing the port waits for.
+		os.Stdout.Close()
+	}
+	syscall.Reboot(syscall.LINUX_REBOOT_CMD_POWER_OFF)
+	// When process 1 exits, the kernel panics, and the machine stops that way.
+}
+
+// setup makes an ordinary system of what the kernel leaves to process 1, and
+// the port the standard output.
+func setup() error {
+	for _, m := range [][2]string{{"proc", "/proc"}, {"sysfs", "/sys"}, {"devtmpfs", "/dev"}, {"tmpfs", "/tmp"}} {
+		if err := os.MkdirAll(m[1], 0o755); err != nil {
+			return err
+		}
+		if err := syscall.Mount(m[0], m[1], m[0], 0, ""); err != nil {
+			return fmt.Errorf("mount %s: %v", m[1], err)
+		}
+	}
+	out, err := os.OpenFile(port, os.O_WRONLY|syscall.O_NOCTTY, 0)
+	if err != nil {
+		return err
+	}
+	// Every byte as it is: no carriage returns.
+	tty, err := unix.IoctlGetTermios(int(out.Fd()), unix.TCGETS)
+	if err != nil {
+		return err
+	}
+	tty.Oflag &^= unix.OPOST
+	os.Stdout = out
+	return errors.Join(os.Chmod("/tmp", 0o1777), unix.IoctlSetTermios(int(out.Fd()), unix.TCSETS, tty))
+}
+
+// The tests have the names of those of package runtime that run the programs.
+
+func TestCoroLockOSThread(t *testing.T) { runAll(t) }
+func TestCoroCgoCallback(t *testing.T)  { runAll(t) }
+func TestCoroLockUpstream(t *testing.T) { runAll(t) }
+
+// runAll runs the programs that belong to the test.
+func runAll(t *testing.T) {
+	if os.Getpid() != 1 {
+		t.Skip("not in the virtual machine")
+	}
+	var list []system.Program
+	data, err := os.ReadFile(system.ListFile)
+	if err == nil {
+		err = json.Unmarshal(data, &list)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range list {
+		if name, ok := strings.CutPrefix(p.Test, t.Name()+"/"); ok {
+			t.Run(name, func(t *testing.T) {
+				output, why := execute(p)
+				t.Logf("%s", output)
+				if why != "" {
+					t.Error(why)
+				}
+			})
+		}
+	}
+}
+
+// execute runs a program and returns what it printed and what is wrong.
+func execute(p system.Program) (output, why string) {
+	ctx, cancel := context.WithTimeout(context.Background(), p.Timeout)
+	defer cancel()
+	// A file, as a pipe would be held open by what the program leaves behind.
+	f, err := os.CreateTemp("", "output")
+	if err != nil {
+		return "", err.Error()
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	cmd := exec.CommandContext(ctx, p.File, p.Arg)
+	cmd.Env = append([]string{"PATH=/bin", "HOME=/tmp", "TMPDIR=/tmp"}, p.Env...)
+	cmd.Dir = os.TempDir()
+	cmd.Stdout, cmd.Stderr = f, f
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGQUIT) } // a Go program prints its goroutines
+	cmd.WaitDelay = quitTime
+	err = cmd.Run()
+	// What the program left behind must not disturb the next one. Its session
+	// is enough, but for process 1, which must be sure.
+	group := -1
+	if cmd.Process != nil && os.Getpid() != 1 {
+		group = -cmd.Process.Pid
+	}
+	if cmd.Process != nil {
+		syscall.Kill(group, syscall.SIGKILL)
+	}
+	data, rerr := io.ReadAll(io.NewSectionReader(f, 0, maxOutput))
+	output = string(data)
+	var exit *exec.ExitError
+	switch {
+	case rerr != nil:
+		return output, rerr.Error()
+	case ctx.Err() != nil:
+		return output, fmt.Sprintf("still running after %v", p.Timeout)
+	case err != nil && !errors.As(err, &exit):
+		return output, err.Error()
+	case cmd.ProcessState.ExitCode() < 0:
+		return output, cmd.ProcessState.String()
+	}
+	return output, p.Check(output, cmd.ProcessState.ExitCode())
+}
+
+// A program's output and its end are both looked at.
+func TestExecute(t *testing.T) {
+	for _, tt := range []struct {
+		name, script, expect string
+		want                 string // part of what is wrong; "" for nothing
+	}{
+		{"mode", "echo expect: must match; echo OK", "OK", ""},
+		{"modeDies", "echo expect: must match; echo fatal error: must match; exit 2", "OK", "exit status 2"},
+		{"ok", "echo expect: OK; echo OK", "", ""},
+		{"dies", "echo expect: must match; echo fatal error: must match; exit 2", "", ""},
+		{"noPromise", "echo OK", "", "first line"},
+		{"more", "echo expect: OK; echo noise; echo OK", "", "exit status 0, want"},
+		{"exit", "echo expect: OK; echo OK; exit 3", "", "exit status 3"},
+		{"signal", "echo expect: OK; echo OK; kill -SEGV $$", "", "segmentation fault"},
+		{"lives", "echo expect: must match; echo must match", "", "exit status 0 after"},
+		{"otherDeath", "echo expect: must match; echo fatal error: oops; exit 2", "", "no \"must match\""},
+		{"late", "echo expect: OK; echo OK; exec sleep 100", "", "still running"},
+		{"orphan", "echo expect: OK; echo OK; sleep 3 &", "", ""},
+		{"flood", "head -c 1000000 /dev/zero", "", "first line"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			file := t.TempDir() + "/program"
+			if err := os.WriteFile(file, []byte("#!/bin/sh\n"+tt.script+"\n"), 0o777); err != nil {
+				t.Fatal(err)
+			}
+			output, why := execute(system.Program{File: file, Expect: tt.expect, Timeout: time.Second})
+			if (why == "") != (tt.want == "") || !strings.Contains(why, tt.want) || len(output) > maxOutput {
+				t.Errorf("got %q after %d bytes of output, want %q", why, len(output), tt.want)
+			}
+		})
+	}
+	if _, why := execute(system.Program{File: "/none", Timeout: time.Minute}); !strings.Contains(why, "no such file") {
+		t.Errorf("got %q of a program that is not there", why)
+	}
+}
