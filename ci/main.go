@@ -63,11 +63,11 @@ runtime, in turn, and prints benchstat's comparison.`},
 			Short: "run random programs on coroutines, locks and C calls",
 			Long: `
 Fuzz compiles an interpreter with the toolchain at -goroot and runs random
-programs: each once with a Pull made of channels and once with iter.Pull. What
-the goroutines see must be what a model says, and locked goroutines must be on
-their threads. With -stock, a program that the stock toolchain runs to its end
-must have the same threads there. A program that fails is made smaller and written to -out as one
-Go file, beside the raw output.
+programs. What the goroutines see must be what a model says, and locked
+goroutines must be on their threads. With -stock, a program that the stock
+toolchain runs to its end must have the same threads there. A program that fails
+runs again with a Pull made of channels, is made smaller, and is written to
+-out, beside the raw output.
 
 A seed always means the same program. The last line is the summary, and the
 exit status is 0 only if programs ran and none failed.`},

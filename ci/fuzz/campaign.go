@@ -25,7 +25,6 @@ type Campaign struct {
 	Shrink  time.Duration // for each kind of failure
 	Max     int           // how many failures end the campaign; 0 for no limit
 	Dir     string        // where findings are written
-	Line    string        // the command that printed programs are run with
 	Printf  func(string, ...any)
 }
 
@@ -71,7 +70,7 @@ func (s *Summary) String() string {
 	text := fmt.Sprintf("%d programs in %v: %s", s.Programs, s.Elapsed.Round(100*time.Millisecond), strings.Join(parts, ", "))
 	parts = nil
 	for _, o := range Oracles {
-		if n := s.Oracles[o]; n > 0 && o != Channels {
+		if n := s.Oracles[o]; n > 0 && o != Model {
 			parts = append(parts, fmt.Sprintf("%s %d%%", o, (100*n+s.Programs/2)/s.Programs))
 		}
 	}
@@ -179,18 +178,11 @@ func (c *Campaign) finding(ctx context.Context, seed uint64, p *program.Program,
 	if err := save("shrunk", small, last); err != nil {
 		return f, err
 	}
-	src, err := Source(small, c.about(seed, small, last, rate))
-	if err != nil {
-		return f, err
-	}
-	if err := write("main.go", src); err != nil {
-		return f, err
-	}
-	c.Printf("seed %d: %d operations left of %d, fails in %.0f%% of runs: %s", seed, small.Size(), p.Size(), 100*rate, filepath.Join(f.Dir, "main.go"))
-	return f, nil
+	c.Printf("seed %d: %d operations left of %d, fails in %.0f%% of runs: %s", seed, small.Size(), p.Size(), 100*rate, filepath.Join(f.Dir, "shrunk.txt"))
+	return f, write("README", []byte(c.about(seed, small, last, rate)))
 }
 
-// about returns the comment of a printed program.
+// about says what is known of a program that was made smaller.
 func (c *Campaign) about(seed uint64, p *program.Program, o *Outcome, rate float64) string {
 	text := fmt.Sprintf("Seed %d, size %d, shrunk: %s.\nIt failed in %.0f%% of runs.\n", seed, c.Size, o, 100*rate)
 	switch o.Class {
@@ -204,7 +196,7 @@ func (c *Campaign) about(seed uint64, p *program.Program, o *Outcome, rate float
 		first, _, _ := strings.Cut(string(o.Stderr), "\n\n")
 		text += first + "\n"
 	}
-	return text + fmt.Sprintf("\n\t%s main.go -repeat %d\n\t%s main.go -pull chan  # for comparison\n\n%s", c.Line, max(c.Runner.Repeat, 10), c.Line, p)
+	return text + fmt.Sprintf("\nIn the checkout, with a go command of the toolchain:\n\n\tgo run ./ci/fuzz/interp -repeat %d <shrunk.txt\n\tgo run ./ci/fuzz/interp -pull chan <shrunk.txt  # for comparison\n", max(c.Runner.Repeat, 10))
 }
 
 // shrink makes p small. It returns with it the last failure seen and the

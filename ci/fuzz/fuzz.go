@@ -2,15 +2,15 @@
 // calls, and compares what they do with what they must do.
 //
 // Every program (package program) runs in a process of its own, compiled with
-// the toolchain under test (interp): once with a Pull made of channels, the
-// yardstick, and once with iter.Pull. The logs of its goroutines must be those
+// the toolchain under test (interp). The logs of its goroutines must be those
 // that the model says, and the checks inside the process must hold. What fails
-// is made smaller (Shrink) and printed as one Go file (Source).
+// runs again with a Pull made of channels, the yardstick: if it fails there,
+// too, the model is to blame. Then it is made smaller (Shrink).
 //
 // The line's stock upstream is a yardstick, too, and the better one for what it
 // runs: if a program ends there, without a throw for the thread locks, each
 // goroutine that is locked to a thread must be on the same one here, at every
-// step (see sameThreads), and no death is allowed. Then channels are not asked.
+// step (see sameThreads), and no death is allowed.
 package fuzz
 
 import (
@@ -72,14 +72,14 @@ type Outcome struct {
 type Oracle string
 
 const (
-	Upstream Oracle = "stock"            // it ends on stock upstream
-	Throw    Oracle = "channels, throws" // stock kills it for its thread locks
-	Died     Oracle = "channels, dies"   // stock does not run it for another reason
-	Channels Oracle = "channels"         // stock was not asked
+	Upstream Oracle = "stock"         // it ends on stock upstream
+	Throw    Oracle = "model, throws" // stock kills it for its thread locks
+	Died     Oracle = "model, dies"   // stock does not run it for another reason
+	Model    Oracle = "model"         // stock was not asked
 )
 
 // Oracles lists the oracles, in the order of summaries.
-var Oracles = []Oracle{Upstream, Throw, Died, Channels}
+var Oracles = []Oracle{Upstream, Throw, Died, Model}
 
 func (o *Outcome) String() string {
 	if o.Key == "" {
@@ -100,13 +100,13 @@ type Runner struct {
 	Only   string        // if not empty, the one kind of Pull to run: chan or coro
 }
 
-// Check runs the program on the yardstick and on iter.Pull, or on one of them
-// if the runner is set to that.
+// Check runs the program with iter.Pull, and compares it with stock upstream, or
+// with the model; or with the one kind of Pull that the runner is set to.
 func (r *Runner) Check(ctx context.Context, p *program.Program) (*Outcome, error) {
 	if r.Only != "" {
 		return r.Run(ctx, p, r.Only)
 	}
-	oracle := Channels
+	oracle := Model
 	if r.Stock != "" {
 		stock, err := r.Run(ctx, p, "stock")
 		if err != nil {
@@ -126,7 +126,7 @@ func (r *Runner) Check(ctx context.Context, p *program.Program) (*Outcome, error
 			oracle = Died
 		}
 	}
-	o, err := r.likeChannels(ctx, p)
+	o, err := r.likeModel(ctx, p)
 	if o != nil {
 		o.Oracle = oracle
 	}
@@ -152,16 +152,19 @@ func (r *Runner) likeStock(ctx context.Context, p *program.Program, stock *Outco
 	return o, nil
 }
 
-// likeChannels runs the program with channels and with iter.Pull.
-func (r *Runner) likeChannels(ctx context.Context, p *program.Program) (*Outcome, error) {
-	if o, err := r.Run(ctx, p, "chan"); err != nil || o.Class != Same {
-		if o != nil {
-			o.Key = strings.TrimSpace(string(o.Class) + " " + o.Key)
-			o.Class = Yardstick
-		}
+// likeModel runs the program with iter.Pull, and a failure with channels, too.
+func (r *Runner) likeModel(ctx context.Context, p *program.Program) (*Outcome, error) {
+	o, err := r.Run(ctx, p, "coro")
+	if err != nil || !o.Class.Failed() {
 		return o, err
 	}
-	return r.Run(ctx, p, "coro")
+	yardstick, err := r.Run(ctx, p, "chan")
+	if err != nil || yardstick.Class == Same {
+		return o, err
+	}
+	yardstick.Key = strings.TrimSpace(string(yardstick.Class) + " " + yardstick.Key)
+	yardstick.Class = Yardstick
+	return yardstick, nil
 }
 
 // Run runs the program on one kind of Pull: coro or chan, or on stock, which

@@ -44,7 +44,7 @@ func campaign(t *testing.T, count int) *Campaign {
 	}
 	return &Campaign{
 		Runner: &Runner{Interp: file, Limit: time.Minute, Repeat: 2},
-		Seed:   1, Count: count, Size: 40, Workers: 2, Shrink: 40 * time.Second, Dir: t.TempDir(), Printf: t.Logf, Line: "go run",
+		Seed:   1, Count: count, Size: 40, Workers: 2, Shrink: 40 * time.Second, Dir: t.TempDir(), Printf: t.Logf,
 	}
 }
 
@@ -158,60 +158,6 @@ func TestShrink(t *testing.T) {
 		}
 		if p.String() != text {
 			t.Errorf("seed %d: Shrink changed its argument", seed)
-		}
-	}
-}
-
-// A printed program compiles, and does what the interpreter did: with a lock
-// that upstream's iter.Pull does not take, it dies; with channels it does not.
-func TestSourceReproduces(t *testing.T) {
-	p, err := program.Parse("procs 1\nroot\n\tpull 0\n\t\tloop 2\n\t\t\tyield 0\n\t\tyield 4\n\tlock\n\tnext 0\n\tunlock\n" +
-		"root\n\ttry\n\t\tdefer\n\t\t\tmark\n\t\tpanic 3\n\tcallback\n\t\tgo\n\t\t\tgoexit\n\tthread 2\n\t\tblock\n\tstop 1\n\tfork\n\t\tgrow 20\n\tjoin\n")
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := campaign(t, 0)
-	o, err := c.Runner.Check(t.Context(), p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	const key = "fatal error: coro: OS thread locking must match locking at coroutine creation"
-	if o.Class != Crash || o.Key != key {
-		t.Skipf("this Go does not die of it, but ends as %q", o)
-	}
-	src, err := Source(p, "A test.\n\nIts second paragraph.")
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "main.go")
-	if err := os.WriteFile(file, src, 0o666); err != nil {
-		t.Fatal(err)
-	}
-	bin := file + ".exe"
-	if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", bin, file).CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s\n%s", err, out, src)
-	}
-	if out, err := exec.Command(bin).CombinedOutput(); err == nil || !strings.Contains(string(out), key) {
-		t.Errorf("the printed program: %v, want %q\n%s", err, key, out)
-	}
-	out, err := exec.Command(bin, "-pull=chan").CombinedOutput()
-	if err != nil {
-		t.Fatalf("the printed program with channels: %v\n%s", err, out)
-	}
-	res, err := p.Run()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := "run 0\n" + res.Log; string(out) != want {
-		t.Errorf("the printed program with channels: got\n%s\nwant\n%s", out, want)
-	}
-}
-
-// Every program that can be generated can be printed.
-func TestSourceFormats(t *testing.T) {
-	for seed := range uint64(100) {
-		if _, err := Source(program.Generate(seed, 60), "x"); err != nil {
-			t.Fatalf("seed %d: %v", seed, err)
 		}
 	}
 }

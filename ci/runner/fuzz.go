@@ -65,7 +65,6 @@ func (r *Runner) fuzz(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *s
 		Runner: &fuzz.Runner{Interp: interp, Stock: stockInterp, Exec: emulator, Limit: limit, Repeat: 3, Env: c.Method.Env([]string{})},
 		Seed:   uint64(start.UnixMilli()) % 1e9 * 1000, Time: c.Fuzz(), Size: 40, Workers: runtime.NumCPU(),
 		Shrink: 2 * time.Minute, Max: 5, Dir: dir,
-		Line:   filepath.Join(t.GOROOT, "bin", "go") + " run",
 		Printf: r.Rep.Printf,
 	}
 	if emulator == nil {
@@ -106,7 +105,7 @@ func found(s *fuzz.Summary) string {
 	}
 	for _, f := range s.Findings {
 		if src, err := os.ReadFile(filepath.Join(f.Dir, "shrunk.txt")); err == nil {
-			fmt.Fprintf(&b, "\nseed %d, made smaller; as a Go program: %s\n%s", f.Seed, filepath.Join(f.Dir, "main.go"), src)
+			fmt.Fprintf(&b, "\nseed %d, made smaller: %s\n%s", f.Seed, filepath.Join(f.Dir, "README"), src)
 		}
 	}
 	return b.String()

@@ -206,7 +206,7 @@ func TestFound(t *testing.T) {
 	}
 	text := found(&fuzz.Summary{Programs: 7, Count: map[fuzz.Class]int{fuzz.Same: 6, fuzz.Hang: 1},
 		Findings: []fuzz.Finding{{Seed: 42, Outcome: "hang", Dir: dir, Size: 1, Shrunk: true}}})
-	for _, want := range []string{"7 programs", "1 hang", "seed 42: hang (1 operations)", "\tlock\n", filepath.Join(dir, "main.go")} {
+	for _, want := range []string{"7 programs", "1 hang", "seed 42: hang (1 operations)", "\tlock\n", filepath.Join(dir, "README")} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}

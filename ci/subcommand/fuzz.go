@@ -91,7 +91,6 @@ func Fuzz(fs *flag.FlagSet) func(context.Context, []string) error {
 				Runner: &fuzz.Runner{Interp: interp, Stock: stockInterp, Exec: strings.Fields(*wrapper), Args: strings.Fields(*args), Limit: *hang, Repeat: *repeat, Only: *only,
 					Env: []string{"GODEBUG=" + *godebug}},
 				Seed: *seed, Count: *count, Time: *limit, Size: *size, Plain: *plain, Workers: *workers, Shrink: *shrink, Max: *failures, Dir: *out,
-				Line:   line + filepath.Join(*root, "bin", "go") + " run",
 				Printf: rep.Printf,
 			}
 			s, err := c.Run(ctx)

@@ -65,10 +65,7 @@ import (
 	"time"
 )
 
-// The program goes here when it is printed as one file.
-
-// What follows is the same for every program: the operations, and the checks
-// that go with each.
+// The operations, and the checks that go with each.
 //
 // A goroutine that holds locks of its own (LockOSThread, or C frames below it)
 // has a claim on its thread. At every operation, a goroutine with a claim must
