@@ -1,12 +1,74 @@
 package runner
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"time"
+
+	"gocoro/ci/verdict"
 )
+
+// tests are what do reports of an attempt that no go command runs.
+type tests struct {
+	Log io.Writer // the attempt's standard error
+
+	whole context.Context // of the run
+	ctx   context.Context // of the same, with the attempt's time limit
+	ev    *events
+	last  time.Time
+}
+
+// run runs a test, which fails if it returns why. Its time is that since the
+// test before. If the attempt's time is up, or the run is stopped, the test has
+// no result, nor have those after it.
+func (t *tests) run(name string, test func() (why string)) {
+	if t.ctx.Err() != nil {
+		return
+	}
+	why := test()
+	switch {
+	case t.whole.Err() != nil:
+		return
+	case t.ctx.Err() != nil:
+		t.ev.begin(name, why)
+		return
+	}
+	t.ev.test(name, why, time.Since(t.last))
+	t.last = time.Now()
+}
+
+// asTests calls do as an attempt of the cell, and records the tests that it
+// runs as "go test -json" would. A limit of 0 is none. The error of do says why
+// the CI itself could not go on.
+func asTests(ctx context.Context, limit time.Duration, cell *verdict.Cell, pkg string, a verdict.Attempt, do func(context.Context, *tests) error) error {
+	limited, cancel := context.WithCancel(ctx)
+	if limit > 0 {
+		limited, cancel = context.WithTimeout(ctx, limit)
+	}
+	defer cancel()
+	out, err := cell.Attempt(a)
+	if err != nil {
+		return err
+	}
+	t := &tests{Log: out.Stderr, whole: ctx, ctx: limited, ev: newEvents(out.Stdout, pkg), last: time.Now()}
+	err = do(limited, t)
+	if limited.Err() != nil || err != nil {
+		return errors.Join(err, out.End(-1, "", ctx.Err() == nil && limited.Err() != nil), ctx.Err())
+	}
+	return out.End(t.ev.end(), "", false)
+}
+
+// text returns what err says, "" for nothing.
+func text(err error) string {
+	if err != nil {
+		return err.Error()
+	}
+	return ""
+}
 
 // events writes results that do not come from a go command in the form in
 // which "go test -json" would: package verdict judges them all alike.

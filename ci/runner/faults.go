@@ -185,25 +185,20 @@ func (r *Runner) runFaults(ctx context.Context, c plan.Cell, cell *verdict.Cell,
 	if err != nil {
 		return err
 	}
-	out, err := cell.Attempt(verdict.Attempt{Command: []string{"(each fault planted, and the coro suite run)"}})
-	if err != nil {
-		return err
-	}
-	ev := newEvents(out.Stdout, faultPackage)
-	for _, f := range list {
-		start := time.Now()
-		seen, err := r.fault(ctx, c, f, t, env)
-		if ctx.Err() != nil {
-			break
+	a := verdict.Attempt{Command: []string{"(each fault planted, and the coro suite run)"}}
+	return asTests(ctx, 0, cell, faultPackage, a, func(ctx context.Context, tests *tests) error {
+		for _, f := range list {
+			tests.run("TestFault/"+f.name, func() string {
+				seen, err := r.fault(ctx, c, f, t, env)
+				fmt.Fprintf(tests.Log, "=== %s: %s\n%s\n", f.name, f.doc, seen)
+				if err != nil {
+					return fmt.Sprintf("%s: %v\n%s", f.doc, err, seen)
+				}
+				return ""
+			})
 		}
-		why := ""
-		if err != nil {
-			why = fmt.Sprintf("%s: %v\n%s", f.doc, err, seen)
-		}
-		fmt.Fprintf(out.Stderr, "=== %s: %s\n%s\n", f.name, f.doc, seen)
-		ev.test("TestFault/"+f.name, why, time.Since(start))
-	}
-	return errors.Join(out.End(ev.end(), "", false), ctx.Err())
+		return nil
+	})
 }
 
 // fault runs one fault. It returns what the CI saw, in words, and an error if

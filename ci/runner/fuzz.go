@@ -2,7 +2,6 @@ package runner
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -59,11 +58,10 @@ func (r *Runner) fuzz(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *s
 	if emulator != nil {
 		limit, command = 4*limit, strings.Fields(cell.Reproduce)
 	}
-	start := time.Now()
 	// A seed always means the same program; each run takes others.
 	campaign := &fuzz.Campaign{
 		Runner: &fuzz.Runner{Interp: interp, Stock: stockInterp, Exec: emulator, Limit: limit, Repeat: 3, Env: c.Method.Env([]string{})},
-		Seed:   uint64(start.UnixMilli()) % 1e9 * 1000, Time: c.Fuzz(), Size: 40, Workers: runtime.NumCPU(),
+		Seed:   uint64(time.Now().UnixMilli()) % 1e9 * 1000, Time: c.Fuzz(), Size: 40, Workers: runtime.NumCPU(),
 		Shrink: 2 * time.Minute, Max: 5, Dir: dir,
 		Printf: r.Rep.Printf,
 	}
@@ -71,28 +69,20 @@ func (r *Runner) fuzz(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *s
 		// The same seed and time, as a person would type it.
 		command = append(command, fmt.Sprint("-seed=", campaign.Seed), fmt.Sprint("-time=", campaign.Time))
 	}
-	out, err := cell.Attempt(verdict.Attempt{Command: command, Dir: r.Repo.Dir})
-	if err != nil {
-		return err
-	}
-	limited, cancel := context.WithTimeout(ctx, c.Limit())
-	defer cancel()
-	s, err := campaign.Run(limited)
-	why := ""
-	switch {
-	case ctx.Err() != nil:
-		return errors.Join(out.End(-1, "", false), ctx.Err())
-	case err != nil:
-		why = err.Error()
-	case s.Failed():
-		why = found(s)
-	}
-	if s != nil {
-		fmt.Fprintln(out.Stderr, s)
-	}
-	ev := newEvents(out.Stdout, fuzzPackage)
-	ev.test("TestFuzz", why, time.Since(start))
-	return out.End(ev.end(), "", limited.Err() != nil)
+	a := verdict.Attempt{Command: command, Dir: r.Repo.Dir}
+	return asTests(ctx, c.Limit(), cell, fuzzPackage, a, func(ctx context.Context, tests *tests) error {
+		tests.run("TestFuzz", func() string {
+			s, err := campaign.Run(ctx)
+			if s != nil {
+				fmt.Fprintln(tests.Log, s)
+			}
+			if err == nil && s.Failed() {
+				return found(s)
+			}
+			return text(err)
+		})
+		return nil
+	})
 }
 
 // found tells what a campaign found: its summary, a line for each finding, and

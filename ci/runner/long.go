@@ -141,36 +141,40 @@ type script struct {
 // lines are as wanted and it exits with status 0, or is endless. Its output is
 // in the record as it comes.
 func scripted(ctx context.Context, cell *verdict.Cell, s script) error {
-	limited, cancel := context.WithTimeout(ctx, s.limit)
-	defer cancel()
-	cmd := s.command(limited)
-	out, err := cell.Attempt(verdict.Attempt{Command: cmd.Args, Dir: cmd.Dir, Env: difference(cmd.Env)})
-	if err != nil {
-		return err
+	cmd := s.command(ctx)
+	a := verdict.Attempt{Command: cmd.Args, Dir: cmd.Dir, Env: difference(cmd.Env)}
+	limit := s.limit
+	if s.endless {
+		limit = 0
 	}
-	start := time.Now()
-	var end tail
-	w := io.MultiWriter(out.Stderr, &end)
+	return asTests(ctx, limit, cell, s.pkg, a, func(ctx context.Context, tests *tests) error {
+		limited, cancel := context.WithTimeout(ctx, s.limit)
+		defer cancel()
+		if !s.endless {
+			limited = ctx
+		}
+		tests.run(s.test, func() string {
+			end, err := logged(s.command(limited), tests.Log)
+			lines := strings.Split(strings.TrimSpace(string(end)), "\n")
+			last := strings.Join(lines[max(0, len(lines)-5):], "\n")
+			switch {
+			case !s.want.MatchString(last):
+				return fmt.Sprintf("%v: nothing like %q in the last lines of:\n%s", err, s.want, end)
+			case err != nil && limited.Err() == nil:
+				return fmt.Sprintf("%v after %q", err, last)
+			}
+			return ""
+		})
+		return nil
+	})
+}
+
+// logged runs a command whose output goes to the log, and returns the end of it.
+func logged(cmd *exec.Cmd, log io.Writer) (end tail, err error) {
+	w := io.MultiWriter(log, &end)
 	cmd.Stdout, cmd.Stderr = w, w
 	err = cmd.Run()
-	late := limited.Err() != nil && ctx.Err() == nil
-	lines := strings.Split(strings.TrimSpace(string(end)), "\n")
-	last := strings.Join(lines[max(0, len(lines)-5):], "\n")
-	ev := newEvents(out.Stdout, s.pkg)
-	if late && !s.endless {
-		// Without an end of its own the test was open when the limit ended it.
-		ev.begin(s.test, string(end))
-		return errors.Join(out.End(-1, "", true), ctx.Err())
-	}
-	why := ""
-	switch {
-	case !s.want.MatchString(last):
-		why = fmt.Sprintf("%v: nothing like %q in the last lines of:\n%s", err, s.want, end)
-	case err != nil && !late:
-		why = fmt.Sprintf("%v after %q", err, last)
-	}
-	ev.test(s.test, why, time.Since(start))
-	return errors.Join(out.End(ev.end(), "", false), ctx.Err())
+	return end, err
 }
 
 // A tail keeps the end of what is written to it.

@@ -1,14 +1,12 @@
 package runner
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"gocoro/build/dist"
 	"gocoro/build/proof"
@@ -92,55 +90,42 @@ func (r *Runner) packages(ctx context.Context, c plan.Cell, cell *verdict.Cell) 
 			return err
 		}
 	}
-	limited, cancel := context.WithTimeout(ctx, c.Limit())
-	defer cancel()
-
 	exec, err := executors(c)
 	if err != nil {
 		return err
-	}
-	out, err := cell.Attempt(verdict.Attempt{Command: []string{"go", "run", "./build", "dist", "-line", c.Line}, Dir: r.Repo.Dir})
-	if err != nil {
-		return err
-	}
-	ev := newEvents(out.Stdout, packagesPackage)
-	build := func(test string, args ...string) {
-		start := time.Now()
-		cmd := r.buildCommand(limited, args...)
-		command := strings.Join(cmd.Args, " ")
-		fmt.Fprintf(out.Stderr, "=== %s\n", command)
-		var end tail
-		w := io.MultiWriter(out.Stderr, &end)
-		cmd.Stdout, cmd.Stderr = w, w
-		why := ""
-		if err := cmd.Run(); err != nil {
-			why = fmt.Sprintf("%s: %v\n%s", command, err, end)
-		}
-		ev.test(test, why, time.Since(start))
 	}
 	args := []string{"dist", "-line", c.Line, "-platform", strings.Join(c.Packages(), ","), "-flat", "-o", dir}
 	if b := os.Getenv("GOCORO_BUILDER"); b != "" {
 		args = append(args, "-builder", b)
 	}
-	build(makePackages, args...)
-	for _, p := range c.Proofs() {
-		build(proved(p), "verify", "-line", c.Line, "-proof", p)
-	}
-
-	start := time.Now()
-	check := &release.Checker{Dir: dir, Release: c.Of.Release(), Exec: exec, Say: func(what, platform string, v *proof.Verdict) {
-		fmt.Fprintln(out.Stderr, what, platform, v.Text)
-		why := ""
-		if !v.Holds() {
-			why = strings.Join(v.Faults, "\n")
+	a := verdict.Attempt{Command: []string{"go", "run", "./build", "dist", "-line", c.Line}, Dir: r.Repo.Dir}
+	return asTests(ctx, c.Limit(), cell, packagesPackage, a, func(ctx context.Context, tests *tests) error {
+		build := func(test string, args ...string) {
+			tests.run(test, func() string {
+				cmd := r.buildCommand(ctx, args...)
+				command := strings.Join(cmd.Args, " ")
+				fmt.Fprintf(tests.Log, "=== %s\n", command)
+				end, err := logged(cmd, tests.Log)
+				if err != nil {
+					return fmt.Sprintf("%s: %v\n%s", command, err, end)
+				}
+				return ""
+			})
 		}
-		ev.test(lookedAt(what, platform), why, time.Since(start))
-		start = time.Now()
-	}}
-	if err := check.Run(limited); err != nil {
-		// What was not looked at has no result, and so is missed.
-		fmt.Fprintln(out.Stderr, "check:", err)
-		ev.failed = true
-	}
-	return errors.Join(out.End(ev.end(), "", limited.Err() != nil && ctx.Err() == nil), ctx.Err())
+		build(makePackages, args...)
+		for _, p := range c.Proofs() {
+			build(proved(p), "verify", "-line", c.Line, "-proof", p)
+		}
+		// What is not looked at has no result, and so is missed.
+		check := &release.Checker{Dir: dir, Release: c.Of.Release(), Exec: exec, Say: func(what, platform string, v *proof.Verdict) {
+			fmt.Fprintln(tests.Log, what, platform, v.Text)
+			tests.run(lookedAt(what, platform), func() string {
+				if !v.Holds() {
+					return cmp.Or(strings.Join(v.Faults, "\n"), "it does not hold")
+				}
+				return ""
+			})
+		}}
+		return check.Run(ctx)
+	})
 }

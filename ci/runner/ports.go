@@ -2,11 +2,9 @@ package runner
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
-	"time"
 
 	"gocoro/ci/plan"
 	"gocoro/ci/suite"
@@ -74,32 +72,24 @@ func (r *Runner) ports(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *
 	if err != nil {
 		return err
 	}
-	out, err := cell.Attempt(verdict.Attempt{Command: []string{"go", "build", "std"}, Env: []string{"GOOS=(each)", "GOARCH=(each)", "CGO_ENABLED=0"}})
-	if err != nil {
-		return err
-	}
-	limited, cancel := context.WithTimeout(ctx, c.Limit())
-	defer cancel()
-	ev := newEvents(out.Stdout, portsPackage)
-	for _, p := range list {
-		start := time.Now()
-		goos, goarch, _ := strings.Cut(p, "/")
-		why := ""
-		for _, args := range portCommands(goos) {
-			cmd := t.Command(limited, args...)
-			cmd.Env = append(cmd.Env, "GOOS="+goos, "GOARCH="+goarch, "CGO_ENABLED=0", "GOCACHE="+tmp)
-			r.yield(cmd)
-			text, err := cmd.CombinedOutput()
-			if limited.Err() != nil {
-				// This port and those after it have no result, and so are missed.
-				return errors.Join(out.End(-1, "", ctx.Err() == nil), ctx.Err())
-			}
-			fmt.Fprintf(out.Stderr, "=== %s: %s\n%s", p, strings.Join(cmd.Args, " "), text)
-			if err != nil {
-				why += fmt.Sprintf("GOOS=%s GOARCH=%s CGO_ENABLED=0 %s: %v\n%s", goos, goarch, strings.Join(cmd.Args, " "), err, text)
-			}
+	a := verdict.Attempt{Command: []string{"go", "build", "std"}, Env: []string{"GOOS=(each)", "GOARCH=(each)", "CGO_ENABLED=0"}}
+	return asTests(ctx, c.Limit(), cell, portsPackage, a, func(ctx context.Context, tests *tests) error {
+		for _, p := range list {
+			tests.run(compiled(p), func() (why string) {
+				goos, goarch, _ := strings.Cut(p, "/")
+				for _, args := range portCommands(goos) {
+					cmd := t.Command(ctx, args...)
+					cmd.Env = append(cmd.Env, "GOOS="+goos, "GOARCH="+goarch, "CGO_ENABLED=0", "GOCACHE="+tmp)
+					r.yield(cmd)
+					text, err := cmd.CombinedOutput()
+					fmt.Fprintf(tests.Log, "=== %s: %s\n%s", p, strings.Join(cmd.Args, " "), text)
+					if err != nil {
+						why += fmt.Sprintf("GOOS=%s GOARCH=%s CGO_ENABLED=0 %s: %v\n%s", goos, goarch, strings.Join(cmd.Args, " "), err, text)
+					}
+				}
+				return why
+			})
 		}
-		ev.test(compiled(p), why, time.Since(start))
-	}
-	return out.End(ev.end(), "", false)
+		return nil
+	})
 }

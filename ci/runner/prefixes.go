@@ -4,14 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"gocoro/build/line"
 	"gocoro/build/series"
@@ -75,27 +73,20 @@ func (r *Runner) prefixes(ctx context.Context, c plan.Cell, cell *verdict.Cell, 
 	defer store.RemoveAll(tmp)
 	env = append(slices.Clone(env), "GOCACHE="+filepath.Join(tmp, "gocache"))
 
-	limited, cancel := context.WithTimeout(ctx, c.Limit())
-	defer cancel()
-	out, err := cell.Attempt(verdict.Attempt{Command: []string{"go", "test", "-short", "-run=(the tests named so far)", "runtime"}})
-	if err != nil {
-		return err
-	}
-	ev := newEvents(out.Stdout, prefixesPackage)
-	var names []string
-	for _, file := range patches {
-		start := time.Now()
-		why, err := r.prefix(limited, c, out.Stderr, tmp, stock, d.Line, file, &names, env)
-		if limited.Err() != nil {
-			// This patch and those after it have no result, and so are missed.
-			return errors.Join(out.End(-1, "", ctx.Err() == nil), ctx.Err())
+	a := verdict.Attempt{Command: []string{"go", "test", "-short", "-run=(the tests named so far)", "runtime"}}
+	return asTests(ctx, c.Limit(), cell, prefixesPackage, a, func(ctx context.Context, tests *tests) (err error) {
+		var names []string
+		for _, file := range patches {
+			tests.run(after(file), func() (why string) {
+				why, err = r.prefix(ctx, c, tests.Log, tmp, stock, d.Line, file, &names, env)
+				return why
+			})
+			if err != nil {
+				return err
+			}
 		}
-		if err != nil {
-			return errors.Join(err, out.End(-1, "", false))
-		}
-		ev.test(after(file), why, time.Since(start))
-	}
-	return out.End(ev.end(), "", false)
+		return nil
+	})
 }
 
 // prefix applies the series up to the patch in the file and runs the tests that

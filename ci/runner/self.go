@@ -154,20 +154,11 @@ func (r *Runner) api(ctx context.Context, c plan.Cell, cell *verdict.Cell) error
 	if err != nil {
 		return err
 	}
-	limited, cancel := context.WithTimeout(ctx, c.Limit())
-	defer cancel()
-	out, err := cell.Attempt(verdict.Attempt{Command: []string{"go", "run", "./build", "api", "-line", c.Line}, Dir: r.Repo.Dir})
-	if err != nil {
-		return err
-	}
-	ev := newEvents(out.Stdout, apiPackage)
-	start := time.Now()
-	why := ""
-	if err := d.CheckAPI(limited); err != nil {
-		why = err.Error()
-	}
-	ev.test("TestBaseline", why, time.Since(start))
-	return errors.Join(out.End(ev.end(), "", limited.Err() != nil && ctx.Err() == nil), ctx.Err())
+	a := verdict.Attempt{Command: []string{"go", "run", "./build", "api", "-line", c.Line}, Dir: r.Repo.Dir}
+	return asTests(ctx, c.Limit(), cell, apiPackage, a, func(ctx context.Context, tests *tests) error {
+		tests.run("TestBaseline", func() string { return text(d.CheckAPI(ctx)) })
+		return nil
+	})
 }
 
 // userPackage holds the stories of a user with an installed toolchain.
