@@ -155,7 +155,7 @@ func Examine(m *Machine) []Finding {
 		}
 	}
 	if m.Set["GOPROXY"] == "off" {
-		add(Note, "unset GOPROXY, or use -source tarball=, git= or dir=", "GOPROXY=off: upstream's release can only come from the module cache")
+		add(Note, "unset GOPROXY, or use -source tarball=", "GOPROXY=off: upstream's release can only come from the module cache")
 	}
 
 	fs = append(fs, m.chosen()...)

@@ -34,7 +34,7 @@ type Flags struct {
 // Register defines the flags of the steps.
 func (f *Flags) Register(fs *flag.FlagSet) {
 	fs.StringVar(&f.Line, "line", "", "the `line` to build, such as go1.22, or the name of its release (default: the line of VERSION)")
-	fs.StringVar(&f.Source, "source", "module", "where upstream comes from: module, tarball=PATH or URL, git=REPO[@COMMIT], or dir=PATH")
+	fs.StringVar(&f.Source, "source", "module", "where upstream comes from: module, or tarball=PATH or URL")
 	fs.BoolVar(&f.Trace, "x", false, "print each command before it runs")
 	fs.BoolVar(&f.Dry, "n", false, "say what would be done, and do nothing")
 	fs.BoolVar(&f.Stream, "v", false, "show the output of the commands as it comes")

@@ -395,9 +395,9 @@ func (d *Driver) CheckAPI(ctx context.Context) error {
 }
 
 // api returns the path of the API baseline of the upstream, an item of its
-// own: it does not depend on the series. It is empty if the source has neither
-// an api folder nor binaries to make one with (dir=). With idle it is made at the
-// lowest priority, beside make.bash.
+// own: it does not depend on the series. It is empty if the source has no
+// binaries to make one with. With idle it is made at the lowest priority, beside
+// make.bash.
 func (d *Driver) api(ctx context.Context, idle bool) (string, error) {
 	key, err := d.upstreamKey(ctx)
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 //	overlay   go1.22                 a folder of src/ (repeatable)
 //	module    linux/amd64 h1:...     hash of the golang.org/toolchain module (repeatable)
 //	tarball   012a...                SHA-256 of <upstream>.src.tar.gz
-//	commit    0123...                git commit of the upstream's tag
+//	commit    0123...                git commit of the upstream's tag, for the reader
 //
 // The time of revision 1 is the one in upstream's own VERSION file, so that the
 // same move gives the same release whenever it is made. That of a later revision

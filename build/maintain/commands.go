@@ -38,7 +38,7 @@ func (f *flags) register(fs *flag.FlagSet) {
 }
 
 func (f *flags) registerSource(fs *flag.FlagSet) {
-	fs.StringVar(&f.Source, "source", "module", "where upstream comes from: module, tarball=PATH or URL, git=REPO[@COMMIT], or dir=PATH")
+	fs.StringVar(&f.Source, "source", "module", "where upstream comes from: module, or tarball=PATH or URL")
 	fs.BoolVar(&f.Trace, "x", false, "print each command before it runs")
 }
 

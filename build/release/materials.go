@@ -284,7 +284,7 @@ func (m *Materials) Provenance(platform, builder string, subjects []Subject) ([]
 }
 
 // upstream describes the upstream's release by what it was identified with: the
-// module's hash, or the hash of the archive or the commit.
+// module's hash or the archive's.
 // Source of the names and forms: spec/v1/digest_set.md of in-toto's
 // attestation framework.
 func (m *Materials) upstream() Subject {
@@ -297,10 +297,8 @@ func (m *Materials) upstream() Subject {
 		}
 	case "sha256":
 		s.Digest = map[string]string{"sha256": value}
-	case "git":
-		s.Digest = map[string]string{"gitCommit": value}
 	}
-	return s // of a folder on somebody's disk nothing is known but its name
+	return s
 }
 
 // SPDX returns the list of materials as an SPDX 2.3 document in JSON.

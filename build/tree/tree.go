@@ -128,9 +128,6 @@ func LocalToolchain(file string) error {
 	}
 	const old = "\nGOTOOLCHAIN=auto\n"
 	text := string(data)
-	if strings.Contains(text, "\nGOTOOLCHAIN=local\n") {
-		return nil // a distribution's Go, from -source dir=, may have it so
-	}
 	if strings.Count(text, old) != 1 {
 		return fmt.Errorf("%s: want exactly one line GOTOOLCHAIN=auto to change, the file is\n%s\n\tthis is not an official release of Go: give another -source", file, text)
 	}

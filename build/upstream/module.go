@@ -91,7 +91,7 @@ func (m *moduleSource) download(ctx context.Context) error {
 		if why == "" {
 			why = fmt.Sprintf("%v: %s", err, bytes.TrimSpace(stderr))
 		}
-		return fmt.Errorf("cannot download %s@%s: %s\n\tcheck the network and GOPROXY (go env GOPROXY), or use -source tarball=, git= or dir=", modulePath, m.version(), why)
+		return fmt.Errorf("cannot download %s@%s: %s\n\tcheck the network and GOPROXY (go env GOPROXY), or use -source tarball=", modulePath, m.version(), why)
 	}
 	m.sum = info.Sum
 	m.zip, err = filepath.EvalSymlinks(info.Zip) // where it is in the user's own module cache
@@ -149,7 +149,7 @@ func (m *moduleSource) zipCache(ctx context.Context, tmp string) (string, error)
 func (m *moduleSource) needChecksumDatabase(ctx context.Context, dir string) error {
 	db, asked, err := m.checksumDatabase(ctx, dir)
 	if err == nil && !asked {
-		err = fmt.Errorf("the pin of line %s has no h1 for %s, and %s leave the checksum database out\n\tunset these, or use -source tarball= or git=", m.env.Line, m.env.Platform, db)
+		err = fmt.Errorf("the pin of line %s has no h1 for %s, and %s leave the checksum database out\n\tunset these, or use -source tarball=", m.env.Line, m.env.Platform, db)
 	}
 	return err
 }

@@ -53,8 +53,7 @@ func (e *Env) trace(cmd *exec.Cmd) {
 // Host returns the platform of the running program, for example "linux/amd64".
 func Host() string { return runtime.GOOS + "/" + runtime.GOARCH }
 
-// Parse returns the source that spec names: "module", "tarball=PATH-or-URL",
-// "git=REPO[@COMMIT]" or "dir=PATH".
+// Parse returns the source that spec names: "module" or "tarball=PATH-or-URL".
 func Parse(spec string, env *Env) (Source, error) {
 	kind, arg, hasArg := strings.Cut(spec, "=")
 	switch {
@@ -62,29 +61,8 @@ func Parse(spec string, env *Env) (Source, error) {
 		return &moduleSource{env: env}, nil
 	case kind == "tarball" && arg != "":
 		return &tarball{env: env, from: arg}, nil
-	case kind == "git" && arg != "":
-		g := &gitRepo{env: env, repo: arg}
-		// A repository's path or URL may hold an @ itself (git@host:path):
-		// only what looks like a commit id counts as one.
-		if i := strings.LastIndex(arg, "@"); i >= 0 && isHex(arg[i+1:]) {
-			g.repo, g.commit = arg[:i], arg[i+1:]
-			if len(g.commit) != 40 {
-				return nil, fmt.Errorf("-source %s: commit %q is not a full commit id of 40 digits", spec, g.commit)
-			}
-		}
-		return g, nil
-	case kind == "dir" && arg != "":
-		abs, err := filepath.Abs(arg)
-		if err != nil {
-			return nil, err
-		}
-		return &goroot{env: env, dir: abs}, nil
 	}
-	return nil, fmt.Errorf("unknown -source %q: want module, tarball=PATH or URL, git=REPO[@COMMIT], or dir=PATH", spec)
-}
-
-func isHex(s string) bool {
-	return s != "" && strings.Trim(s, "0123456789abcdef") == ""
+	return nil, fmt.Errorf("unknown -source %q: want module, or tarball=PATH or URL", spec)
 }
 
 // checkVersion checks that the tree at dir is the release that the pin names.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -28,22 +29,13 @@ func TestIsExec(t *testing.T) {
 }
 
 func TestParse(t *testing.T) {
-	const id = "0123456789012345678901234567890123456789"
 	env := &Env{Pin: new(line.Pin)}
-	for spec, want := range map[string]gitRepo{
-		"git=/a/b":              {repo: "/a/b"},
-		"git=/a/b@" + id:        {repo: "/a/b", commit: id},
-		"git=git@host:go":       {repo: "git@host:go"},
-		"git=git@host:go@" + id: {repo: "git@host:go", commit: id},
-	} {
-		src, err := Parse(spec, env)
-		if err != nil {
-			t.Errorf("%s: %v", spec, err)
-		} else if g := src.(*gitRepo); g.repo != want.repo || g.commit != want.commit {
-			t.Errorf("%s: repository %q, commit %q", spec, g.repo, g.commit)
+	for spec, want := range map[string]Source{"module": &moduleSource{env: env}, "tarball=/a/b=c": &tarball{env: env, from: "/a/b=c"}} {
+		if got, err := Parse(spec, env); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: got %#v, %v, want %#v", spec, got, err, want)
 		}
 	}
-	for _, spec := range []string{"", "module=x", "tarball", "tarball=", "git=", "dir", "git=x@abc"} {
+	for _, spec := range []string{"", "module=x", "tarball", "tarball=", "git=x", "dir=x"} {
 		if _, err := Parse(spec, env); err == nil {
 			t.Errorf("%q was understood, want an error", spec)
 		}
