@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"go/version"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"gocoro/build/install"
@@ -210,7 +211,7 @@ func (m *Machine) chosen() []Finding {
 		add(Trap, build+use, "GOTOOLCHAIN=%s%s is a release's name of the first form, with a dot, which debuggers take for no Go version: it would be %s now, and this checkout makes %s", set, from, line.ReleaseName(up, n), m.Release)
 	case plus && line.IsName(name):
 		add(Trap, use, "GOTOOLCHAIN=%s%s: +%s leaves the fork, without a word, where a go.mod asks for a newer Go", set, from, mode)
-	case line.IsName(name) && !contains(m.Releases, name):
+	case line.IsName(name) && !slices.Contains(m.Releases, name):
 		add(Trap, use, "GOTOOLCHAIN=%s%s is not a release of this checkout, which has %s", set, from, strings.Join(m.Releases, ", "))
 	case line.IsName(name):
 		add(Fine, "", "GOTOOLCHAIN=%s%s", set, from)
@@ -223,7 +224,7 @@ func (m *Machine) chosen() []Finding {
 		switch {
 		case m.Seen.Err != nil:
 			fix := unset
-			if contains(m.Releases, name) {
+			if slices.Contains(m.Releases, name) {
 				fix = "GOTOOLCHAIN=local go run ./build -line " + name + m.Flags + "  (or " + unset + ")"
 			}
 			add(Trap, fix, "GOTOOLCHAIN=%s does not run in %s: %v", set, m.Dir, m.Seen.Err)
@@ -284,7 +285,7 @@ func (m *Machine) found() []Finding {
 			add(Note, "take it out of PATH", "PATH has the relative entry %q: the go command runs no toolchain from there", p)
 		}
 	}
-	if m.has(m.Release) && !contains(m.Path, m.Bin) && len(m.Order) == 0 {
+	if m.has(m.Release) && !slices.Contains(m.Path, m.Bin) && len(m.Order) == 0 {
 		add(Trap, `export PATH="$PATH":`+run.Quote(m.Bin), "%s is not on PATH, and there the link %s is: GOTOOLCHAIN=%s does not find it", m.Bin, m.Release, m.Release)
 	}
 	for i, dir := range m.Order {
@@ -316,15 +317,15 @@ func (m *Machine) leftovers() []Finding {
 			uninstall = "go run ./build uninstall -force" + m.Flags + " "
 		}
 		switch {
-		case i.Damaged != nil && !contains(m.Releases, i.Name):
+		case i.Damaged != nil && !slices.Contains(m.Releases, i.Name):
 			add(Trap, uninstall+i.Name, "%s is damaged: %s", filepath.Join(m.Root, i.Name), cause(i.Damaged))
 		case i.Damaged != nil:
 			add(Trap, "go run ./build install -replace -line "+i.Name+m.Flags, "%s is damaged: %s", filepath.Join(m.Root, i.Name), cause(i.Damaged))
 		case line.IsOldName(i.Name):
 			add(Note, uninstall+i.Name, "%s is installed, a release under a name of the first form, with a dot, which debuggers take for no Go version; this checkout makes %s", i.Name, m.Release)
-		case i.Modified && contains(m.Releases, i.Name):
+		case i.Modified && slices.Contains(m.Releases, i.Name):
 			add(Trap, "go run ./build install -replace -line "+i.Name+m.Flags, "%s was changed after it was installed: what it builds is not what the release builds", filepath.Join(m.Root, i.Name))
-		case !contains(m.Releases, i.Name):
+		case !slices.Contains(m.Releases, i.Name):
 			add(Note, uninstall+i.Name, "%s is installed and no release of this checkout", i.Name)
 		case !i.Linked:
 			add(Trap, "go run ./build -line "+i.Name+m.Flags, "%s is installed, but %s has no link to it", i.Name, m.Bin)
@@ -354,15 +355,6 @@ func (m *Machine) has(release string) bool {
 func cause(err error) string {
 	text, _, _ := strings.Cut(err.Error(), "\n")
 	return text
-}
-
-func contains(list []string, s string) bool {
-	for _, l := range list {
-		if l == s {
-			return true
-		}
-	}
-	return false
 }
 
 func megabytes(n int64) string { return fmt.Sprintf("%d MB", n/1e6) }

@@ -15,7 +15,7 @@ var program = command.Program{
 	Name: "go run ./build",
 	Doc:  "Maintain has the maintainers' commands of go run ./build.",
 	Commands: []command.Command{
-		{Name: "status", Args: "[-line L|all] [-to RELEASE] [-upstream] [-gerrit URL] [-json] [-source S] [-x]", Setup: status,
+		{Name: "status", Args: "[-line L|all] [-to RELEASE] [-json] [-source S] [-x]", Setup: status,
 			Short: "show whether the patches apply, here or to another release",
 			Long: `
 Status tries each patch of the line, or of all lines, and prints a row for it: it
@@ -28,9 +28,7 @@ overlay that the release has by now, and the files under the patches that differ
 between the two releases.
 
 The exit status is 0 if a person has nothing to do, 1 if a patch conflicts or
-applies only with fuzz, or if a file of the overlay is in the way.
-
-With -upstream it asks Gerrit for each change that a header names.`},
+applies only with fuzz, or if a file of the overlay is in the way.`},
 		{Name: "lint", Args: "[-line L|all] [-build] [-fast] [-docs=false] [-source S] [-x]", Setup: lintCommand,
 			Short: "check the patches, and that each step of the series compiles",
 			Long: `

@@ -12,10 +12,8 @@ import (
 	"regexp"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/bluekeyes/go-gitdiff/gitdiff"
-	"golang.org/x/build/gerrit"
 
 	"gocoro/build/command"
 	"gocoro/build/line"
@@ -31,36 +29,14 @@ type report struct {
 	OK       bool     // a person has nothing to do
 	Patches  []row    // in order
 	Overlay  []string // files of the overlay that the release has, too
-	Note     string   `json:",omitempty"` // why Gerrit told nothing
 }
 
 type row struct {
 	workspace.Row
-	Header  string   // what the patch's Upstream: line says
-	Report  string   `json:",omitempty"` // the file of the report to upstream that the header names
-	Missing bool     `json:",omitempty"` // there is no such file
-	Since   string   `json:",omitempty"` // by its header, the release with the change, such as go1.23
-	Changes []change `json:",omitempty"` // what Gerrit says of those that the header names
-}
-
-// A change is a CL of upstream's.
-type change struct {
-	Number   string
-	Status   string   // "NEW", "MERGED" or "ABANDONED"
-	Branches []string `json:",omitempty"` // the branches that have it
-	Error    string   `json:",omitempty"`
-}
-
-func (c change) String() string {
-	s := "CL " + c.Number + ": "
-	if c.Error != "" {
-		return s + c.Error
-	}
-	s += map[string]string{"NEW": "open", "MERGED": "merged", "ABANDONED": "abandoned"}[c.Status]
-	if len(c.Branches) > 0 {
-		s += " in " + strings.Join(c.Branches, ", ")
-	}
-	return s
+	Header  string // what the patch's Upstream: line says
+	Report  string `json:",omitempty"` // the file of the report to upstream that the header names
+	Missing bool   `json:",omitempty"` // there is no such file
+	Since   string `json:",omitempty"` // by its header, the release with the change, such as go1.23
 }
 
 func status(fs *flag.FlagSet) func(context.Context, []string) error {
@@ -68,8 +44,6 @@ func status(fs *flag.FlagSet) func(context.Context, []string) error {
 	f.register(fs)
 	to := fs.String("to", "", "the `release` to try the patches on (default: the line's own)")
 	asJSON := fs.Bool("json", false, "print JSON")
-	ask := fs.Bool("upstream", false, "ask Gerrit for the state of the changes that the headers name")
-	url := fs.String("gerrit", "https://go-review.googlesource.com", "the `address` of Gerrit")
 	return f.command(func(ctx context.Context, s *session) error {
 		lines, err := s.lines(ctx)
 		if err != nil {
@@ -81,9 +55,6 @@ func status(fs *flag.FlagSet) func(context.Context, []string) error {
 			r, err := s.status(ctx, l, *to)
 			if err != nil {
 				return err
-			}
-			if *ask {
-				r.ask(ctx, gerrit.NewClient(*url, gerrit.NoAuth), *url)
 			}
 			ok = ok && r.OK
 			reports = append(reports, *r)
@@ -209,9 +180,6 @@ func (r *report) print(w io.Writer) {
 	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	for _, x := range r.Patches {
 		fmt.Fprintf(tw, "  %s\t%s\t%s\n", x.Patch, x.state(r.To), x.Header)
-		for _, c := range x.Changes {
-			fmt.Fprintf(tw, "  \t\t%s\n", c)
-		}
 	}
 	tw.Flush()
 	for _, x := range r.Patches {
@@ -237,66 +205,4 @@ func (r *report) print(w io.Writer) {
 	for _, name := range r.Overlay {
 		fmt.Fprintf(w, "  %s has %s, which the overlay has, too\n", r.To, name)
 	}
-	if r.Note != "" {
-		fmt.Fprintf(w, "  %s\n", r.Note)
-	}
-}
-
-// number matches the address of a CL.
-var number = regexp.MustCompile(`(?:go\.dev/cl/|golang\.org/cl/|go-review\.googlesource\.com/(?:c/go/\+/)?|\bCL )(\d+)`)
-
-// ask adds what Gerrit knows of the changes that the headers name.
-func (r *report) ask(ctx context.Context, client *gerrit.Client, url string) {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	asked := 0
-	for i := range r.Patches {
-		for _, m := range number.FindAllStringSubmatch(r.Patches[i].Header, -1) {
-			asked++
-			c := change{Number: m[1]}
-			info, err := client.GetChange(ctx, m[1], gerrit.QueryChangesOpt{Fields: []string{"CURRENT_REVISION"}})
-			if err != nil && err != gerrit.ErrResourceNotExist {
-				// Without a network each would fail the same way, and slowly.
-				r.Note = fmt.Sprintf("%s cannot be asked: %v; the column is what the headers say", url, err)
-				return
-			}
-			if err != nil {
-				c.Error = "Gerrit has no such change"
-			} else if c.Status = info.Status; c.Status == gerrit.ChangeStatusMerged {
-				c.Branches = []string{info.Branch}
-				branches, err := releaseBranches(ctx, client, info)
-				if err != nil {
-					c.Error = err.Error()
-				}
-				c.Branches = append(c.Branches, branches...)
-			}
-			r.Patches[i].Changes = append(r.Patches[i].Changes, c)
-		}
-	}
-	if asked == 0 {
-		r.Note = "no header names a change of upstream's: there is nothing to ask Gerrit for"
-	}
-}
-
-// releaseBranches returns the release branches that have the change.
-func releaseBranches(ctx context.Context, client *gerrit.Client, info *gerrit.ChangeInfo) ([]string, error) {
-	branches, err := client.GetProjectBranches(ctx, info.Project)
-	if err != nil {
-		return nil, err
-	}
-	var refs []string
-	for name := range branches {
-		if strings.Contains(name, "release-branch.go") {
-			refs = append(refs, "refs/heads/"+filepath.Base(name))
-		}
-	}
-	in, err := client.GetCommitsInRefs(ctx, info.Project, []string{info.CurrentRevision}, refs)
-	if err != nil {
-		return nil, err
-	}
-	var names []string
-	for _, ref := range in[info.CurrentRevision] {
-		names = append(names, strings.TrimPrefix(ref, "refs/heads/"))
-	}
-	return names, nil
 }

@@ -3,6 +3,7 @@ package proof
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -67,7 +68,7 @@ func Patches(patched, official *Package, c *Changes) (*Verdict, error) {
 			v.fault("%s %s, and no patch, overlay file or rule of the driver names it", name, where)
 		}
 	}
-	for _, name := range sorted(c.Named) {
+	for _, name := range slices.Sorted(maps.Keys(c.Named)) {
 		if !changed[name] {
 			v.fault("%s is named by %s, but the package has what upstream has: the same file, or none", name, c.Named[name])
 		}
@@ -146,13 +147,4 @@ func (c *Changes) stamp(v *Verdict, patched, official *Package, name string) err
 		v.fault("%s, which make.bash generates, differs in more than the release's name", name)
 	}
 	return nil
-}
-
-func sorted(m map[string]string) []string {
-	var names []string
-	for n := range m {
-		names = append(names, n)
-	}
-	slices.Sort(names)
-	return names
 }

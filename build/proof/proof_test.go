@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"encoding/binary"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,7 +18,7 @@ func pack(t *testing.T, files map[string]string) *Package {
 	file := filepath.Join(t.TempDir(), "v0.0.1-go1.22.12.darwin-arm64.zip")
 	var b bytes.Buffer
 	zw := zip.NewWriter(&b)
-	for _, name := range sorted(files) {
+	for _, name := range slices.Sorted(maps.Keys(files)) {
 		w, err := zw.Create("golang.org/toolchain@v0.0.1-go1.22.12.darwin-arm64/" + name)
 		if err != nil {
 			t.Fatal(err)

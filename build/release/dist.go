@@ -144,7 +144,7 @@ func (o *options) publish(ctx context.Context, d *driver.Driver, dirs map[string
 	var records []sumdb.Record
 	for _, p := range o.platforms {
 		packages := o.folder.packages(name, p)
-		for _, to := range sortedKeys(packages) {
+		for _, to := range slices.Sorted(maps.Keys(packages)) {
 			from := filepath.Join(dirs[p], packages[to])
 			sum, err := store.Sum(from)
 			if err != nil {
@@ -330,13 +330,4 @@ func MakeKey(fs *flag.FlagSet) func(context.Context, []string) error {
 		fmt.Println(public)
 		return nil
 	}
-}
-
-func sortedKeys(m map[string]string) []string {
-	var keys []string
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }

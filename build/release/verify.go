@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path"
@@ -325,7 +326,7 @@ func same(release, platform, dir, folder string) (*proof.Verdict, error) {
 	v := new(proof.Verdict)
 	packages := Packages(release, platform)
 	var size int64
-	for _, to := range sortedKeys(packages) {
+	for _, to := range slices.Sorted(maps.Keys(packages)) {
 		a, b := filepath.Join(dir, packages[to]), filepath.Join(folder, filepath.FromSlash(to))
 		sumA, err := store.Sum(a)
 		if err != nil {

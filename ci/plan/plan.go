@@ -363,7 +363,7 @@ func Cells(host platform.Platform, lines []*Line, sel Selection) ([]Cell, error)
 					}
 					for i := range Configs {
 						c := &Configs[i]
-						if !contains(strings.Fields(r.configs), c.Name) {
+						if !slices.Contains(strings.Fields(r.configs), c.Name) {
 							continue
 						}
 						for _, name := range cut(r.suite) {
@@ -445,13 +445,4 @@ func PlatformID(m platform.Method) string {
 		id += "-" + string(m.Kind)
 	}
 	return id
-}
-
-func contains(list []string, s string) bool {
-	for _, l := range list {
-		if l == s {
-			return true
-		}
-	}
-	return false
 }
