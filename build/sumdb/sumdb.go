@@ -228,9 +228,6 @@ func add(proxy string, k *Key, records []Record, writeFile func(name string, dat
 		return err
 	}
 	for i, text := range db.texts {
-		if db.lookups[int64(i)] {
-			continue
-		}
 		msg, err := tlog.FormatRecord(int64(i), []byte(text))
 		if err != nil {
 			return err
@@ -238,6 +235,12 @@ func add(proxy string, k *Key, records []Record, writeFile func(name string, dat
 		name, err := lookup(text)
 		if err != nil {
 			return err
+		}
+		// One with an earlier head is as good.
+		if old, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(name))); err == nil && bytes.HasPrefix(old, msg) {
+			if _, err := note.Open(old[len(msg):], note.VerifierList(k.verifier)); err == nil {
+				continue
+			}
 		}
 		if err := write(name, append(msg, db.head...)); err != nil {
 			return err
@@ -299,129 +302,59 @@ func dataTile(i, n int64) (tlog.Tile, [2]int64) {
 
 // A database is what the files of a checksum database hold.
 type database struct {
-	texts   []string       // of the records, also of those that are not written yet
-	signed  int64          // how many of them the head speaks of
-	head    []byte         // the signed note about them; nil if there is none
-	lookups map[int64]bool // the records that have a lookup file
+	texts  []string // of the records, also of those that are not written yet
+	signed int64    // how many of them the head speaks of
+	head   []byte   // the signed note about them; nil if there is none
 }
 
-// A head is a signed note that a file of a database holds.
-type head struct {
-	file string
-	data []byte
-	tree tlog.Tree
-}
-
-func readHead(file string, data []byte, k *Key) (*head, error) {
+// read reads the database in dir, which is empty if there is none: the records
+// that the signed head in "latest" speaks of.
+func read(dir string, k *Key) (*database, error) {
+	const restore = "\n\trestore it from where it is served"
+	latest := filepath.Join(dir, "latest")
+	data, err := os.ReadFile(latest)
+	if errors.Is(err, fs.ErrNotExist) {
+		// Without it, another history would begin under the same name, and
+		// clients that have seen this one refuse that.
+		if _, err := os.Lstat(filepath.Join(dir, "lookup")); err == nil {
+			return nil, fmt.Errorf("the checksum database in %s has answers and no signed head, %s%s", dir, latest, restore)
+		}
+		return new(database), nil
+	}
+	if err != nil {
+		return nil, err
+	}
 	n, err := note.Open(data, note.VerifierList(k.verifier))
 	if err != nil {
-		return nil, fmt.Errorf("%s is not signed by the key %s: %v\n\tuse the key that the database was begun with", file, k.Public, err)
+		return nil, fmt.Errorf("%s is not signed by the key %s: %v\n\tuse the key that the database was begun with", latest, k.Public, err)
 	}
 	tree, err := tlog.ParseTree([]byte(n.Text))
 	if err != nil {
-		return nil, fmt.Errorf("%s: %v\n\trestore the checksum database from where it is served", file, err)
+		return nil, fmt.Errorf("%s: %v%s", latest, err, restore)
 	}
-	return &head{file, data, tree}, nil
-}
-
-// read reads the database in dir, which is empty if there is none. It holds the
-// records that the largest signed head speaks of. That is the one in "latest",
-// unless an earlier version of this program, which wrote that last, was
-// killed. All heads must speak of one history, for a client that has seen one of
-// them refuses another history.
-func read(dir string, k *Key) (*database, error) {
-	db := &database{lookups: map[int64]bool{}}
-	latest := filepath.Join(dir, "latest")
-	data, err := os.ReadFile(latest)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	var heads []*head
-	if err == nil {
-		h, err := readHead(latest, data, k)
-		if err != nil {
-			return nil, err
-		}
-		heads = append(heads, h)
-	}
-	type record struct {
-		file string
-		id   int64
-		text string
-	}
-	var records []record
-	err = filepath.WalkDir(filepath.Join(dir, "lookup"), func(file string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || strings.HasPrefix(d.Name(), ".") { // what store.Create had not finished
-			return err
-		}
-		data, err := os.ReadFile(file)
-		if err != nil {
-			return err
-		}
-		id, text, rest, err := tlog.ParseRecord(data)
-		if err != nil {
-			return fmt.Errorf("%s: %v\n\trestore the checksum database from where it is served", file, err)
-		}
-		h, err := readHead(file, rest, k)
-		if err != nil {
-			return err
-		}
-		heads = append(heads, h)
-		records = append(records, record{file, id, string(text)})
-		return nil
-	})
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	if len(heads) == 0 {
-		return db, nil
-	}
-	last := heads[0]
-	for _, h := range heads {
-		if h.tree.N > last.tree.N {
-			last = h
-		}
-	}
-	db.signed, db.head = last.tree.N, last.data
-
+	db := &database{signed: tree.N, head: data}
 	for i := int64(0); i<<tileHeight < db.signed; i++ {
 		t, part := dataTile(i, db.signed)
 		data, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(t.Path())))
 		if err != nil {
-			return nil, fmt.Errorf("the checksum database is not whole: %w\n\trestore it from where it is served", err)
+			return nil, fmt.Errorf("the checksum database is not whole: %w%s", err, restore)
 		}
 		// A blank line stands between records, each of whose lines ends in \n.
 		for _, r := range strings.Split(strings.TrimSuffix(string(data), "\n"), "\n\n") {
 			db.texts = append(db.texts, r+"\n")
 		}
 		if int64(len(db.texts)) != part[1] {
-			return nil, fmt.Errorf("%s holds %d records up to its end, the signed head %s wants %d\n\trestore it from where it is served", filepath.Join(dir, t.Path()), len(db.texts), last.file, part[1])
+			return nil, fmt.Errorf("%s holds %d records up to its end, the signed head %s wants %d%s", filepath.Join(dir, t.Path()), len(db.texts), latest, part[1], restore)
 		}
 	}
 	hashes, err := hash(db.texts)
 	if err != nil {
 		return nil, err
 	}
-	for _, h := range append([]*head{last}, heads...) {
-		got, err := tlog.TreeHash(h.tree.N, hashes)
-		if err != nil {
-			return nil, err
-		}
-		switch {
-		case got == h.tree.Hash:
-		case h == last:
-			return nil, fmt.Errorf("the records of the checksum database in %s are not those that the head in %s was signed for: hash %v, want %v\n\trestore it from where it is served", dir, h.file, got, h.tree.Hash)
-		default:
-			return nil, fmt.Errorf("the checksum database in %s has signed two histories, one in %s and one in %s: a client that has seen one refuses the other\n\trestore it from where it is served, or begin another one under a new name: go run ./build key -o FILE NAME", dir, last.file, h.file)
-		}
-	}
-	for _, r := range records {
-		if r.id >= db.signed || db.texts[r.id] != r.text {
-			return nil, fmt.Errorf("%s is not record %d of the checksum database in %s\n\trestore it from where it is served", r.file, r.id, dir)
-		}
-		if name, err := lookup(r.text); err == nil && filepath.Join(dir, filepath.FromSlash(name)) == r.file {
-			db.lookups[r.id] = true
-		}
+	if got, err := tlog.TreeHash(tree.N, hashes); err != nil {
+		return nil, err
+	} else if got != tree.Hash {
+		return nil, fmt.Errorf("the records of the checksum database in %s are not those that the head in %s was signed for: hash %v, want %v%s", dir, latest, got, tree.Hash, restore)
 	}
 	return db, nil
 }

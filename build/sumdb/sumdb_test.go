@@ -198,72 +198,50 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// TestOldOrder has what runs of earlier versions leave that were killed:
-// they wrote lookups, which are signed, before "latest".
-func TestOldOrder(t *testing.T) {
+// TestHeal has what is put right by the next Add, and what must not be.
+func TestHeal(t *testing.T) {
 	k := newKey(t)
-	proxy, dir := t.TempDir(), ""
-	dir = Dir(proxy, name)
-	if err := Add(proxy, k, []Record{record(0)}); err != nil {
+	proxy := t.TempDir()
+	dir := Dir(proxy, name)
+	if err := Add(proxy, k, []Record{record(0), record(1)}); err != nil {
 		t.Fatal(err)
-	}
-	latest := filepath.Join(dir, "latest")
-	before, err := os.ReadFile(latest)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := Add(proxy, k, []Record{record(1), record(2)}); err != nil {
-		t.Fatal(err)
-	}
-	lookupFile := func(dir string, i int) string {
-		return filepath.Join(dir, "lookup/golang.org/toolchain@"+record(i).Version)
 	}
 	witness := newClient(dir, k.Public)
 	if err := witness.lookup(record(1), true); err != nil {
 		t.Fatal(err)
 	}
-	for _, tc := range []struct {
-		name  string
-		spoil func() error
-	}{
-		{"latest is old", func() error { return os.WriteFile(latest, before, 0o666) }},
-		{"latest is missing", func() error { return os.Remove(latest) }},
+	answer := filepath.Join(dir, "lookup/golang.org/toolchain@"+record(0).Version)
+	other, err := os.ReadFile(filepath.Join(dir, "lookup/golang.org/toolchain@"+record(1).Version))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, spoil := range map[string]func() error{
+		"no answer":         func() error { return os.Remove(answer) },
+		"another's answer":  func() error { return os.WriteFile(answer, other, 0o666) },
+		"an answer cut off": func() error { return os.Truncate(answer, 200) },
 	} {
-		t.Run(tc.name, func(t *testing.T) {
-			if err := tc.spoil(); err != nil {
+		t.Run(what, func(t *testing.T) {
+			if err := spoil(); err != nil {
 				t.Fatal(err)
 			}
-			if err := os.Remove(lookupFile(dir, 2)); err != nil {
+			if err := Add(proxy, k, []Record{record(2)}); err != nil {
 				t.Fatal(err)
 			}
-			if err := Add(proxy, k, []Record{record(3)}); err != nil {
-				t.Fatal(err)
-			}
-			for i := range 4 {
-				if err := witness.lookup(record(i), true); err != nil {
-					t.Error(err)
+			for i := range 3 {
+				for _, c := range []*client{witness, newClient(dir, k.Public)} {
+					if err := c.lookup(record(i), true); err != nil {
+						t.Error(err)
+					}
 				}
 			}
 		})
 	}
-
-	// The next run of such a version has signed another history. Nothing can
-	// join the two again.
-	t.Run("two histories", func(t *testing.T) {
-		other := t.TempDir()
-		if err := Add(other, k, []Record{record(4)}); err != nil {
+	t.Run("no head", func(t *testing.T) {
+		if err := os.Remove(filepath.Join(dir, "latest")); err != nil {
 			t.Fatal(err)
 		}
-		data, err := os.ReadFile(lookupFile(Dir(other, name), 4))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(lookupFile(dir, 4), data, 0o666); err != nil {
-			t.Fatal(err)
-		}
-		err = Add(proxy, k, []Record{record(5)})
-		if err == nil || !strings.Contains(err.Error(), "has signed two histories") || !strings.Contains(err.Error(), "go run ./build key -o FILE NAME") {
-			t.Errorf("Add: error %v, want one about two histories with the way out", err)
+		if err := Add(proxy, k, []Record{record(3)}); err == nil || !strings.Contains(err.Error(), "has answers and no signed head") {
+			t.Errorf("got %v, want an error: another history would begin", err)
 		}
 	})
 }
