@@ -3,6 +3,7 @@ package lint
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path"
@@ -122,12 +123,12 @@ func (c *compiler) check(ctx context.Context, patch string, changed map[string]b
 	var vetted []Problem
 	for i, platform := range Platforms {
 		g.Go(func() error {
-			found, loaded, err := c.load(ctx, patch, platform, keys(pkgs), tests)
+			found, loaded, err := c.load(ctx, patch, platform, slices.Sorted(maps.Keys(pkgs)), tests)
 			if err != nil {
 				return err
 			}
 			if tests && len(programs) > 0 {
-				more, _, err := c.load(ctx, patch, platform, keys(programs), false)
+				more, _, err := c.load(ctx, patch, platform, slices.Sorted(maps.Keys(programs)), false)
 				if err != nil {
 					return err
 				}
@@ -164,15 +165,6 @@ func (c *compiler) check(ctx context.Context, patch string, changed map[string]b
 		problems = append(problems[:most], Problem{patch, fmt.Sprintf("and %d more errors of the type-checker", rest), "correct these first"})
 	}
 	return append(problems, vetted...), nil
-}
-
-func keys(m map[string]bool) []string {
-	var s []string
-	for k := range m {
-		s = append(s, k)
-	}
-	slices.Sort(s)
-	return s
 }
 
 // load type-checks packages, named by path or by folder, in the tree, and returns

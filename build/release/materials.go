@@ -8,14 +8,13 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"mime"
-	"net/mail"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"github.com/bluekeyes/go-gitdiff/gitdiff"
 
 	"gocoro/build/driver"
 	"gocoro/build/line"
@@ -150,35 +149,17 @@ func ReadNote(file string) (*Note, error) {
 	if err != nil {
 		return nil, err
 	}
-	head, _, ok := bytes.Cut(data, []byte("\n---\n"))
-	if i := bytes.IndexByte(head, '\n'); i >= 0 && bytes.HasPrefix(head, []byte("From ")) {
-		head = head[i+1:]
-	}
-	msg, err := mail.ReadMessage(bytes.NewReader(append(head, '\n')))
-	if err == nil && !ok {
-		err = errors.New("there is no such line")
-	}
+	_, preamble, err := gitdiff.Parse(bytes.NewReader(data))
 	if err != nil {
-		return nil, fmt.Errorf("%s has no header with From, Date and Subject before a line ---: %v\n\twrite it anew with git format-patch", file, err)
-	}
-	subject, err := new(mime.WordDecoder).DecodeHeader(msg.Header.Get("Subject"))
-	if err != nil {
-		return nil, fmt.Errorf("%s: Subject: %w", file, err)
-	}
-	if strings.HasPrefix(subject, "[PATCH") {
-		_, subject, _ = strings.Cut(subject, "] ")
-	}
-	if subject == "" {
-		return nil, fmt.Errorf("%s has no Subject\n\twrite it anew with git format-patch", file)
-	}
-	var body bytes.Buffer
-	if _, err := body.ReadFrom(msg.Body); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	n := &Note{File: filepath.Base(file), Subject: subject}
-	paragraphs := strings.Split(strings.TrimSpace(body.String()), "\n\n")
-	last := strings.Split(paragraphs[len(paragraphs)-1], "\n")
-	for _, l := range last {
+	h, err := gitdiff.ParsePatchHeader(preamble, gitdiff.WithSubjectCleanMode(gitdiff.SubjectCleanPatchOnly))
+	if err != nil || h.Title == "" || h.Author == nil {
+		return nil, fmt.Errorf("%s has no header with From, Date and Subject before a line ---: %v\n\twrite it anew with git format-patch", file, err)
+	}
+	n := &Note{File: filepath.Base(file), Subject: h.Title}
+	paragraphs := strings.Split(strings.TrimSpace(h.Body), "\n\n")
+	for l := range strings.SplitSeq(paragraphs[len(paragraphs)-1], "\n") {
 		t := trailer.FindStringSubmatch(l)
 		if t == nil {
 			n.Trailers = nil

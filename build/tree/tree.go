@@ -37,7 +37,12 @@ func Make(ctx context.Context, dst, up string, l *line.Line, trace func(*exec.Cm
 	if err := document(filepath.Join(dst, "doc", "godebug.md"), l); err != nil {
 		return nil, err
 	}
-	return offsets, LocalToolchain(filepath.Join(dst, "go.env"))
+	file := filepath.Join(dst, "go.env")
+	text, err := LocalToolchain(file)
+	if err != nil {
+		return offsets, err
+	}
+	return offsets, replaceFile(file, text)
 }
 
 // document adds the line's GODEBUG settings to upstream's list of them, if the
@@ -115,24 +120,23 @@ func AddFile(dst string, f line.OverlayFile) error {
 	return err
 }
 
-// LocalToolchain changes the default GOTOOLCHAIN in a go.env from auto to
-// local. With auto, a go.mod that names a newer Go makes the go command leave
+// LocalToolchain returns the text of a go.env with the default GOTOOLCHAIN
+// changed from auto to local. With auto, a go.mod that names a newer Go makes the go command leave
 // the fork for an official release, without a word.
-func LocalToolchain(file string) error {
+func LocalToolchain(file string) ([]byte, error) {
 	data, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s: upstream has no go.env; every Go since 1.21 has one, so this is not a Go release", file)
+		return nil, fmt.Errorf("%s: upstream has no go.env; every Go since 1.21 has one, so this is not a Go release", file)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	const old = "\nGOTOOLCHAIN=auto\n"
 	text := string(data)
 	if strings.Count(text, old) != 1 {
-		return fmt.Errorf("%s: want exactly one line GOTOOLCHAIN=auto to change, the file is\n%s\n\tthis is not an official release of Go: give another -source", file, text)
+		return nil, fmt.Errorf("%s: want exactly one line GOTOOLCHAIN=auto to change, the file is\n%s\n\tthis is not an official release of Go: give another -source", file, text)
 	}
-	text = strings.Replace(text, old, "\n# gocoro stays: a newer go line in a go.mod must not switch to a toolchain\n# without its changes. (Upstream's default is auto.)\nGOTOOLCHAIN=local\n", 1)
-	return replaceFile(file, []byte(text))
+	return []byte(strings.Replace(text, old, "\n# gocoro stays: a newer go line in a go.mod must not switch to a toolchain\n# without its changes. (Upstream's default is auto.)\nGOTOOLCHAIN=local\n", 1)), nil
 }
 
 // replaceFile makes a file anew, so that other links to the old one keep it.

@@ -233,7 +233,7 @@ func (w *Workspace) layer(ctx context.Context, up, base string) (commit string, 
 		return "", nil, &OverlayError{Release: w.line.Pin.Upstream, Line: w.line.Name, Files: slices.Sorted(maps.Keys(have))}
 	}
 	files["VERSION"] = []byte(w.line.VERSION())
-	if files["go.env"], err = goEnv(up); err != nil {
+	if files["go.env"], err = tree.LocalToolchain(filepath.Join(up, "go.env")); err != nil {
 		return "", nil, err
 	}
 	commit, err = w.git.Lay(ctx, base, files, "gocoro: overlay, VERSION and go.env\n\nNot a patch. \"save\" takes what you change in the overlay's files from\nany commit.\n")
@@ -248,27 +248,6 @@ type OverlayError struct {
 
 func (e *OverlayError) Error() string {
 	return fmt.Sprintf("upstream's %s has files of the overlay of line %s: %s\n\tremove ours, or give them other names in src/; a line that needs them still keeps them in another overlay folder, which its pin names", e.Release, e.Line, strings.Join(e.Files, ", "))
-}
-
-// goEnv returns the go.env of a patched tree.
-func goEnv(up string) ([]byte, error) {
-	data, err := os.ReadFile(filepath.Join(up, "go.env"))
-	if err != nil {
-		return nil, err
-	}
-	dir, err := os.MkdirTemp("", "gocoro")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	file := filepath.Join(dir, "go.env")
-	if err := os.WriteFile(file, data, 0o666); err != nil {
-		return nil, err
-	}
-	if err := tree.LocalToolchain(file); err != nil {
-		return nil, err
-	}
-	return os.ReadFile(file)
 }
 
 // apply makes the commits of the line's patches, the first one on parent.
