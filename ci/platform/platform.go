@@ -110,15 +110,6 @@ func Methods(host, target Platform) ([]Method, error) {
 	return ways, nil
 }
 
-// For returns the preferred way in which programs of target are run on host.
-func For(host, target Platform) (Method, error) {
-	ways, err := Methods(host, target)
-	if err != nil {
-		return Method{}, err
-	}
-	return ways[0], nil
-}
-
 // GoTest reports whether "go test" executes the tests it builds under this
 // method. Where it does not, programs are run by package system (qemu-system)
 // or not at all (cross).

@@ -56,7 +56,7 @@ func TestMethods(t *testing.T) {
 			t.Errorf("%v on %v: expected %v, found %v", test.target, test.host, test.want, kinds)
 		}
 	}
-	if _, err := For(linuxAMD64, Platform{"windows", "amd64"}); err == nil || !strings.Contains(err.Error(), "darwin/arm64") {
+	if _, err := Methods(linuxAMD64, Platform{"windows", "amd64"}); err == nil || !strings.Contains(err.Error(), "darwin/arm64") {
 		t.Errorf("windows/amd64: expected an error that names the platforms, found %v", err)
 	}
 }

@@ -3,11 +3,12 @@ package runner
 import (
 	"cmp"
 	"context"
-	"errors"
 	"os/exec"
 	"slices"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"gocoro/build/progress"
 	"gocoro/build/run"
@@ -26,19 +27,24 @@ import (
 // apart from them the cells that Within has put off. What goes wrong with a cell
 // is in its record; the error is about the records.
 func (r *Runner) Run(ctx context.Context, cells []plan.Cell) (planned []verdict.Planned, late []verdict.ID, err error) {
-	r.trees = new(trees)
-	begun := time.Now()
 	all := make([]verdict.Planned, len(cells))
 	putOff := make([]bool, len(cells))
-	defer func() {
-		for i, p := range all {
-			if putOff[i] {
-				late = append(late, p.ID)
-			} else {
-				planned = append(planned, p)
-			}
+	err = r.inLanes(ctx, cells, all, putOff)
+	for i, p := range all {
+		if putOff[i] {
+			late = append(late, p.ID)
+		} else {
+			planned = append(planned, p)
 		}
-	}()
+	}
+	return planned, late, err
+}
+
+// inLanes runs the cells, and notes for each what it was to have run, or that it was
+// put off.
+func (r *Runner) inLanes(ctx context.Context, cells []plan.Cell, all []verdict.Planned, putOff []bool) error {
+	r.trees = new(trees)
+	begun := time.Now()
 	var first, second []int
 	for i, c := range cells {
 		// Of a cell that is not reached, no more is known.
@@ -64,9 +70,9 @@ func (r *Runner) Run(ctx context.Context, cells []plan.Cell) (planned []verdict.
 	}
 	// Now, as somebody may edit the sources of the CI while it runs.
 	if _, err := r.program(ctx); err != nil {
-		return nil, nil, err
+		return err
 	}
-	run := func(r *Runner, lane []int) error {
+	lane := func(ctx context.Context, r *Runner, lane []int) error {
 		for _, i := range lane {
 			if err := ctx.Err(); err != nil {
 				return err
@@ -83,36 +89,21 @@ func (r *Runner) Run(ctx context.Context, cells []plan.Cell) (planned []verdict.
 		return ctx.Err()
 	}
 	if len(first) == 0 {
-		return nil, nil, run(r, second)
+		return lane(ctx, r, second)
 	}
-
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	done := make(chan error, 1)
+	g, gctx := errgroup.WithContext(ctx)
 	b := r.secondLane() // before the first one writes to r
-	go func() {
+	g.Go(func() error {
 		for _, c := range ahead(cells, first) {
 			// What cannot be built, the cells that want it will say.
-			if ctx.Err() == nil {
-				b.tree(ctx, c)
+			if gctx.Err() == nil {
+				b.tree(gctx, c)
 			}
 		}
-		done <- run(b, second)
-	}()
-	err = run(r, first)
-	if err != nil {
-		cancel()
-	}
-	return nil, nil, firstOf(err, <-done)
-}
-
-// firstOf returns the cause of two lanes' errors: that a lane was stopped
-// because of the other is none.
-func firstOf(a, b error) error {
-	if a == nil || errors.Is(a, context.Canceled) && b != nil {
-		return b
-	}
-	return a
+		return lane(gctx, b, second)
+	})
+	g.Go(func() error { return lane(gctx, r, first) })
+	return g.Wait()
 }
 
 // secondLane returns the runner of the second lane. It has the first one's
@@ -162,13 +153,7 @@ func ahead(cells []plan.Cell, first []int) []plan.Cell {
 // wait. One that cannot be built fails once, and not again for each of its cells.
 type trees struct {
 	mu sync.Mutex
-	m  map[treeID]*oneTree
-}
-
-type oneTree struct {
-	once     sync.Once
-	dir, key string
-	err      error
+	m  map[treeID]func() ([2]string, error)
 }
 
 // get returns the folder of a tree and its content key, from build if nobody
@@ -176,16 +161,18 @@ type oneTree struct {
 func (t *trees) get(id treeID, build func(treeID) (dir, key string, err error)) (dir, key string, err error) {
 	t.mu.Lock()
 	if t.m == nil {
-		t.m = map[treeID]*oneTree{}
+		t.m = map[treeID]func() ([2]string, error){}
 	}
-	tr := t.m[id]
-	if tr == nil {
-		tr = new(oneTree)
-		t.m[id] = tr
+	if t.m[id] == nil {
+		t.m[id] = sync.OnceValues(func() ([2]string, error) {
+			dir, key, err := build(id)
+			return [2]string{dir, key}, err
+		})
 	}
+	tree := t.m[id]
 	t.mu.Unlock()
-	tr.once.Do(func() { tr.dir, tr.key, tr.err = build(id) })
-	return tr.dir, tr.key, tr.err
+	got, err := tree()
+	return got[0], got[1], err
 }
 
 // lines writes to a reporter what is written to it, a line at a time.
