@@ -8,7 +8,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"gocoro/ci/verdict"
@@ -32,36 +31,12 @@ func Markdown(w io.Writer, head Head, e *verdict.Evaluation) error {
 		fmt.Fprintf(&b, "%s  \n", mdText(line))
 	}
 
-	columns := orderOf(e.Cells, func(c *verdict.CellOutcome) [2]string { return [2]string{c.Line, c.Platform} })
-	b.WriteString("\n| suite | configuration |")
-	for _, col := range columns {
-		fmt.Fprintf(&b, " %s %s |", mdText(col[0]), mdText(col[1]))
-	}
-	b.WriteString("\n|---|---|" + strings.Repeat("---|", len(columns)) + "\n")
-	byID := map[verdict.ID]*verdict.CellOutcome{}
+	b.WriteString("\n| cell | time | verdict |\n|---|---|---|\n")
 	for _, c := range e.Cells {
-		byID[c.ID] = c
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", mdText(c.ID.String()), took("", c.Seconds), mdText(cellWords(c)))
 	}
-	for _, row := range orderOf(e.Cells, func(c *verdict.CellOutcome) [3]string { return [3]string{c.Suite, c.Config, c.Tree} }) {
-		config := row[1]
-		if row[2] == verdict.Stock {
-			config += " (stock)"
-		}
-		fmt.Fprintf(&b, "| %s | %s |", mdText(row[0]), mdText(config))
-		for _, col := range columns {
-			id := verdict.ID{Line: col[0], Platform: col[1], Suite: row[0], Config: row[1], Tree: row[2]}
-			c := byID[id]
-			if c == nil {
-				word := " not planned |"
-				if slices.Contains(head.Nightly, id) {
-					word = " nightly |"
-				}
-				b.WriteString(word)
-				continue
-			}
-			fmt.Fprintf(&b, " %s |", mdText(cellWords(c)))
-		}
-		b.WriteString("\n")
+	if n := len(head.Nightly); n > 0 {
+		fmt.Fprintf(&b, "\n%d cells of the nightly plan are not in this run.\n", n)
 	}
 
 	clip := min(newClipper(e, markdownLimit/2), 8<<10)

@@ -362,15 +362,3 @@ func (n clipper) clip(text string) string {
 	head, tail := int(n)/3, len(text)-int(n)*2/3
 	return strings.ToValidUTF8(text[:head], "") + fmt.Sprintf("\n… %d bytes left out; the record has them …\n", tail-head) + strings.ToValidUTF8(text[tail:], "")
 }
-
-// orderOf returns the distinct values of f over the cells, in the order of
-// their first appearance, which is the order of the CI's table.
-func orderOf[K comparable](cells []*verdict.CellOutcome, f func(*verdict.CellOutcome) K) []K {
-	var order []K
-	for _, c := range cells {
-		if k := f(c); !slices.Contains(order, k) {
-			order = append(order, k)
-		}
-	}
-	return order
-}

@@ -260,7 +260,7 @@ func TestMarkdown(t *testing.T) {
 	if err := Markdown(&b, sampleHead, e); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"## ❌ gocoro CI: ", "| suite | configuration | go1.22 linux-amd64 |", "we broke it", "fails upstream too", "fatal error: unexpected signal"} {
+	for _, want := range []string{"## ❌ gocoro CI: ", "| go1.22/linux-amd64/testprog/plain/patched | ", "1 cells of the nightly plan", "we broke it", "fails upstream too", "fatal error: unexpected signal"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q", want)
 		}
