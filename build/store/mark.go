@@ -56,7 +56,7 @@ var Names = map[string]*regexp.Regexp{
 
 	"ci":        anyName, // records and reports of test runs
 	"gocache":   anyName, // build caches, by toolchain
-	"initramfs": anyName, // of the CI's virtual machine
+	"initramfs": anyName, // of the CI's virtual machine, in earlier versions
 	"kernel":    anyName, // of the same, put there by scripts/setup-linux.sh
 	"log":       anyName,
 	"tmp":       anyName,

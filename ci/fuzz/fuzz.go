@@ -16,11 +16,8 @@ package fuzz
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,6 +28,7 @@ import (
 
 	"gocoro/build/goroot"
 	"gocoro/build/run"
+	"gocoro/build/store"
 	"gocoro/ci/fuzz/program"
 )
 
@@ -396,22 +394,15 @@ func Build(ctx context.Context, dir, root, cache, out string, args ...string) er
 
 // toolKey names the toolchain at root by the bytes of what compiles.
 func toolKey(root string) (string, error) {
-	h := sha256.New()
-	files := []string{filepath.Join(root, "VERSION"), filepath.Join(root, "bin", "go")}
 	tools, err := filepath.Glob(filepath.Join(root, "pkg", "tool", "*", "*"))
 	if err != nil {
 		return "", err
 	}
-	for _, f := range append(files, tools...) {
-		r, err := os.Open(f)
-		if err != nil {
+	var k store.Key
+	for _, f := range append(tools, filepath.Join(root, "VERSION"), filepath.Join(root, "bin", "go")) {
+		if err := k.AddFile(filepath.Base(f), f); err != nil {
 			return "", fmt.Errorf("%s is no GOROOT: %w", root, err)
 		}
-		_, err = io.Copy(h, r)
-		r.Close()
-		if err != nil {
-			return "", err
-		}
 	}
-	return hex.EncodeToString(h.Sum(nil))[:16], nil
+	return k.String()[:16], nil
 }
