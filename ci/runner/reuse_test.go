@@ -171,9 +171,16 @@ func TestRecordKey(t *testing.T) {
 	if of(repo) != first {
 		t.Error("got another key of the program after a change that is not in it")
 	}
-	write("ci/x.go", "package main // changed")
-	if of(repo) == first {
-		t.Error("got the same key of the program after a change of it")
+	for _, name := range []string{"ci/x.go", guestSource + "guest_test.go"} {
+		write(name, "package main // changed")
+		if next := of(repo); next == first {
+			t.Errorf("got the same key of the program after a change of %s", name)
+		} else {
+			first = next
+		}
+	}
+	if _, err := os.Stat(filepath.Join("../..", guestSource, "guest_test.go")); err != nil {
+		t.Error(err)
 	}
 
 	type change = func(r *Runner, c *plan.Cell, rec *verdict.Cell, tree *string, env *[]string)

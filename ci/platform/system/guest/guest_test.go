@@ -174,7 +174,11 @@ func TestExecute(t *testing.T) {
 			if err := os.WriteFile(file, []byte("#!/bin/sh\n"+tt.script+"\n"), 0o777); err != nil {
 				t.Fatal(err)
 			}
-			output, why := execute(system.Program{File: file, Expect: tt.expect, Timeout: time.Second})
+			timeout := time.Minute
+			if tt.name == "late" {
+				timeout = time.Second
+			}
+			output, why := execute(system.Program{File: file, Expect: tt.expect, Timeout: timeout})
 			if (why == "") != (tt.want == "") || !strings.Contains(why, tt.want) || len(output) > maxOutput {
 				t.Errorf("got %q after %d bytes of output, want %q", why, len(output), tt.want)
 			}
