@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -51,17 +52,13 @@ func (id ID) parts() []string {
 	return []string{id.Line, id.Platform, id.Suite, id.Config, id.Tree}
 }
 
+var idPart = regexp.MustCompile(`^[\w=+,-][\w.=+,-]*$`)
+
 // Check reports whether every part of id can be a folder's name on every
 // platform, and the tree is one of the two.
 func (id ID) Check() error {
 	for i, p := range id.parts() {
-		ok := p != "" && p[0] != '.'
-		for _, c := range p {
-			if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune("._=+,-", c) {
-				ok = false
-			}
-		}
-		if !ok {
+		if !idPart.MatchString(p) {
 			part := []string{"line", "platform", "suite", "config", "tree"}[i]
 			return fmt.Errorf("cell %q: %s is %q, want letters, digits and ._=+,- not starting with a dot; fix the CI's table", id, part, p)
 		}
@@ -204,8 +201,8 @@ func (c *Cell) write() error {
 	if err != nil {
 		return fmt.Errorf("cell %s: %w", c.ID, err)
 	}
-	if err := WriteFile(filepath.Join(c.dir, "cell.json"), append(data, '\n')); err != nil {
-		return fmt.Errorf("cell %s: %w", c.ID, err)
+	if err := store.WriteFile(filepath.Join(c.dir, "cell.json"), append(data, '\n')); err != nil {
+		return fmt.Errorf("cell %s: %w; cell.json is as it was before", c.ID, err)
 	}
 	return nil
 }
@@ -291,15 +288,6 @@ func (o *Output) End(exit int, signal string, timedOut bool) error {
 	err = errors.Join(err, o.cell.write())
 	if err != nil {
 		return fmt.Errorf("cell %s: attempt %d: output not kept whole: %w; free some space and run the cell again", o.cell.ID, len(o.cell.Attempts), err)
-	}
-	return nil
-}
-
-// WriteFile replaces the file name with data, or leaves it as it was: the data
-// goes to a temporary sibling, reaches the disk, and is renamed into place.
-func WriteFile(name string, data []byte) error {
-	if err := store.WriteFile(name, data); err != nil {
-		return fmt.Errorf("write %s: %w; the file is as it was before", name, err)
 	}
 	return nil
 }
