@@ -93,6 +93,12 @@ const steps = "[-line L] [-source S] [-n] [-v] [-x]"
 
 // Releases has the commands of the program build/release/main.
 var Releases = []command.Command{
+	{Name: "changelog", Flags: func(*flag.FlagSet) {},
+		Short: "update CHANGELOG.md from the patches' headers",
+		Long: `
+Changelog writes CHANGELOG.md. It makes a section for the present release of each
+line, with the subjects of the patches that are new since the line's last release
+and of those that are gone, and keeps the sections of older releases.`},
 	{Name: "dist", Args: steps + " [-platform all|os/arch,...] [-o DIR] [-flat] [-sumdb-key FILE] [-sign-cmd CMD] [-builder URI]", Flags: flags(new(Dist)),
 		Short: "make the packages of a release, for all platforms",
 		Long: `

@@ -1,6 +1,6 @@
 // Package release makes and checks release directories, which any static web
-// server can serve. It implements the commands dist, verify, check and key of
-// "go run ./build".
+// server can serve. It implements the commands changelog, dist, verify,
+// check and key of "go run ./build".
 package release
 
 import (
@@ -13,9 +13,10 @@ var Program = command.Program{
 	Name: "go run ./build",
 	Doc:  "The commands that make and check releases.",
 	Commands: command.With(options.Releases, map[string]command.Setup{
-		"dist":   Dist,
-		"verify": Verify,
-		"check":  Check,
-		"key":    MakeKey,
+		"changelog": Changelog,
+		"dist":      Dist,
+		"verify":    Verify,
+		"check":     Check,
+		"key":       MakeKey,
 	}),
 }
