@@ -127,8 +127,8 @@ func TestCheckUsage(t *testing.T) {
 	}
 }
 
-// In a checkout that git takes for another user's, as in a container, the
-// program of a command is compiled all the same.
+// The program of a command also compiles in a checkout that git believes to be
+// another user's, as in a container.
 func TestForeignCheckout(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{

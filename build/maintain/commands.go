@@ -86,7 +86,7 @@ func (s *session) name() (string, error) {
 		name = version.Lang(name)
 	}
 	if version.Lang(name) != name || name == "" {
-		return "", fmt.Errorf("%q is not the name of a line such as go1.27\n\tgo run ./build list shows those that there are", s.flags.Line)
+		return "", fmt.Errorf("%q is not the name of a line such as go1.27\n\tgo run ./build list shows the lines", s.flags.Line)
 	}
 	return name, nil
 }
@@ -181,7 +181,7 @@ func (s *session) shell(ctx context.Context, w *workspace.Workspace, run string)
 		if sh[0] == "" {
 			sh[0] = "sh"
 		}
-		fmt.Fprintf(os.Stderr, "in %s; leave the shell to save, or with exit 1 not to\n", w.Dir)
+		fmt.Fprintf(os.Stderr, "in %s; exit the shell to save, or exit 1 to leave without saving\n", w.Dir)
 	}
 	cmd := exec.CommandContext(ctx, sh[0], sh[1:]...)
 	cmd.Dir = w.Dir
@@ -237,7 +237,7 @@ func rebase(fs *flag.FlagSet) func(context.Context, []string) error {
 			}
 		}
 		if n != 1 {
-			return fmt.Errorf("rebase wants one of -to RELEASE, -continue, -skip and -abort\n\tgo run ./build watch lists the releases that are newer than the pins")
+			return fmt.Errorf("rebase requires one of -to RELEASE, -continue, -skip and -abort\n\tgo run ./build watch lists the releases that are newer than the pins")
 		}
 		return withSession(ctx, &o.Series, func(s *session) error {
 			name, err := s.name()
@@ -266,7 +266,7 @@ func rebase(fs *flag.FlagSet) func(context.Context, []string) error {
 					return fmt.Errorf("%s is not a release of line %s\n\tstart a line for it: go run ./build new-line %s -from %s -to %s", o.To, l.Name, got, l.Name, o.To)
 				}
 				if version.Compare(o.To, l.Pin.Upstream) < 0 && version.IsValid(o.To) && !o.Back {
-					return fmt.Errorf("%s is older than %s, which line %s is on\n\tif you mean it: go run ./build rebase -line %[3]s -to %[1]s -back", o.To, l.Pin.Upstream, l.Name)
+					return fmt.Errorf("%s is older than %s, which line %s is on\n\tto do it anyway: go run ./build rebase -line %[3]s -to %[1]s -back", o.To, l.Pin.Upstream, l.Name)
 				}
 				names, err = s.move(ctx, l, l.Name, o.To, nil)
 			}
@@ -287,10 +287,10 @@ func newLine(fs *flag.FlagSet) func(context.Context, []string) error {
 			return fmt.Errorf("%q is not the name of a line: want %s\n\tgo run ./build new-line %[2]s -from %s", args[0], name, cmp.Or(f.From, "L"))
 		}
 		if len(args) == 1 && f.From == "" {
-			return fmt.Errorf("new-line wants -from, the line whose series %s begins with\n\tfor example: go run ./build new-line %[1]s -from go1.27", args[0])
+			return fmt.Errorf("new-line requires -from, the line whose series %s starts with\n\tfor example: go run ./build new-line %[1]s -from go1.27", args[0])
 		}
 		if len(args) != 1 {
-			return fmt.Errorf("new-line wants the name of a line, and the line that it begins with\n\tfor example: go run ./build new-line go1.28 -from go1.27")
+			return fmt.Errorf("new-line requires the name of a line, and the line that it starts with\n\tfor example: go run ./build new-line go1.28 -from go1.27")
 		}
 		name := args[0]
 		f.Line = f.From
@@ -301,11 +301,11 @@ func newLine(fs *flag.FlagSet) func(context.Context, []string) error {
 			}
 			for _, o := range f.Overlays {
 				if st, err := os.Stat(filepath.Join(s.Repo.Dir, "src", o)); err != nil || !st.IsDir() || filepath.Base(o) != o {
-					return fmt.Errorf("-overlay %q: there is no directory src/%s\n\tmake it, or name those that there are, with commas between", o, o)
+					return fmt.Errorf("-overlay %q: there is no directory src/%s\n\tmake it, or name existing ones, separated by commas", o, o)
 				}
 			}
 			if _, err := os.Lstat(filepath.Join(s.Repo.Dir, "patches", name)); err == nil {
-				return fmt.Errorf("patches/%s is there already\n\tmove it to another release with: go run ./build rebase -line %s -to RELEASE", name, name)
+				return fmt.Errorf("patches/%s already exists\n\tmove it to another release with: go run ./build rebase -line %s -to RELEASE", name, name)
 			}
 			release := f.To
 			if release == "" {
@@ -360,7 +360,7 @@ func (s *session) newPin(ctx context.Context, l *line.Line, name, release string
 		return nil, nil, err
 	}
 	if to.Pin.Time, err = line.VersionTime(data); err != nil {
-		return nil, nil, fmt.Errorf("%s: %w\n\ta release takes its time from there, which upstream's have since Go 1.21: go run ./build watch lists them", release, err)
+		return nil, nil, fmt.Errorf("%s: %w\n\ta release takes its time from there; upstream's have one since Go 1.21: go run ./build watch lists them", release, err)
 	}
 	if script, err := os.ReadFile(filepath.Join(up, "src", "make.bash")); err == nil {
 		if m := bootgo.FindSubmatch(script); m != nil {
@@ -388,7 +388,7 @@ func (s *session) newPin(ctx context.Context, l *line.Line, name, release string
 		if p == upstream.Host() || ctx.Err() != nil || strings.Contains(err.Error(), "SECURITY ERROR") {
 			return nil, nil, err
 		}
-		s.rep.Printf("%s is left out of the pin: %v\n\twhen it can be had, add a line \"module %s h1:...\" to patches/%s/pin", p, err, p, name)
+		s.rep.Printf("%s is left out of the pin: %v\n\twhen it is available, add a line \"module %s h1:...\" to patches/%s/pin", p, err, p, name)
 	}
 	to.Pin.Modules = hashes
 	old, err := os.ReadFile(filepath.Join(l.Dir, "pin"))
@@ -425,7 +425,7 @@ func (s *session) moved(ctx context.Context, name string, names []string, err er
 	}
 	if len(stale) > 0 {
 		defer func() {
-			fmt.Printf("\nthese places name another release than the pins have, and go run ./build lint wants them corrected:\n")
+			fmt.Printf("\nthese places name another release than the pins; correct them, or go run ./build lint fails:\n")
 			for _, p := range stale {
 				fmt.Printf("%s: %s\n", p.File, p.Text)
 			}

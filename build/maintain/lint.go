@@ -116,7 +116,7 @@ func (s *session) lint(ctx context.Context, l *line.Line, fast bool) error {
 		fmt.Printf("line %s: %d found\n", l.Name, n)
 		return command.ExitError(1)
 	}
-	fmt.Printf("line %s: nothing to complain of\n", l.Name)
+	fmt.Printf("line %s: ok\n", l.Name)
 	return nil
 }
 
@@ -136,7 +136,7 @@ func (s *session) newer(ctx context.Context, l *line.Line, up string) error {
 }
 
 // compile type-checks the steps of the series in a tree that is removed
-// afterwards. It lies in the cache, where upstream's files can be linked.
+// afterwards. It is in the cache, where upstream's files can be linked.
 func (s *session) compile(ctx context.Context, l *line.Line, up string) ([]lint.Problem, error) {
 	tmp := filepath.Join(s.Store.Root, "tmp")
 	if err := os.MkdirAll(tmp, 0o777); err != nil {

@@ -29,7 +29,7 @@ type report struct {
 	Line     string   // "go1.22"
 	Upstream string   // the release that it is on
 	To       string   // the release that was tried
-	OK       bool     // a person has nothing to do
+	OK       bool     // nothing needs attention
 	Patches  []row    // in order
 	Overlay  []string // files of the overlay that the release has, too
 	Note     string   `json:",omitempty"` // why Gerrit told nothing
@@ -242,7 +242,7 @@ func (r *report) print(w io.Writer) {
 // number matches the address of a CL.
 var number = regexp.MustCompile(`(?:go\.dev/cl/|golang\.org/cl/|go-review\.googlesource\.com/(?:c/go/\+/)?|\bCL )(\d+)`)
 
-// ask adds what Gerrit knows of the changes that the headers name.
+// ask adds the states that Gerrit has for the changes that the headers name.
 func (r *report) ask(ctx context.Context, client *gerrit.Client, url string) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()

@@ -51,7 +51,7 @@ func watch(fs *flag.FlagSet) func(context.Context, []string) error {
 	o.Register(fs)
 	return noArgs(&o.Series, func(ctx context.Context, s *session) error {
 		if o.Post && o.Line != "all" {
-			return fmt.Errorf("-post keeps the one issue that tells of every line, and -line %s looks at one\n\tgo run ./build watch -post", o.Line)
+			return fmt.Errorf("-post maintains one issue about all lines, and -line %s selects one\n\tgo run ./build watch -post", o.Line)
 		}
 		lines, err := s.lines(ctx)
 		if err != nil {
@@ -192,7 +192,7 @@ func proxyReleases(ctx context.Context) ([]string, error) {
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return nil, fmt.Errorf("the module proxy cannot be asked for releases: go list: %v: %s\n\tcheck the network and GOPROXY (go env GOPROXY)", err, strings.TrimSpace(stderr.String()))
+		return nil, fmt.Errorf("cannot list the releases of the module proxy: go list: %v: %s\n\tcheck the network and GOPROXY (go env GOPROXY)", err, strings.TrimSpace(stderr.String()))
 	}
 	var names []string
 	for _, v := range strings.Fields(string(out)) {
@@ -249,7 +249,7 @@ func newest(ctx context.Context, name string) (string, error) {
 	return found, nil
 }
 
-// any reports whether there is something for a person to do.
+// any reports whether something needs attention.
 func (w *watchReport) any() bool {
 	return len(w.Next) > 0 || slices.ContainsFunc(w.Lines, func(n news) bool { return len(n.Newer) > 0 })
 }
@@ -273,7 +273,7 @@ func (w *watchReport) print(out io.Writer) {
 		fmt.Fprintf(out, "  move it: go run ./build rebase -line %s -to %s\n", n.Line, n.Newer[len(n.Newer)-1].Name)
 	}
 	for _, lang := range w.Next {
-		fmt.Fprintf(out, "upstream has releases of %s, which is no line here yet\n  start it: go run ./build new-line %[1]s -from %s\n", lang, w.newest)
+		fmt.Fprintf(out, "upstream has releases of %s, which is not a line here yet\n  start it: go run ./build new-line %[1]s -from %s\n", lang, w.newest)
 	}
 	for _, note := range w.Notes {
 		fmt.Fprintf(out, "note: %s\n", note)
@@ -298,7 +298,7 @@ func (w *watchReport) post(ctx context.Context, s *session) error {
 			return "", fmt.Errorf("-post needs GitHub's command gh: %v\n\tinstall it, or run watch without -post", err)
 		}
 		if err != nil {
-			return "", fmt.Errorf("gh %s: %v: %s\n\tgh auth status tells what it may do", strings.Join(args[:2], " "), err, strings.TrimSpace(stderr.String()))
+			return "", fmt.Errorf("gh %s: %v: %s\n\tgh auth status shows its permissions", strings.Join(args[:2], " "), err, strings.TrimSpace(stderr.String()))
 		}
 		return strings.TrimSpace(string(out)), nil
 	}
@@ -333,7 +333,7 @@ func (w *watchReport) post(ctx context.Context, s *session) error {
 		out, err = gh(text.String(), "issue", "create", "--title", issueTitle, "--body-file", "-")
 		fmt.Println(out)
 	case strings.TrimSpace(strings.ReplaceAll(old, "\r\n", "\n")) == strings.TrimSpace(text.String()):
-		fmt.Printf("issue %s says so already\n", number)
+		fmt.Printf("issue %s is up to date\n", number)
 	default:
 		_, err = gh(text.String(), "issue", "edit", number, "--body-file", "-")
 	}

@@ -98,7 +98,7 @@ func Dist(fs *flag.FlagSet) func(context.Context, []string) error {
 			}
 			if err := o.publish(ctx, d, dirs); err != nil {
 				if text := err.Error(); strings.Contains(text, "no space left") {
-					err = fmt.Errorf("%w\n\t%s is full: choose another release folder with -o", err, o.folder.Dir)
+					err = fmt.Errorf("%w\n\t%s is full: choose another release directory with -o", err, o.folder.Dir)
 				}
 				return fmt.Errorf("dist: %w", err)
 			}
@@ -107,19 +107,19 @@ func Dist(fs *flag.FlagSet) func(context.Context, []string) error {
 	}
 }
 
-// publish puts the packages, which lie in the folders dirs by platform, into the
-// release folder, with all that describes them. Packages come first, the list
+// publish puts the packages, which lie in the directories dirs by platform, into the
+// release directory, with all that describes them. Packages come first, the list
 // of hashes last: what it names is there.
 func (o *distribution) publish(ctx context.Context, d *driver.Driver, dirs map[string]string) error {
 	var k store.Key
-	k.Add("release folder", []byte(o.folder.Dir))
+	k.Add("release directory", []byte(o.folder.Dir))
 	lock, err := d.Store.Lock(ctx, "release-"+k.String())
 	if err != nil {
 		return err
 	}
 	defer lock.Close()
 	flat := o.folder.Flat
-	if o.folder, err = OpenFolder(o.folder.Dir); err != nil { // as it is now that nobody else writes
+	if o.folder, err = OpenFolder(o.folder.Dir); err != nil { // as it is now that no other process writes
 		return err
 	}
 	if err := o.folder.lay(flat); err != nil {
@@ -164,7 +164,7 @@ func (o *distribution) publish(ctx context.Context, d *driver.Driver, dirs map[s
 		}
 	}
 
-	// Who has a database in GOSUMDB gets only what it knows.
+	// A user of this database in GOSUMDB gets only what it contains.
 	databases, err := o.folder.databases()
 	if err != nil {
 		return err

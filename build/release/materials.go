@@ -159,7 +159,7 @@ func ReadNote(file string) (*Note, error) {
 		err = errors.New("there is no such line")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s has no header with From, Date and Subject before a line ---: %v\n\twrite it anew with git format-patch", file, err)
+		return nil, fmt.Errorf("%s has no header with From, Date and Subject before a line ---: %v\n\twrite it again with git format-patch", file, err)
 	}
 	subject, err := new(mime.WordDecoder).DecodeHeader(msg.Header.Get("Subject"))
 	if err != nil {
@@ -169,7 +169,7 @@ func ReadNote(file string) (*Note, error) {
 		_, subject, _ = strings.Cut(subject, "] ")
 	}
 	if subject == "" {
-		return nil, fmt.Errorf("%s has no Subject\n\twrite it anew with git format-patch", file)
+		return nil, fmt.Errorf("%s has no Subject\n\twrite it again with git format-patch", file)
 	}
 	var body bytes.Buffer
 	if _, err := body.ReadFrom(msg.Body); err != nil {
@@ -300,7 +300,7 @@ func (m *Materials) upstream() Subject {
 	case "git":
 		s.Digest = map[string]string{"gitCommit": value}
 	}
-	return s // of a folder on somebody's disk nothing is known but its name
+	return s // only the name of a local directory is known
 }
 
 // SPDX returns the list of materials as an SPDX 2.3 document in JSON.

@@ -231,7 +231,7 @@ func junk() []string {
 	}
 }
 
-// twice builds the release a second time, as another user in another folder
+// twice builds the release a second time, as another user in another directory
 // would, and compares all files.
 func (v *verification) twice(ctx context.Context) error {
 	d, err := v.open()
@@ -242,7 +242,7 @@ func (v *verification) twice(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// In the same cache folder, for the same disk, but deeper.
+	// In the same cache directory, for the same disk, but deeper.
 	parent := filepath.Join(d.Store.Root, "tmp")
 	if err := os.MkdirAll(parent, 0o777); err != nil {
 		return err
@@ -253,7 +253,7 @@ func (v *verification) twice(ctx context.Context) error {
 		return err
 	}
 	defer lock.Close()
-	const folder = "somebody else's folder "
+	const folder = "somebody else's directory "
 	left, err := os.ReadDir(parent)
 	if err != nil {
 		return err
@@ -289,7 +289,7 @@ func (v *verification) twice(ctx context.Context) error {
 		"GOCORO_CACHE="+filepath.Join(other, "cache"), "GOMODCACHE="+modcache, leakVar+"="+strings.Join(v.leak, ","))
 	cmd := run.Command(ctx, "sh", args...)
 	cmd.Env = append(os.Environ(), env...)
-	s := d.Rep.Start("twice", "a second build, in another folder and environment")
+	s := d.Rep.Start("twice", "a second build, in another directory and environment")
 	err = d.Rep.Run(ctx, "the second build", cmd, filepath.Join(d.Store.Root, "log", "verify-twice.log"), func(l string) {
 		if strings.HasPrefix(l, "make ") || strings.HasPrefix(l, "dist ") {
 			s.Detail(l)
@@ -314,8 +314,8 @@ func (v *verification) twice(ctx context.Context) error {
 // for anybody else.
 const leakVar = "GOCORO_VERIFY_LEAK"
 
-// same compares the files of a platform, in the folder dir of the store, with
-// those in a release folder.
+// same compares the files of a platform, in the directory dir of the store, with
+// those in a release directory.
 func same(release, platform, dir, folder string) (*proof.Verdict, error) {
 	v := new(proof.Verdict)
 	packages := Packages(release, platform)

@@ -227,7 +227,7 @@ func (g *gitRepo) fail(err error) error {
 	return fmt.Errorf("cannot read the repository %s: %v%s\n\tcheck the path or URL after git=", g.repo, err, stderr)
 }
 
-// goroot is a folder that already holds the release.
+// goroot is a directory that already holds the release.
 type goroot struct {
 	env *Env
 	dir string
@@ -255,7 +255,7 @@ func (g *goroot) ID(context.Context) (string, error) {
 	return g.id, nil
 }
 
-// files lists what the driver takes from the folder: the source, not what
+// files lists what the driver takes from the directory: the source, not what
 // was built in it and not its history.
 func (g *goroot) files() ([]string, error) {
 	var files []string
@@ -282,7 +282,7 @@ func (g *goroot) files() ([]string, error) {
 }
 
 func (g *goroot) Verified() string {
-	return "UNVERIFIED: the folder was taken as it is"
+	return "UNVERIFIED: the directory was taken as it is"
 }
 
 func (g *goroot) Unpack(ctx context.Context, dir string) error {

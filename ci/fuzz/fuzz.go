@@ -402,7 +402,7 @@ func toolKey(root string) (string, error) {
 	for _, f := range append(files, tools...) {
 		r, err := os.Open(f)
 		if err != nil {
-			return "", fmt.Errorf("%s is no GOROOT: %w", root, err)
+			return "", fmt.Errorf("%s is not a GOROOT: %w", root, err)
 		}
 		_, err = io.Copy(h, r)
 		r.Close()

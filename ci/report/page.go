@@ -17,7 +17,7 @@ import (
 	"gocoro/ci/verdict"
 )
 
-// A look is how the page shows a state: never by colour alone.
+// A look is how the page shows a state: never by color alone.
 type look struct {
 	State   verdict.State
 	Class   string // of the style sheet

@@ -7,8 +7,8 @@
 // that needs nothing else.
 //
 // Everything is rendered from a [verdict.Evaluation] and from nothing else, so
-// the numbers are the same everywhere. What counts as what is said in the text
-// above the last line, and follows [verdict.Totals]: flaky tests and unexpected
+// the numbers are the same everywhere. The text above the last line says what
+// counts as what, as [verdict.Totals] does: flaky tests and unexpected
 // passes count as failed; expected failures and what was built but not run
 // count as skipped, never as passed.
 //
@@ -18,7 +18,6 @@ package report
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -81,7 +80,7 @@ func Write(dir string, head Head, e *verdict.Evaluation) error {
 		files = append(files, file{f.name, b.Bytes()})
 	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return fmt.Errorf("report: %w; name a folder that can be written", err)
+		return fmt.Errorf("report: %w; name a directory that can be written", err)
 	}
 	if err := replace(dir, files); err != nil {
 		return fmt.Errorf("report not written: %w; free some space and run `go run ./ci report` again", err)
@@ -107,7 +106,7 @@ func replace(dir string, files []file) error {
 			return errors.Join(err, lost) // tmp has what could not be put back
 		}
 		os.RemoveAll(tmp)
-		return fmt.Errorf("%w; an old report in %s is as it was", err, dir)
+		return fmt.Errorf("%w; an old report in %s is unchanged", err, dir)
 	}
 	return os.RemoveAll(tmp)
 }
@@ -421,8 +420,8 @@ func orderOf[K comparable](cells []*verdict.CellOutcome, f func(*verdict.CellOut
 	return order
 }
 
-// worst returns the worst of the cell's states; a cell without outcomes cannot
-// be, but would have to be seen.
+// worst returns the worst of the cell's states. A cell always has outcomes; if
+// not, worst returns DidNotRun.
 func worst(c *verdict.CellOutcome) verdict.State {
 	n := c.Count()
 	for _, s := range verdict.States {
@@ -431,5 +430,8 @@ func worst(c *verdict.CellOutcome) verdict.State {
 			return s
 		}
 	}
-	return cmp.Or(map[bool]verdict.State{true: verdict.Passed}[n[verdict.Passed] > 0], verdict.DidNotRun)
+	if n[verdict.Passed] > 0 {
+		return verdict.Passed
+	}
+	return verdict.DidNotRun
 }

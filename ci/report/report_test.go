@@ -25,7 +25,7 @@ import (
 	"gocoro/ci/verdict"
 )
 
-var writeSample = flag.String("sample", "", "write the sample's report to this `folder`, to look at")
+var writeSample = flag.String("sample", "", "write the sample's report to this `directory`, to look at")
 
 var sampleHead = Head{
 	Title:     "gocoro CI",
@@ -195,7 +195,7 @@ func TestWrite(t *testing.T) {
 	if got := readAll(t, dir); got[TextFile] == old[TextFile] || len(got) != 5 {
 		t.Error("a new report did not replace the old one")
 	}
-	// A file where the folder should be.
+	// A file where the directory should be.
 	if err := Write(filepath.Join(dir, TextFile), sampleHead, sample()); err == nil {
 		t.Error("no error where a file is in the way")
 	}
@@ -468,7 +468,7 @@ func TestDuration(t *testing.T) {
 	}
 }
 
-// Whichever rename fails, the old report is as it was, and nothing else is left
+// Whichever rename fails, the old report is unchanged, and nothing else is left
 // behind.
 func TestReplaceFails(t *testing.T) {
 	defer func() { rename = os.Rename }()
@@ -493,8 +493,8 @@ func TestReplaceFails(t *testing.T) {
 					}
 					return os.Rename(from, to)
 				}
-				if err := replace(dir, files); err == nil || !strings.Contains(err.Error(), "is as it was") {
-					t.Errorf("got %v, want an error that says that the old report is as it was", err)
+				if err := replace(dir, files); err == nil || !strings.Contains(err.Error(), "is unchanged") {
+					t.Errorf("got %v, want an error that says that the old report is unchanged", err)
 				}
 				if after := readAll(t, dir); !reflect.DeepEqual(after, before) {
 					t.Errorf("got files %v, want %v", after, before)

@@ -130,7 +130,7 @@ func Bench(fs *flag.FlagSet) func(context.Context, []string) error {
 					case err == nil:
 						out[s.name].Write(buf.Bytes())
 					case s.name == "stock":
-						d.Rep.Printf("bench    stock upstream did not get through (%v), left out", err)
+						d.Rep.Printf("bench    stock upstream failed (%v); left out", err)
 					default:
 						return fmt.Errorf("benchmarks on %s: %w\n%s", s.name, err, &buf)
 					}

@@ -164,7 +164,7 @@ func TestReadShards(t *testing.T) {
 		t.Errorf("a copy with a file less: no error")
 	}
 	if _, err = Read(filepath.Join(a, "nothing")); err == nil {
-		t.Errorf("no such folder: no error")
+		t.Errorf("no such directory: no error")
 	}
 }
 

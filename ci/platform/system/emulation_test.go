@@ -20,7 +20,7 @@ import (
 //
 //	go test -tags emulation ./ci/platform/...
 //
-// They find the kernel in the project's cache folder.
+// They find the kernel in the project's cache directory.
 
 // machine prepares the machine, as the CI does.
 func machine(t *testing.T) *Machine {

@@ -2,7 +2,7 @@
 // kernel, on a processor that qemu emulates.
 //
 // The machine has no disk and no network. Its initramfs has a static Go program
-// as process 1 (folder guest), arm64's C library, the programs, and the list of
+// as process 1 (directory guest), arm64's C library, the programs, and the list of
 // runs. It runs the list, reports over a serial port (package frame), and
 // powers off; the whole takes a few seconds more than the programs themselves.
 // Programs built with -race work, which they do not under qemu-user.
@@ -102,9 +102,9 @@ func (r Result) Err() error {
 }
 
 // Prepare makes the machine ready. It needs what platform.Method.Check looks
-// for. The cache is the project's cache folder, where the kernel is, and where
+// for. The cache is the project's cache directory, where the kernel is, and where
 // the initramfs is kept under a name made of its content's hash. The root is
-// the folder of this module, from whose source process 1 is built.
+// the directory of this module, from whose source process 1 is built.
 func Prepare(ctx context.Context, cache, root string) (*Machine, error) {
 	qemu, err := exec.LookPath(QEMU)
 	if err != nil {

@@ -6,7 +6,7 @@ import "time"
 // of Command.
 const ListFile = "/runs.json"
 
-// A Command is one run, as the virtual machine is told of it.
+// A Command is one run, as the virtual machine gets it.
 type Command struct {
 	Program string        // path in the machine
 	Args    []string      // without the program's name
