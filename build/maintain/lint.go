@@ -13,6 +13,7 @@ import (
 	"gocoro/build/command"
 	"gocoro/build/line"
 	"gocoro/build/lint"
+	"gocoro/build/options"
 	"gocoro/build/store"
 )
 
@@ -41,18 +42,15 @@ func (s *session) lines(ctx context.Context) ([]*line.Line, error) {
 }
 
 func lintCommand(fs *flag.FlagSet) func(context.Context, []string) error {
-	f := new(flags)
-	f.register(fs)
-	build := fs.Bool("build", false, "run make.bash after each patch as well")
-	fast := fs.Bool("fast", false, "look at the files only, and compile nothing")
-	docs := fs.Bool("docs", true, "look for names of other releases in README.md and docs/")
-	return f.command(func(ctx context.Context, s *session) error {
+	o := new(options.Lint)
+	o.Register(fs)
+	return noArgs(&o.Series, func(ctx context.Context, s *session) error {
 		lines, err := s.lines(ctx)
 		if err != nil {
 			return err
 		}
 		var stale []lint.Problem
-		if *docs {
+		if o.Docs {
 			if stale, err = lint.Names(s.Repo); err != nil {
 				return err
 			}
@@ -61,10 +59,10 @@ func lintCommand(fs *flag.FlagSet) func(context.Context, []string) error {
 			fmt.Println(p)
 		}
 		for _, l := range lines {
-			if err := s.lint(ctx, l, *fast); err != nil {
+			if err := s.lint(ctx, l, o.Fast); err != nil {
 				return err
 			}
-			if *build {
+			if o.Build {
 				d, err := s.driver(l)
 				if err != nil {
 					return err

@@ -19,6 +19,7 @@ import (
 
 	"gocoro/build/command"
 	"gocoro/build/line"
+	"gocoro/build/options"
 	"gocoro/build/series"
 	"gocoro/build/workspace"
 )
@@ -64,13 +65,9 @@ func (c change) String() string {
 }
 
 func status(fs *flag.FlagSet) func(context.Context, []string) error {
-	f := new(flags)
-	f.register(fs)
-	to := fs.String("to", "", "the `release` to try the patches on (default: the line's own)")
-	asJSON := fs.Bool("json", false, "print JSON")
-	ask := fs.Bool("upstream", false, "ask Gerrit for the state of the changes that the headers name")
-	url := fs.String("gerrit", "https://go-review.googlesource.com", "the `address` of Gerrit")
-	return f.command(func(ctx context.Context, s *session) error {
+	o := new(options.Status)
+	o.Register(fs)
+	return noArgs(&o.Series, func(ctx context.Context, s *session) error {
 		lines, err := s.lines(ctx)
 		if err != nil {
 			return err
@@ -78,17 +75,17 @@ func status(fs *flag.FlagSet) func(context.Context, []string) error {
 		reports := []report{}
 		ok := true
 		for _, l := range lines {
-			r, err := s.status(ctx, l, *to)
+			r, err := s.status(ctx, l, o.To)
 			if err != nil {
 				return err
 			}
-			if *ask {
-				r.ask(ctx, gerrit.NewClient(*url, gerrit.NoAuth), *url)
+			if o.Upstream {
+				r.ask(ctx, gerrit.NewClient(o.Gerrit, gerrit.NoAuth), o.Gerrit)
 			}
 			ok = ok && r.OK
 			reports = append(reports, *r)
 		}
-		if *asJSON {
+		if o.JSON {
 			e := json.NewEncoder(os.Stdout)
 			e.SetIndent("", "\t")
 			if err := e.Encode(reports); err != nil {

@@ -19,12 +19,7 @@ import (
 	"time"
 
 	"gocoro/build/line"
-)
-
-// Where upstream publishes its releases, and says what is in them.
-const (
-	indexURL   = "https://go.dev/dl/?mode=json&include=all"
-	historyURL = "https://go.dev/doc/devel/release"
+	"gocoro/build/options"
 )
 
 // A news is what watch found for a line.
@@ -52,29 +47,24 @@ type watchReport struct {
 }
 
 func watch(fs *flag.FlagSet) func(context.Context, []string) error {
-	f := new(flags)
-	fs.StringVar(&f.Line, "line", "all", "the `line` to look at")
-	f.registerSource(fs)
-	asJSON := fs.Bool("json", false, "print JSON")
-	post := fs.Bool("post", false, "open or update the issue of the repository that tells of it, with gh")
-	index := fs.String("index", indexURL, "the `address` of the list of releases, or proxy for the module proxy's")
-	history := fs.String("history", historyURL, "the `address` of the page that says which releases have security fixes")
-	return f.command(func(ctx context.Context, s *session) error {
-		if *post && f.Line != "all" {
-			return fmt.Errorf("-post keeps the one issue that tells of every line, and -line %s looks at one\n\tgo run ./build watch -post", f.Line)
+	o := new(options.Watch)
+	o.Register(fs)
+	return noArgs(&o.Series, func(ctx context.Context, s *session) error {
+		if o.Post && o.Line != "all" {
+			return fmt.Errorf("-post keeps the one issue that tells of every line, and -line %s looks at one\n\tgo run ./build watch -post", o.Line)
 		}
 		lines, err := s.lines(ctx)
 		if err != nil {
 			return err
 		}
-		w, err := s.watch(ctx, lines, *index, *history)
+		w, err := s.watch(ctx, lines, o.Index, o.History)
 		if err != nil {
 			return err
 		}
-		if *post {
+		if o.Post {
 			return w.post(ctx, s)
 		}
-		if *asJSON {
+		if o.JSON {
 			e := json.NewEncoder(os.Stdout)
 			e.SetIndent("", "\t")
 			return e.Encode(w)
@@ -243,7 +233,7 @@ func securityReleases(ctx context.Context, url string) (map[string]bool, error) 
 
 // newest returns the newest release of a line that is published.
 func newest(ctx context.Context, name string) (string, error) {
-	releases, from, _, err := published(ctx, indexURL)
+	releases, from, _, err := published(ctx, options.IndexURL)
 	if err != nil {
 		return "", err
 	}

@@ -26,6 +26,7 @@ import (
 	"gocoro/build/dist"
 	"gocoro/build/goroot"
 	"gocoro/build/line"
+	"gocoro/build/options"
 	"gocoro/build/progress"
 	"gocoro/build/proof"
 	"gocoro/build/run"
@@ -36,42 +37,32 @@ import (
 
 // Check is the command that looks at what is in a release folder.
 func Check(fs *flag.FlagSet) func(context.Context, []string) error {
-	lineName := fs.String("line", "", "the `line` whose release to look at (default: the line of VERSION)")
-	name := fs.String("release", "", "the `name` of the release (default: that of the line)")
-	key := fs.String("key", "", "the public `key` (NAME+HASH+KEY) that must have signed the checksum database; have it from elsewhere than the directory")
-	wrap := map[string][]string{}
-	fs.Func("exec", "`os/arch=CMD`: run the programs of a platform with this command before them (repeatable)", func(s string) error {
-		p, cmd, _ := strings.Cut(s, "=")
-		if !slices.Contains(dist.Platforms, p) || strings.TrimSpace(cmd) == "" {
-			return fmt.Errorf("want os/arch=CMD with one of %s", strings.Join(dist.Platforms, ", "))
-		}
-		wrap[p] = strings.Fields(cmd)
-		return nil
-	})
+	o := new(options.Check)
+	o.Register(fs)
 	return func(ctx context.Context, args []string) error {
 		if len(args) != 1 {
 			return errors.New("want one release folder: go run ./build check DIR")
 		}
-		if *key != "" {
-			if err := sumdb.CheckPublic(*key); err != nil {
+		if o.Key != "" {
+			if err := sumdb.CheckPublic(o.Key); err != nil {
 				return fmt.Errorf("-key: %w", err)
 			}
 		}
-		if *name == "" {
+		if o.Release == "" {
 			repo, err := line.FindRepo(".")
 			if err != nil {
 				return err
 			}
-			l, err := repo.Line(*lineName)
+			l, err := repo.Line(o.Line)
 			if err != nil {
 				return err
 			}
-			*name = l.Release()
+			o.Release = l.Release()
 		}
-		if _, ok := wrap[upstream.Host()]; !ok {
-			wrap[upstream.Host()] = nil
+		if _, ok := o.Exec[upstream.Host()]; !ok {
+			o.Exec[upstream.Host()] = nil
 		}
-		c := &Checker{Dir: args[0], Release: *name, Key: *key, Exec: wrap}
+		c := &Checker{Dir: args[0], Release: o.Release, Key: o.Key, Exec: o.Exec}
 		faults := 0
 		c.Say = func(what, platform string, v *proof.Verdict) {
 			word := "ok"
@@ -94,7 +85,7 @@ func Check(fs *flag.FlagSet) func(context.Context, []string) error {
 			fmt.Printf("%d faults in %s\n", faults, args[0])
 			return command.ExitError(1)
 		}
-		fmt.Printf("%s of %s: nothing is wrong with it\n", args[0], *name)
+		fmt.Printf("%s of %s: nothing is wrong with it\n", args[0], o.Release)
 		return nil
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"gocoro/build/driver"
 	"gocoro/build/goroot"
 	"gocoro/build/line"
+	"gocoro/build/options"
 	"gocoro/build/progress"
 	"gocoro/build/proof"
 	"gocoro/build/run"
@@ -23,9 +24,6 @@ import (
 	"gocoro/build/store"
 	"gocoro/build/upstream"
 )
-
-// proofs are the names of what Verify can show.
-var proofs = []string{"upstream", "twice", "patches"}
 
 // A verification is a run of Verify.
 type verification struct {
@@ -39,30 +37,27 @@ type verification struct {
 
 // Verify is the command that proves what the packages are.
 func Verify(fs *flag.FlagSet) func(context.Context, []string) error {
-	f := new(driver.Flags)
-	f.Register(fs)
-	which := fs.String("proof", strings.Join(proofs, ","), "the `proofs`, with commas between")
-	platform := fs.String("platform", upstream.Host(), "the `platforms`: all, or some of "+strings.Join(dist.Platforms, ", ")+" with commas between")
-	leak := fs.String("leak", "", "the `name` of a variable to let through into the second build of the proof twice, to see the proof fail")
+	o := new(options.Verify)
+	o.Register(fs)
 	return func(ctx context.Context, args []string) error {
 		if err := command.NoArgs(args); err != nil {
 			return err
 		}
-		v := &verification{flags: f}
+		v := &verification{flags: &o.Flags}
 		var err error
-		if v.platforms, err = dist.ParsePlatforms(*platform); err != nil {
+		if v.platforms, err = dist.ParsePlatforms(o.Platform); err != nil {
 			return err
 		}
-		if *leak != "" {
-			v.leak = []string{*leak}
+		if o.Leak != "" {
+			v.leak = []string{o.Leak}
 		}
-		want := strings.Split(*which, ",")
+		want := strings.Split(o.Proof, ",")
 		for _, w := range want {
-			if !slices.Contains(proofs, w) {
-				return fmt.Errorf("unknown -proof %q: want some of %s, with commas between", w, strings.Join(proofs, ", "))
+			if !slices.Contains(options.Proofs, w) {
+				return fmt.Errorf("unknown -proof %q: want some of %s, separated by commas", w, strings.Join(options.Proofs, ", "))
 			}
 		}
-		d, err := f.Open()
+		d, err := o.Open()
 		if err != nil {
 			return err
 		}
