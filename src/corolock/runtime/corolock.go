@@ -672,9 +672,9 @@ func coroExitClaim(mp *m, gp *g) {
 // c's creation, and if gp exits with a claim. It never returns.
 //
 // gp, which runs on the current M, is going to be blocked in c, or exits. The
-// goroutine that is blocked in c goes on: here, by a direct switch, if it may
-// be here, or else by a hand-off through the scheduler.
-func coroswitchShared(gp *g, c *coro, exit bool) {
+// goroutine that is blocked in c, gnext, goes on: here, by a direct switch, if it
+// may be here, or else by a hand-off through the scheduler.
+func coroswitchShared(gp *g, c *coro, gnext *g, exit bool) {
 	mp := gp.m
 	mc := &mp.coro
 	mp.voidDebt()
@@ -686,7 +686,6 @@ func coroswitchShared(gp *g, c *coro, exit bool) {
 
 	// Read what the one who was blocked there has left in c. Users of c take
 	// turns, as the rules of iter.Pull say. If they do not, the CAS below fails.
-	gnext := c.gp.ptr()
 	if gnext == nil {
 		throw("coroswitch on exited coro")
 	}
