@@ -99,8 +99,8 @@ func (w *world) checkMachine(m mid) {
 	if mp.debt != 0 && !mp.owing {
 		w.fail("debt", "M%d has a debt of %d, and the loan on which it was made has ended", m, mp.debt)
 	}
-	if !mp.shared && (mp.debt != 0 || mp.doomed || mp.uneven || mp.curg != 0 && w.g[mp.curg].lent) {
-		w.fail("shared", "M%d has a debt, a doom or a loan, and is not shared", m)
+	if !mp.shared && (mp.doomed || mp.uneven || mp.curg != 0 && w.g[mp.curg].lent) {
+		w.fail("shared", "M%d has to end, is uneven or has a loan, and is not shared", m)
 	}
 	if mp.pc == pcRun && mp.lockedg == 0 && (mp.shared || mp.uneven) && !mp.doomed {
 		w.fail("shared", "M%d is locked by nobody, and is shared", m)

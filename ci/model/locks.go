@@ -112,7 +112,6 @@ func (w *world) unlockLent(m mid) {
 	mp.lockedExt--
 	if !w.is(borrowerUnlocks) {
 		mp.debt++
-		mp.shared = mp.shared || !w.is(debtNotShared)
 	}
 	mp.owing = true
 	if mp.apart {
@@ -127,6 +126,9 @@ func (w *world) unclaim(m mid, now bool) {
 	g := mp.curg
 	gp := &w.g[g]
 	if mp.lockedExt+mp.lockedInt == 0 && !mp.shared {
+		if mp.debt != 0 {
+			w.fail("shared", "M%d has a debt of %d, and g%d unlocks it as if it were its own", m, mp.debt, g)
+		}
 		mp.lockedg = 0
 		gp.lockedm = 0
 		return

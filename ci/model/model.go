@@ -288,9 +288,12 @@ type world struct {
 	fault *Violation // the first check that failed
 }
 
+func (w *world) to() *state         { return &w.state }
+func (w *world) failed() *Violation { return w.fault }
+
 // A Violation is a check that has failed.
 type Violation struct {
-	Check string // the rule of docs/corolock.md, or "throw" for the runtime's own
+	Check string // its rule of docs/corolock.md or docs/switch.md, or "throw" for the runtime's own
 	What  string
 	Trace []string
 }

@@ -50,7 +50,6 @@ const (
 	handoffNotShared
 	sharedCleared
 	freeStaysShared
-	debtNotShared
 	doomNotShared
 	unevenNotShared
 	clearedInDoom
@@ -134,9 +133,8 @@ var Mutants = []Mutant{
 	{lockNotShared, "a lock on a loan does not make the M shared", "foreign callbacks", "shared"},
 	{handoffNotShared, "a hand-off does not make the target shared", "foreign yield", "shared"},
 	{sharedCleared, "an M is not shared any more while others have locked it", "foreign callbacks", "shared"},
-	{clearedInDebt, "an M is not shared any more when the counts in debt are one goroutine's", "foreign callbacks", "shared"},
+	{clearedInDebt, "an M is not shared any more when the counts in debt are one goroutine's", "foreign callbacks", "alone"},
 	{freeStaysShared, "an M stays shared when the last lock goes", "one iterator", "shared"},
-	{debtNotShared, "a debt does not make the M shared", "one iterator", "shared"},
 	{doomNotShared, "an M that has to end is not shared", "one iterator", "shared"},
 	{unevenNotShared, "a switch under other locks does not make the M shared", "one iterator", "shared"},
 	{clearedInDoom, "an M that has to end is not shared any more when one goroutine has all locks", "one iterator", "shared"},

@@ -40,7 +40,7 @@ var benchmarks = []benchmark{
 // C and of callbacks, single and on a thread that C creates.
 var sharedBenchmarks = []benchmark{
 	{"runtime", "^BenchmarkCoroLock(Next|Pull)$", "200ms", time.Minute},
-	{"runtime", "^BenchmarkCoroLock(OSThread|PingPong|Claims)$", "200ms", time.Minute},
+	{"runtime", "^BenchmarkCoroLock(OSThread|PingPong|Claims|Callback)$", "200ms", time.Minute},
 	{"cmd/cgo/internal/test", "^Benchmark(CgoCall|CGoCallback|CGoInCThread)$", "200ms", time.Minute},
 }
 

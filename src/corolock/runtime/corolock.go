@@ -52,8 +52,10 @@ import (
 //     written by whoever owns the goroutine, or by a holder of the lock of the
 //     M that it is bound to. So who finds a goroutine bound to another M must
 //     look again with the lock held.
-//   - shared is set if there are two claimants, or a claimant who may be started
-//     while somebody else runs on the M.
+//   - shared is set if there are two claimants, a claimant who may be started
+//     while somebody else runs on the M, and if the M is doomed or uneven or
+//     runs a claimant that is lent. It is clear if there is no claimant, and the
+//     M is not doomed.
 //   - An idle M has an empty queue.
 //
 // docs/corolock.md has the reasons.
@@ -68,11 +70,12 @@ type mCoro struct {
 	// because another one runs there.
 	queue gQueue
 
-	// shared says that a claimant may not be alone on the M. It is set by the M
-	// itself when there is a second one, or with the lock held before one is made
+	// shared says that a claimant may not be alone on the M, or that the M needs
+	// more than to be unlocked when the last lock goes. It is set by the M itself
+	// when there is a second claimant, or with the lock held before one is made
 	// ready from elsewhere. It is cleared only when a goroutine with all the
-	// locks is about to run, and so it cannot change while the M or another one
-	// looks whether somebody who does not run is alone.
+	// locks is about to run, or when nobody has any, and so it cannot change while
+	// the M or another one looks whether somebody who does not run is alone.
 	shared bool
 
 	// idle says that the M waits in coroStopLocked for one of its goroutines,
@@ -160,6 +163,8 @@ func (mp *m) reserve() {
 		mp.lockedg.set(mp.g0)
 	} else {
 		mp.lockedg = 0
+		mp.coro.shared = mp.coro.doomed != 0
+		mp.coro.uneven = false
 	}
 }
 
@@ -221,6 +226,22 @@ func coroLockLentInt() {
 	}
 }
 
+// coroUnlock is UnlockOSThread if the goroutine or the M has other locks, or
+// the goroutine has none.
+//
+//go:nosplit
+//go:noinline
+func coroUnlock() {
+	gp := getg()
+	if gp.lockedExt == 0 {
+		coroUnlockLent()
+		return
+	}
+	gp.lockedExt--
+	gp.m.lockedExt--
+	dounlockOSThread()
+}
+
 // coroUnlockLent is UnlockOSThread for a goroutine which has nothing left that it
 // has locked with LockOSThread. It may have borrowed the thread, and unlock it
 // for a while.
@@ -247,8 +268,8 @@ func coroUnlockLent() {
 }
 
 // coroUnclaim is called when gp, the current goroutine, has unlocked its last
-// lock, and the thread cannot be anybody's now. gp leaves it; unless it was lent
-// to gp before.
+// lock, and the thread may be shared. If others have locked it, gp leaves it;
+// unless it was lent to gp before.
 //
 // With corolock=0 it need not have any.
 //
@@ -263,6 +284,11 @@ func coroUnclaim() {
 	mc := &mp.coro
 	lent := gp.lent && !gp.loanEnded && gp.lentInt == mp.lockedInt
 	gp.lent = false
+	if !mp.claimed() && mc.doomed == 0 {
+		gp.lockedm = 0
+		mp.reserve()
+		return
+	}
 	if mp.claimed() && lent {
 		if !mc.queue.empty() {
 			// The lender may be waiting there. A stale look does no harm: sysmon
@@ -364,9 +390,10 @@ func (mp *m) bind(gp *g) (evicted *g) {
 	mc.leaver = 0
 	mp.lockedg.set(gp)
 	gp.lockedm.set(mp)
-	if mc.shared && mc.queue.empty() && gp.lockedExt == mp.lockedExt && gp.lockedInt == mp.lockedInt && mc.debt == 0 {
+	if mc.shared && mc.queue.empty() && gp.lockedExt == mp.lockedExt && gp.lockedInt == mp.lockedInt && mc.debt|mc.doomed == 0 {
 		mc.shared = false
 		mc.uneven = false
+		gp.lent = false
 	}
 	return evicted
 }
@@ -637,6 +664,7 @@ func coroExitClaim(mp *m, gp *g) {
 	gp.lockedExt = 0
 	if !mp.isextra && GOOS != "plan9" { // See golang.org/issue/22227.
 		mp.coro.doomed = 1
+		mp.coro.shared = true
 	}
 }
 
@@ -644,20 +672,20 @@ func coroExitClaim(mp *m, gp *g) {
 // c's creation, and if gp exits with a claim. It never returns.
 //
 // gp, which runs on the current M, is going to be blocked in c, or exits. The
-// goroutine that is blocked in c goes on: here, by a direct switch, if it may
-// be here, or else by a hand-off through the scheduler.
-func coroswitchShared(gp *g, c *coro, exit bool) {
+// goroutine that is blocked in c, gnext, goes on: here, by a direct switch, if it
+// may be here, or else by a hand-off through the scheduler.
+func coroswitchShared(gp *g, c *coro, gnext *g, exit bool) {
 	mp := gp.m
 	mc := &mp.coro
 	mp.voidDebt()
-	mc.uneven = true
 	if coroDebug {
 		coroCheck(mp)
 	}
+	mc.shared = true
+	mc.uneven = true
 
 	// Read what the one who was blocked there has left in c. Users of c take
 	// turns, as the rules of iter.Pull say. If they do not, the CAS below fails.
-	gnext := c.gp.ptr()
 	if gnext == nil {
 		throw("coroswitch on exited coro")
 	}
@@ -739,7 +767,7 @@ func coroswitchShared(gp *g, c *coro, exit bool) {
 	}
 	if gnext == own {
 		gnext.loanEnded = !lends
-	} else if gp != own && own != nil {
+	} else if gp != own {
 		// Somebody else yields: who has lent the thread to own has it back. own
 		// may be running, and sees it when it looks next.
 		own.loanEnded = true
@@ -794,7 +822,7 @@ func coroswitchShared(gp *g, c *coro, exit bool) {
 			mp.lockedg.set(gnext)
 			gnext.lockedm.set(mp)
 		} else {
-			mp.lockedg = 0
+			mp.reserve()
 			gnext.lockedm = 0
 		}
 		if trace.ok() {
@@ -865,6 +893,14 @@ func coroswitchShared(gp *g, c *coro, exit bool) {
 // the place of its own, and puts back what was there before when it returns. So
 // a callback is the innermost if g0's sp is its own.
 
+// A coroFrame is a callback that is in progress. It lies on the stack of the
+// callback's goroutine.
+type coroFrame struct {
+	unwind bool     // a panic or Goexit leaves the callback, if it does not return
+	sp     uintptr  // what the callback has set g0's sp to
+	below  guintptr // the goroutine of the callback that was the innermost before
+}
+
 // A coroDeadFrame is a callback that a panic or Goexit has left while others
 // were above it. Its C frames go when it is the innermost.
 type coroDeadFrame struct {
@@ -873,15 +909,14 @@ type coroDeadFrame struct {
 	below guintptr
 }
 
-// coroLeaveFrame is called when a callback, which has set g0's sp to sp, is about
-// to return to C. It waits until that is the innermost, and makes below the
-// goroutine of the one that is now.
-func coroLeaveFrame(sp uintptr, below guintptr) {
+// coroLeaveFrame is called when a callback is about to return to C. It waits until
+// that is the innermost, and makes the one below it so.
+func coroLeaveFrame(cf *coroFrame) {
 	for {
 		mp := acquirem()
 		mp.popDeadFrames()
-		if mp.g0.sched.sp == sp {
-			coroLeftFrame(mp, below)
+		if mp.g0.sched.sp == cf.sp {
+			coroLeftFrame(mp, cf.below)
 			releasem(mp)
 			return
 		}
@@ -893,9 +928,9 @@ func coroLeaveFrame(sp uintptr, below guintptr) {
 // coroUnwindFrame is called when a panic or Goexit unwinds C's frames below a
 // callback of the current M, mp. If the callback is not the innermost, they stay
 // where they are until those above have gone.
-func coroUnwindFrame(mp *m, sp uintptr, below guintptr) {
+func coroUnwindFrame(mp *m, cf *coroFrame) {
 	mc := &mp.coro
-	mc.deadFrames = &coroDeadFrame{mc.deadFrames, sp, below}
+	mc.deadFrames = &coroDeadFrame{mc.deadFrames, cf.sp, cf.below}
 	mp.popDeadFrames()
 }
 
@@ -1050,7 +1085,14 @@ func coroCheck(mp *m) {
 			print("corolock: goroutine ", gp.goid, " has ", gp.lockedExt, "+", gp.lockedInt, ", M has ", mp.lockedExt, "+", mp.lockedInt, "\n")
 			throw("corolock: a goroutine has more locks than its M")
 		}
-		if !mc.shared && gp.claims() && mc.debt == 0 && (gp.lockedExt != mp.lockedExt || gp.lockedInt != mp.lockedInt) {
+		if mc.shared {
+			if !mp.claimed() && mc.doomed == 0 && mc.leaver.ptr() != gp {
+				throw("corolock: M without claims is shared")
+			}
+		} else if mc.doomed != 0 || mc.uneven || gp.lent {
+			throw("corolock: M that is doomed, uneven, or has a loan is not shared")
+		}
+		if !mc.shared && gp.claims() && (gp.lockedExt != mp.lockedExt || gp.lockedInt != mp.lockedInt) {
 			throw("corolock: M with two claimants is not shared")
 		}
 	}

@@ -83,6 +83,7 @@ var coroLockProgs = []coroLockProg{
 	{name: "CoroSharedLoanUnlock", off: coroThrow},
 	{name: "CoroSharedLoanUnlockLock", offVaries: "upstream lets an iterator unlock its caller's thread"},
 	{name: "CoroSharedLoanLateLock", off: coroThrow},
+	{name: "CoroSharedFreeForgets", off: coroThrow},
 	{name: "CoroSharedSpinningBorrower", off: coroThrow},
 	{name: "CoroSharedWaitingBorrower", off: coroThrow},
 	{name: "CoroSharedTimeShare", off: coroThrow},

@@ -85,6 +85,7 @@ func init() {
 	shared("CoroSharedLoanUnlock", CoroSharedLoanUnlock)
 	shared("CoroSharedLoanUnlockLock", CoroSharedLoanUnlockLock)
 	shared("CoroSharedLoanLateLock", CoroSharedLoanLateLock)
+	shared("CoroSharedFreeForgets", CoroSharedFreeForgets)
 	sharedAlone("CoroSharedSpinningBorrower", CoroSharedSpinningBorrower)
 	shared("CoroSharedWaitingBorrower", CoroSharedWaitingBorrower)
 	sharedAlone("CoroSharedTimeShare", CoroSharedTimeShare)
@@ -819,6 +820,43 @@ func CoroSharedLoanUnlockLock() {
 	stop()
 	pin.Unlock()
 	corotest.MustBeUnlocked("caller")
+}
+
+// CoroSharedFreeForgets: a switch under unequal locks leaves nothing behind on a
+// thread that is free again. Whoever locks that next lends it like any other, and
+// the iterator's UnlockOSThread and LockOSThread there cancel each other out.
+func CoroSharedFreeForgets() {
+	for range 10 {
+		pin := corotest.Lock("caller")
+		next, stop := corotest.Pull(func(yield func(int) bool) {
+			own := corotest.Lock("iterator")
+			yield(5)
+			own.Unlock()
+		})
+		sharedNext(next)
+		sharedDone(next)
+		stop()
+		pin.Unlock()
+
+		// No scheduling so far: this is the same thread.
+		pin = corotest.Lock("caller")
+		next, _ = corotest.Pull(func(yield func(int) bool) {
+			if !corotest.Chan {
+				runtime.UnlockOSThread()
+				runtime.LockOSThread()
+			}
+			yield(5)
+			corotest.MustBeUnlocked("iterator")
+		})
+		sharedNext(next)
+		done := make(chan bool)
+		go func() {
+			sharedDone(next)
+			done <- true
+		}()
+		<-done
+		pin.Unlock()
+	}
 }
 
 // CoroSharedLoanLateLock: somebody else yields in an iterator's place, and so
