@@ -96,9 +96,6 @@ func TestDocsLinks(t *testing.T) {
 			if file != "" {
 				target = filepath.Join(filepath.Dir(name), file)
 			}
-			if target == "docs/switch.md" {
-				continue // it comes with the fast switch
-			}
 			if _, err := os.Stat(filepath.Join("..", target)); err != nil {
 				t.Errorf("%s: link to %s: %v", name, to, err)
 			}
