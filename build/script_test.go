@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 }
 
 // TestScript runs the stories in testdata/script. Each finds in its working
-// folder what testdata/toy.txtar holds: a small release of Go ("upstream") and
+// directory what testdata/toy.txtar holds: a small release of Go ("upstream") and
 // a checkout with patches for it ("repo"), in which the story begins.
 func TestScript(t *testing.T) {
 	toy, err := txtar.ParseFile("testdata/toy.txtar")
@@ -160,7 +160,7 @@ var compiled = sync.OnceValues(func() (dir string, err error) {
 	return dir, err
 })
 
-// cleanup holds folders to be removed when the stories are told.
+// cleanup holds directories to be removed when the stories are told.
 var cleanup []string
 
 // flip file text: flips a bit of the first byte of the text in the file.
@@ -301,7 +301,7 @@ func capture(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile("stdout")))
 }
 
-// serve: serves the working folder by HTTP at $URL. What is asked for below
+// serve: serves the working directory by HTTP at $URL. What is asked for below
 // $URL/cut breaks off in the middle.
 func serve(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 0 {

@@ -17,7 +17,7 @@ import (
 // flag that they give it.
 func TestTypedCommandsExist(t *testing.T) {
 	var files []string
-	for _, pattern := range []string{"../.github/workflows/*.yml", "../README.md", "../SECURITY.md", "../docs/*.md", "../.ci/run", "../scripts/*"} {
+	for _, pattern := range []string{"../.github/workflows/*.yml", "../*.md", "../docs/*.md", "../docs/*/*.md", "../.ci/run", "../scripts/*"} {
 		match, err := filepath.Glob(pattern)
 		if err != nil || len(match) == 0 {
 			t.Fatalf("%s: %v, %v; want files", pattern, match, err)

@@ -3,10 +3,10 @@
 # Ubuntu's own packages: a C compiler, and on amd64 what it takes to build and
 # run linux/arm64 programs, by qemu-user and in a virtual machine.
 #
-#	sh scripts/setup-linux.sh [cache folder]
+#	sh scripts/setup-linux.sh [cache directory]
 #
-# The cache folder is the project's: $GOCORO_CACHE, or gocoro/v2 in the user's
-# cache folder. The kernel of the virtual machine goes there.
+# The cache directory is the project's: $GOCORO_CACHE, or gocoro/v2 in the user's
+# cache directory. The kernel of the virtual machine goes there.
 #
 # What is there is left alone: a second run does nothing, asks no server, and
 # needs no root. Root is needed to install packages, by being it or by a sudo
@@ -31,7 +31,7 @@ die() {
 }
 
 # as_root runs a command as root. Only the steps that need it do: what lands in
-# the cache folder is to belong to the user.
+# the cache directory is to belong to the user.
 as_root() {
 	if [ "$(id -u)" = 0 ]; then
 		"$@"
@@ -79,7 +79,7 @@ setup-linux: and then this command again"
 		die 1 "apt-get install failed, see above"
 }
 
-# private_apt writes an apt configuration into the folder $work, for packages of
+# private_apt writes an apt configuration into the directory $work, for packages of
 # another architecture to be found and downloaded. It has its own state and its
 # own empty list of installed packages, so that the machine's are not touched,
 # and drops the machine's hooks, which tidy up after its own packages. It does
@@ -125,8 +125,8 @@ mark_cache() {
 	echo "gocoro cache 2" >"$cache/gocoro-cache"
 }
 
-# fetch_kernel puts an arm64 kernel into the cache folder, unless there is one:
-# in a folder of the package's name and version, complete or not at all. The
+# fetch_kernel puts an arm64 kernel into the cache directory, unless there is one:
+# in a directory of the package's name and version, complete or not at all. The
 # package is downloaded and unpacked, not installed. It is the one made for
 # virtual machines: the same kernel with fewer drivers, and a third of the size.
 fetch_kernel() {
@@ -183,7 +183,7 @@ allow_namespaces() {
 	fi
 }
 
-[ $# -le 1 ] || die 2 "usage: sh scripts/setup-linux.sh [cache folder]"
+[ $# -le 1 ] || die 2 "usage: sh scripts/setup-linux.sh [cache directory]"
 cache=${1:-${GOCORO_CACHE:-${XDG_CACHE_HOME:-${HOME:?}/.cache}/gocoro/v2}}
 case $cache in
 /*) ;;

@@ -7,7 +7,7 @@
 #	sh scripts/third-party.sh GOROOT MODULE@VERSION PACKAGE ... [-FLAG ...]
 #
 # The stock release is got by the go command in PATH. Packages and flags are
-# those of "go test", in the module's own folder: ./... is all of it. Exit
+# those of "go test", in the module's own directory: ./... is all of it. Exit
 # status: 0 each test ended alike, 1 not each, or nothing ran.
 set -eu
 [ $# -ge 3 ] || { echo "usage: sh scripts/third-party.sh GOROOT MODULE@VERSION PACKAGE ... [-FLAG ...]" >&2; exit 2; }
@@ -20,7 +20,7 @@ trap 'rm -rf "$tmp"' EXIT
 export GOFLAGS='' GOWORK=off GODEBUG=''
 dir=$(GOTOOLCHAIN=$release go mod download -json "$module" | sed -n 's/^[[:space:]]*"Dir": "\(.*\)",$/\1/p')
 [ -n "$dir" ] || { echo "$0: $module cannot be downloaded" >&2; exit 1; }
-# The module is the main one, so that its go.mod counts as a whole. Its folder
+# The module is the main one, so that its go.mod counts as a whole. Its directory
 # in the cache cannot be written to, which some tests do.
 cp -R "$dir" "$tmp/module"
 chmod -R u+w "$tmp/module"

@@ -1,6 +1,5 @@
-// Package command is the frame of a gocoro program: a table of subcommands,
-// their flags and help texts, and the way an error reaches the person who
-// typed the command.
+// Package command implements the command line of a gocoro program: a table of
+// commands with their flags and help, and how errors are reported.
 package command
 
 import (
@@ -16,6 +15,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -26,17 +26,47 @@ import (
 type Command struct {
 	Name  string
 	Args  string // "[-line L] [name ...]"
-	Short string // one line, no full stop
+	Short string // what the command is for: one line without a period
 	Long  string // paragraphs
 
-	// Program, if set, is the import path of another program that has this
-	// command, flags and help included. It is compiled when it is needed, so
-	// that what only a few commands import is not waited for by all.
-	Program string
+	Setup Setup // nil in a program that does not run the command itself
 
-	// Setup defines the command's flags and returns the function that runs
-	// it with what is left of the arguments.
-	Setup func(fs *flag.FlagSet) func(ctx context.Context, args []string) error
+	// Program is the import path of the program that runs the command if
+	// Setup is nil. It is compiled only to run the command, so that rarely
+	// used dependencies are compiled only when needed. Its flags are here for
+	// the help.
+	Program string
+	Flags   func(fs *flag.FlagSet)
+}
+
+// A Setup defines a command's flags and returns the function that runs the
+// command with the other arguments.
+type Setup func(fs *flag.FlagSet) func(ctx context.Context, args []string) error
+
+// A Group is a part of a program's table, under a heading in the help.
+type Group struct {
+	Heading  string // "" for none
+	Commands []Command
+}
+
+// In returns the commands as those of another program, which runs them.
+func In(program string, commands []Command) []Command {
+	commands = slices.Clone(commands)
+	for i := range commands {
+		commands[i].Program = program
+	}
+	return commands
+}
+
+// With returns the commands with their setups, by name.
+func With(commands []Command, setups map[string]Setup) []Command {
+	commands = slices.Clone(commands)
+	for i, c := range commands {
+		if commands[i].Setup = setups[c.Name]; commands[i].Setup == nil {
+			panic("no setup of command " + c.Name)
+		}
+	}
+	return commands
 }
 
 // A Program is a table of commands under a name.
@@ -45,6 +75,16 @@ type Program struct {
 	Doc      string // what it is, a paragraph
 	Default  string // the command that runs when none is named
 	Commands []Command
+	Groups   []Group // more commands
+}
+
+// all returns the program's commands.
+func (p *Program) all() []Command {
+	all := slices.Clone(p.Commands)
+	for _, g := range p.Groups {
+		all = append(all, g.Commands...)
+	}
+	return all
 }
 
 // An ExitError ends the program with the given status and no further message.
@@ -66,7 +106,7 @@ func (p *Program) run(ctx context.Context, args []string, stdout, stderr io.Writ
 	if len(args) > 0 {
 		switch a := args[0]; {
 		case a == "help" || a == "-h" || a == "-help" || a == "--help":
-			return p.help(ctx, args[1:], stdout, stderr)
+			return p.help(args[1:], stdout, stderr)
 		case !strings.HasPrefix(a, "-"):
 			name, args = a, args[1:]
 		}
@@ -76,7 +116,7 @@ func (p *Program) run(ctx context.Context, args []string, stdout, stderr io.Writ
 		fmt.Fprintf(stderr, "%s: unknown command %q\n\t%s help lists the commands\n", p.Name, name, p.Name)
 		return 2
 	}
-	if c.Program != "" {
+	if c.Setup == nil {
 		return p.other(ctx, c, append([]string{c.Name}, args...), stdout, stderr)
 	}
 	fs, do := p.setup(c, stderr)
@@ -100,7 +140,7 @@ func (p *Program) run(ctx context.Context, args []string, stdout, stderr io.Writ
 		fmt.Fprintf(stderr, "%s %s: %v\n\t%s help %s explains it\n", p.Name, c.Name, err, p.Name, c.Name)
 		return 2
 	case ctx.Err() != nil:
-		fmt.Fprintf(stderr, "%s: interrupted; what was finished is kept, run the command again to go on\n", p.Name)
+		fmt.Fprintf(stderr, "%s: interrupted; finished steps are kept, run the command again to continue\n", p.Name)
 		return 1
 	}
 	fmt.Fprintf(stderr, "%s: %v\n", p.Name, err)
@@ -108,10 +148,9 @@ func (p *Program) run(ctx context.Context, args []string, stdout, stderr io.Writ
 }
 
 func (p *Program) find(name string) *Command {
-	for i := range p.Commands {
-		if p.Commands[i].Name == name {
-			return &p.Commands[i]
-		}
+	all := p.all()
+	if i := slices.IndexFunc(all, func(c Command) bool { return c.Name == name }); i >= 0 {
+		return &all[i]
 	}
 	return nil
 }
@@ -120,12 +159,16 @@ func (p *Program) setup(c *Command, stderr io.Writer) (*flag.FlagSet, func(conte
 	fs := flag.NewFlagSet(p.Name+" "+c.Name, flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	fs.Usage = func() {}
+	if c.Setup == nil {
+		c.Flags(fs)
+		return fs, nil
+	}
 	return fs, c.Setup(fs)
 }
 
-// split returns the arguments that are flags, with their values, and those that
-// are not, which flags may follow: package flag by itself would take a flag
-// after a name for one more name. After an argument -- there are only names.
+// split separates the flags, with their values, from the other arguments.
+// Flags may follow names, unlike in package flag, which would treat them as more
+// names. All arguments after -- are names.
 func split(fs *flag.FlagSet, args []string) (flags, names []string) {
 	for len(args) > 0 {
 		arg := args[0]
@@ -154,8 +197,8 @@ func isBool(f *flag.Flag) bool {
 }
 
 // DirVar defines a flag that names a file or a directory. The name must not be
-// empty, as that of a shell variable which is not set: the command would work on
-// its default, which is not what the person has typed.
+// empty: if the value comes from a shell variable that is not set, the command
+// would silently use its default.
 func DirVar(fs *flag.FlagSet, p *string, name, usage string) {
 	fs.Func(name, usage, func(s string) error {
 		if s == "" {
@@ -169,14 +212,11 @@ func DirVar(fs *flag.FlagSet, p *string, name, usage string) {
 // flagInUsage matches a flag in the Args of a command.
 var flagInUsage = regexp.MustCompile(`(?:^|[ \[|])-([a-z][-a-z0-9]*)`)
 
-// CheckUsage returns where the usage lines of the program's commands name other
-// flags than the commands have, in words, one difference each.
+// CheckUsage compares the flags that the usage lines of the program's commands
+// name with those that the commands have, and returns the differences in words.
 func (p *Program) CheckUsage() []string {
 	var diffs []string
-	for _, c := range p.Commands {
-		if c.Setup == nil {
-			continue // of another program
-		}
+	for _, c := range p.all() {
 		fs, _ := p.setup(&c, io.Discard)
 		shown := map[string]bool{}
 		for _, m := range flagInUsage.FindAllStringSubmatch(c.Args, -1) {
@@ -194,7 +234,7 @@ func (p *Program) CheckUsage() []string {
 	return diffs
 }
 
-// other runs the command in the program that has it.
+// other compiles the program of the command and runs it.
 func (p *Program) other(ctx context.Context, c *Command, args []string, stdout, stderr io.Writer) int {
 	dir, err := os.MkdirTemp("", "gocoro")
 	if err != nil {
@@ -204,7 +244,7 @@ func (p *Program) other(ctx context.Context, c *Command, args []string, stdout, 
 	defer os.RemoveAll(dir)
 	program := filepath.Join(dir, path.Base(path.Dir(c.Program)))
 	// Git refuses a checkout that another user owns, as in a container, and
-	// nobody asks this program for its revision.
+	// this program does not need its revision.
 	build := run.Command(ctx, "go", "build", "-buildvcs=false", "-o", program, c.Program)
 	var words bytes.Buffer
 	build.Stdout = io.MultiWriter(stderr, &words)
@@ -237,29 +277,32 @@ func advice(c *Command, err error, words string) string {
 	case strings.Contains(words, "is not in std"), strings.Contains(words, "go.mod file not found"), strings.Contains(words, "no required module provides"):
 		return "run it from inside the checkout of gocoro"
 	}
-	return "the go command says why above; see it again with: go build -buildvcs=false -o " + os.DevNull + " " + c.Program
+	return "the go command's message is above; to see it again: go build -buildvcs=false -o " + os.DevNull + " " + c.Program
 }
 
-func (p *Program) help(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+func (p *Program) help(args []string, stdout, stderr io.Writer) int {
 	if len(args) == 0 {
-		fmt.Fprintf(stdout, "%s\n\nUsage:\n\n\t%s [command] [flags]\n\nThe commands are:\n\n", p.Doc, p.Name)
-		for _, c := range p.Commands {
-			mark := ""
-			if c.Name == p.Default {
-				mark = " (what runs when no command is named)"
+		fmt.Fprintf(stdout, "%s\n\nUsage:\n\n\t%s [command] [flags]\n", p.Doc, p.Name)
+		for _, g := range append([]Group{{"The commands are", p.Commands}}, p.Groups...) {
+			if len(g.Commands) == 0 {
+				continue
 			}
-			fmt.Fprintf(stdout, "\t%-10s %s%s\n", c.Name, c.Short, mark)
+			fmt.Fprintf(stdout, "\n%s:\n\n", g.Heading)
+			for _, c := range g.Commands {
+				mark := ""
+				if c.Name == p.Default {
+					mark = " (default)"
+				}
+				fmt.Fprintf(stdout, "\t%-10s %s%s\n", c.Name, c.Short, mark)
+			}
 		}
-		fmt.Fprintf(stdout, "\n%s help <command> tells more about one.\n", p.Name)
+		fmt.Fprintf(stdout, "\nUse \"%s help <command>\" for more about a command.\n", p.Name)
 		return 0
 	}
 	c := p.find(args[0])
 	if c == nil {
 		fmt.Fprintf(stderr, "%s: no help on %q: it is not a command\n\t%s help lists the commands\n", p.Name, args[0], p.Name)
 		return 2
-	}
-	if c.Program != "" {
-		return p.other(ctx, c, []string{"help", c.Name}, stdout, stderr)
 	}
 	p.helpOn(c, stdout)
 	return 0

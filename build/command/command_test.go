@@ -52,7 +52,7 @@ func TestProgram(t *testing.T) {
 		{"two", 2, "", "toy: unknown command \"two\"\n\ttoy help lists the commands\n"},
 		{"one -g", 2, "", "flag provided but not defined: -g\n\ttoy help one explains the flags\n"},
 		{"help", 0, "Toy does little.\n\nUsage:\n\n\ttoy [command] [flags]\n", ""},
-		{"--help", 0, "\tone        do one thing (what runs when no command is named)\n", ""},
+		{"--help", 0, "\tone        do one thing (default)\n", ""},
 		{"help one", 0, "Usage: toy one [-f S]\n\nOne is a thing.\n\nFlags:\n\n  -f S\n    \tfail with S\n", ""},
 		{"one -h", 0, "Usage: toy one [-f S]\n", ""},
 		{"help two", 2, "", "toy: no help on \"two\""},
@@ -119,7 +119,7 @@ func TestCheckUsage(t *testing.T) {
 		{"[-n] [-sumdb-key FILE] [-v]", "x: the usage line has -v, which is no flag"},
 	} {
 		t.Run(tc.args, func(t *testing.T) {
-			p := Program{Commands: []Command{{Name: "x", Args: tc.args, Setup: setup}, {Name: "far", Program: "toy/program"}}}
+			p := Program{Commands: []Command{{Name: "x", Args: tc.args, Setup: setup}, {Name: "far", Args: "[-g]", Program: "toy/program", Flags: func(fs *flag.FlagSet) { fs.Bool("g", false, "") }}}}
 			if got := strings.Join(p.CheckUsage(), "\n"); got != tc.want {
 				t.Errorf("got %q, want %q", got, tc.want)
 			}
@@ -127,8 +127,8 @@ func TestCheckUsage(t *testing.T) {
 	}
 }
 
-// In a checkout that git takes for another user's, as in a container, the
-// program of a command is compiled all the same.
+// The program of a command also compiles in a checkout that git believes to be
+// another user's, as in a container.
 func TestForeignCheckout(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{

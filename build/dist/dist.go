@@ -34,7 +34,7 @@ func ParsePlatforms(list string) ([]string, error) {
 	want := map[string]bool{}
 	for _, p := range strings.Split(list, ",") {
 		if !slices.Contains(Platforms, p) {
-			return nil, fmt.Errorf("unknown platform %q: want all, or some of %s with commas between\n\tgo run ./build dist -platform all makes the packages of every one", p, strings.Join(Platforms, ", "))
+			return nil, fmt.Errorf("unknown platform %q: want all, or some of %s separated by commas\n\tgo run ./build dist -platform all makes the packages of every one", p, strings.Join(Platforms, ", "))
 		}
 		want[p] = true
 	}
@@ -81,7 +81,7 @@ type Job struct {
 	Detail   func(string) // told what is being done
 }
 
-// Pack writes the files of FilesOf into the empty folder out. It works in
+// Pack writes the files of FilesOf into the empty directory out. It works in
 // out/.work, which is gone when it returns.
 func (j *Job) Pack(ctx context.Context, out string) error {
 	work := filepath.Join(out, ".work")

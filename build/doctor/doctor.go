@@ -1,7 +1,7 @@
-// Package doctor looks at a machine for what would stop a build, or make a
-// program run on another toolchain than its author thinks.
+// Package doctor finds what would stop a build on a machine, or make a program
+// run on another toolchain than its author thinks.
 //
-// Look gathers facts, Examine judges them. Neither changes anything.
+// Look gathers facts and Examine judges them. Neither changes anything.
 package doctor
 
 import (
@@ -49,7 +49,7 @@ type Go struct {
 	Err     error
 }
 
-// A Disk is a folder and the space left where it is.
+// A Disk is a directory and the space left where it is.
 type Disk struct {
 	What string // "the build cache"
 	Dir  string
@@ -58,7 +58,7 @@ type Disk struct {
 	Flag string // how to choose another one
 }
 
-// An Install is a toolchain in the folder of installed ones.
+// An Install is a toolchain in the directory of installed ones.
 type Install struct {
 	Name     string
 	Linked   bool
@@ -74,14 +74,14 @@ type Machine struct {
 
 	// Go is the go command on PATH, asked outside of any module and with
 	// GOTOOLCHAIN=local: what is installed, not what it turns into. Seen is
-	// what the go command reports in the user's folder.
+	// what the go command reports in the user's directory.
 	Go, Seen Go
 	// Hidden is what it would report there if the environment did not set
 	// GOTOOLCHAIN, if it does and the user's go.env file does, too.
 	Hidden Go
 
 	Env map[string]string // GOTOOLCHAIN, GOROOT, ...: of the process
-	// Set holds what "go env" says in the user's folder, from the process,
+	// Set holds what "go env" says in the user's directory, from the process,
 	// the user's go.env file or the GOROOT's.
 	Set map[string]string
 	// File holds what "go env -w" has written to EnvFile.
@@ -89,11 +89,11 @@ type Machine struct {
 	EnvFile string
 
 	Path  []string      // the entries of PATH
-	Bin   string        // the folder for links
-	Named map[string]Go // what PATH has under the release's name, by folder, first on PATH first
-	Order []string      // the folders of Named, in PATH's order
+	Bin   string        // the directory for links
+	Named map[string]Go // what PATH has under the release's name, by directory, first on PATH first
+	Order []string      // the directories of Named, in PATH's order
 
-	Dir       string // the folder of the user's module
+	Dir       string // the directory of the user's module
 	GoMod     string // its go.mod, or empty
 	GoLine    string // "1.23"
 	Toolchain string // "go1.23.4"
@@ -125,7 +125,7 @@ func Examine(m *Machine) []Finding {
 	// What a build needs.
 	switch {
 	case m.Go.Err != nil:
-		add(Stop, "install Go from https://go.dev/dl and put its bin folder on PATH", "the go command on PATH does not run: %v", m.Go.Err)
+		add(Stop, "install Go from https://go.dev/dl and put its bin directory on PATH", "the go command on PATH does not run: %v", m.Go.Err)
 	case version.Compare(m.Go.Version, m.Pin.Bootstrap) < 0:
 		add(Note, "", "%s (%s) is too old to build %s; the build downloads %s for that", m.Go.Version, m.Go.Path, m.Pin.Upstream, m.Pin.Bootstrap)
 	default:
@@ -181,7 +181,7 @@ func (m *Machine) chosen() []Finding {
 	}
 	if e, f := m.Env["GOTOOLCHAIN"], m.File["GOTOOLCHAIN"]; e != "" && f != "" && e != f {
 		if m.Hidden.Err != nil {
-			add(Trap, install.Unset, "GOTOOLCHAIN=%s in the environment hides the %s that go env -w wrote to %s, and that does not run: without the former every go command fails: %v", e, f, m.EnvFile, m.Hidden.Err)
+			add(Trap, install.Unset, "GOTOOLCHAIN=%s in the environment hides the %s that go env -w wrote to %s, which does not run: without the former every go command fails: %v", e, f, m.EnvFile, m.Hidden.Err)
 		} else {
 			add(Trap, "unset GOTOOLCHAIN", "GOTOOLCHAIN=%s in the environment hides the %s that go env -w wrote to %s", e, f, m.EnvFile)
 		}
@@ -208,9 +208,9 @@ func (m *Machine) chosen() []Finding {
 			build = "GOTOOLCHAIN=local " + build
 		}
 		up, n, _ := line.ParseName(name)
-		add(Trap, build+use, "GOTOOLCHAIN=%s%s is a release's name of the first form, with a dot, which debuggers take for no Go version: it would be %s now, and this checkout makes %s", set, from, line.ReleaseName(up, n), m.Release)
+		add(Trap, build+use, "GOTOOLCHAIN=%s%s is the old form of a release's name, with a dot, which debuggers do not recognize as a Go version: it would be %s now, and this checkout makes %s", set, from, line.ReleaseName(up, n), m.Release)
 	case plus && line.IsName(name):
-		add(Trap, use, "GOTOOLCHAIN=%s%s: +%s leaves the fork, without a word, where a go.mod asks for a newer Go", set, from, mode)
+		add(Trap, use, "GOTOOLCHAIN=%s%s: +%s silently leaves the fork where a go.mod asks for a newer Go", set, from, mode)
 	case line.IsName(name) && !slices.Contains(m.Releases, name):
 		add(Trap, use, "GOTOOLCHAIN=%s%s is not a release of this checkout, which has %s", set, from, strings.Join(m.Releases, ", "))
 	case line.IsName(name):
@@ -244,7 +244,7 @@ func (m *Machine) chosen() []Finding {
 		name, _, _ := strings.Cut(strings.TrimLeft(flag, "-"), "=")
 		switch name {
 		case "toolexec", "overlay", "compiler":
-			add(Trap, "unset GOFLAGS, or go env -u GOFLAGS", "GOFLAGS has %s: it puts other tools or files in the place of the toolchain's (builds of gocoro itself leave it out)", flag)
+			add(Trap, "unset GOFLAGS, or go env -u GOFLAGS", "GOFLAGS has %s: it replaces the toolchain's tools or files (builds of gocoro itself ignore it)", flag)
 		}
 	}
 	if m.Set["GOSUMDB"] == "off" {
@@ -255,7 +255,7 @@ func (m *Machine) chosen() []Finding {
 		add(Note, "link the downloaded toolchain (ln -s \"$(go env GOROOT)/bin/go\" "+run.Quote(filepath.Join(m.Bin, m.Release))+"), then unset GOSUMDB, or go env -u GOSUMDB", "GOSUMDB=%s+...: a checksum database of toolchains knows no other module; those that go.sum lacks cannot be downloaded", db)
 	}
 	if p := m.Set["GOPROXY"]; strings.HasPrefix(p, "file://") && !strings.ContainsAny(p, ",|") {
-		add(Note, "link the downloaded toolchain (ln -s \"$(go env GOROOT)/bin/go\" "+run.Quote(filepath.Join(m.Bin, m.Release))+"), then unset GOPROXY, or go env -u GOPROXY", "GOPROXY=%s: no other modules can be downloaded than those in that folder", p)
+		add(Note, "link the downloaded toolchain (ln -s \"$(go env GOROOT)/bin/go\" "+run.Quote(filepath.Join(m.Bin, m.Release))+"), then unset GOPROXY, or go env -u GOPROXY", "GOPROXY=%s: no other modules can be downloaded than those in that directory", p)
 	}
 	if m.GoMod == "" {
 		return fs
@@ -266,7 +266,7 @@ func (m *Machine) chosen() []Finding {
 	}
 	if t := m.Toolchain; line.IsName(t) && m.Go.Version != "" {
 		if version.Compare(t, m.Go.Version) > 0 {
-			add(Note, "", "%s: its line \"toolchain %s\" is honoured by %s, unless GOTOOLCHAIN says otherwise", m.GoMod, t, m.Go.Version)
+			add(Note, "", "%s: its line \"toolchain %s\" is obeyed by %s, unless GOTOOLCHAIN says otherwise", m.GoMod, t, m.Go.Version)
 		} else if !line.IsName(set) {
 			add(Trap, use, "%s: its line \"toolchain %s\" is ignored: %s counts as new enough, since the suffix is ignored in comparison", m.GoMod, t, m.Go.Version)
 		}
@@ -322,17 +322,17 @@ func (m *Machine) leftovers() []Finding {
 		case i.Damaged != nil:
 			add(Trap, "go run ./build install -replace -line "+i.Name+m.Flags, "%s is damaged: %s", filepath.Join(m.Root, i.Name), cause(i.Damaged))
 		case line.IsOldName(i.Name):
-			add(Note, uninstall+i.Name, "%s is installed, a release under a name of the first form, with a dot, which debuggers take for no Go version; this checkout makes %s", i.Name, m.Release)
+			add(Note, uninstall+i.Name, "%s is installed under the old form of a release's name, with a dot, which debuggers do not recognize as a Go version; this checkout makes %s", i.Name, m.Release)
 		case i.Modified && slices.Contains(m.Releases, i.Name):
 			add(Trap, "go run ./build install -replace -line "+i.Name+m.Flags, "%s was changed after it was installed: what it builds is not what the release builds", filepath.Join(m.Root, i.Name))
 		case !slices.Contains(m.Releases, i.Name):
-			add(Note, uninstall+i.Name, "%s is installed and no release of this checkout", i.Name)
+			add(Note, uninstall+i.Name, "%s is installed but is not a release of this checkout", i.Name)
 		case !i.Linked:
 			add(Trap, "go run ./build -line "+i.Name+m.Flags, "%s is installed, but %s has no link to it", i.Name, m.Bin)
 		}
 	}
 	for _, l := range m.Leftovers {
-		add(Note, l.Fix, "%s is left of an installation that was killed or removed", l.Path)
+		add(Note, l.Fix, "%s remains from an installation that was killed or removed", l.Path)
 	}
 	if m.First != "" {
 		add(Note, store.RemoveNames(m.First, m.FirstNames), "%s has %s that the first release of gocoro left in its build cache", m.First, megabytes(m.FirstSize))

@@ -11,7 +11,7 @@ import (
 
 const release = "go1.22.12-coro1"
 
-// healthy is a machine with nothing to complain of.
+// healthy returns a machine without problems.
 func healthy() *Machine {
 	return &Machine{
 		Pin:       &line.Pin{Upstream: "go1.22.12", Bootstrap: "go1.20.6"},
@@ -33,7 +33,7 @@ func healthy() *Machine {
 		Root:      "/home/u/sdk",
 		Installed: []Install{{Name: release, Linked: true}},
 		Tools:     map[string]string{"git": "/usr/bin/git", "bash": "/bin/bash", "cc": "/usr/bin/gcc"},
-		Disks:     []Disk{{What: "the build cache", Dir: "/c", Free: 5e9, Flag: "GOCORO_CACHE=FOLDER"}},
+		Disks:     []Disk{{What: "the build cache", Dir: "/c", Free: 5e9, Flag: "GOCORO_CACHE=DIR"}},
 		Need:      2e9,
 	}
 }
@@ -56,16 +56,16 @@ func TestExamine(t *testing.T) {
 		{func(m *Machine) {
 			m.Env["GOTOOLCHAIN"] = "local"
 			m.Hidden = Go{Err: errors.New("not found")}
-		}, "trap  GOTOOLCHAIN=local in the environment hides the " + release + " that go env -w wrote to /home/u/.config/go/env, and that does not run: without the former every go command fails: not found", "GOTOOLCHAIN=local go env -u GOTOOLCHAIN"},
+		}, "trap  GOTOOLCHAIN=local in the environment hides the " + release + " that go env -w wrote to /home/u/.config/go/env, which does not run: without the former every go command fails: not found", "GOTOOLCHAIN=local go env -u GOTOOLCHAIN"},
 		{func(m *Machine) {
 			m.Set["GOTOOLCHAIN"], m.Env["GOTOOLCHAIN"] = release, release
 			m.Seen.Err, m.Hidden.Err = errors.New("not found"), errors.New("not found")
 		}, "trap  GOTOOLCHAIN=" + release + " does not run", "unset GOTOOLCHAIN; GOTOOLCHAIN=local go env -u GOTOOLCHAIN"},
-		{func(m *Machine) { m.Set["GOTOOLCHAIN"] = "go1.22.12-coro.1" }, "trap  GOTOOLCHAIN=go1.22.12-coro.1 (from /home/u/.config/go/env) is a release's name of the first form, with a dot, which debuggers take for no Go version: it would be go1.22.12-coro1 now", "go env -w GOTOOLCHAIN=" + release},
+		{func(m *Machine) { m.Set["GOTOOLCHAIN"] = "go1.22.12-coro.1" }, "trap  GOTOOLCHAIN=go1.22.12-coro.1 (from /home/u/.config/go/env) is the old form of a release's name, with a dot, which debuggers do not recognize as a Go version: it would be go1.22.12-coro1 now", "go env -w GOTOOLCHAIN=" + release},
 		{func(m *Machine) {
 			m.Set["GOTOOLCHAIN"], m.Installed, m.Seen.Err = "go1.22.12-coro.1", nil, errors.New("not found")
 		}, "trap  GOTOOLCHAIN=go1.22.12-coro.1", "GOTOOLCHAIN=local go run ./build && go env -w GOTOOLCHAIN=" + release},
-		{func(m *Machine) { m.Installed = append(m.Installed, Install{Name: "go1.22.12-coro.1"}) }, "note  go1.22.12-coro.1 is installed, a release under a name of the first form", "go run ./build uninstall go1.22.12-coro.1"},
+		{func(m *Machine) { m.Installed = append(m.Installed, Install{Name: "go1.22.12-coro.1"}) }, "note  go1.22.12-coro.1 is installed under the old form of a release's name", "go run ./build uninstall go1.22.12-coro.1"},
 		{func(m *Machine) {
 			m.Installed = append(m.Installed, Install{Name: "go1.22.12-coro.1", Modified: true})
 		}, "note  go1.22.12-coro.1 is installed", "uninstall -force go1.22.12-coro.1"},
@@ -82,10 +82,10 @@ func TestExamine(t *testing.T) {
 		{func(m *Machine) { m.Tools["git"] = "" }, "stop  git is not on PATH", "install git"},
 		{func(m *Machine) { m.Tools["bash"] = "" }, "stop  bash is not on PATH", "install bash"},
 		{func(m *Machine) { m.Tools["cc"] = "" }, "note  there is no C compiler on PATH", "install gcc"},
-		{func(m *Machine) { m.Disks[0].Free = 1e9 }, "stop  the build cache (/c) has 1000 MB left; a build needs 2000 MB", "GOCORO_CACHE=FOLDER"},
+		{func(m *Machine) { m.Disks[0].Free = 1e9 }, "stop  the build cache (/c) has 1000 MB left; a build needs 2000 MB", "GOCORO_CACHE=DIR"},
 		{func(m *Machine) { m.Set["GOPROXY"] = "off" }, "note  GOPROXY=off", "-source"},
 		{func(m *Machine) { m.Env["GOTOOLCHAIN"] = "local" }, "trap  GOTOOLCHAIN=local in the environment hides the " + release, "unset GOTOOLCHAIN"},
-		{func(m *Machine) { m.Set["GOTOOLCHAIN"] = release + "+auto" }, "trap  GOTOOLCHAIN=" + release + "+auto (from /home/u/.config/go/env): +auto leaves the fork", "go env -w GOTOOLCHAIN=" + release},
+		{func(m *Machine) { m.Set["GOTOOLCHAIN"] = release + "+auto" }, "trap  GOTOOLCHAIN=" + release + "+auto (from /home/u/.config/go/env): +auto silently leaves the fork", "go env -w GOTOOLCHAIN=" + release},
 		{func(m *Machine) { m.Set["GOTOOLCHAIN"] = "go1.22.12-coro7" }, "trap  GOTOOLCHAIN=go1.22.12-coro7 (from /home/u/.config/go/env) is not a release of this checkout", "go env -w"},
 		{func(m *Machine) { m.Set["GOTOOLCHAIN"] = "auto" }, "note  GOTOOLCHAIN=auto (from /home/u/.config/go/env): programs are built with go1.26.8, not with the fork", "go env -w"},
 		{func(m *Machine) { m.Seen.Version = "go1.26.8" }, "trap  in /home/u/m the go command is go1.26.8, although GOTOOLCHAIN=" + release, "toolchaintrace"},
@@ -98,7 +98,7 @@ func TestExamine(t *testing.T) {
 		{func(m *Machine) { m.Set["GOPROXY"] = "file:///srv/dist/proxy" }, "note  GOPROXY=file:///srv/dist/proxy: no other modules", "unset GOPROXY"},
 		{func(m *Machine) { m.GoLine = "1.27.0" }, "trap  /home/u/m/go.mod asks for go 1.27.0, which is newer than " + release, "go mod edit -go=1.22"},
 		{func(m *Machine) { m.Toolchain = release; m.Set["GOTOOLCHAIN"] = "auto" }, "trap  /home/u/m/go.mod: its line \"toolchain " + release + "\" is ignored", "GOTOOLCHAIN=" + release},
-		{func(m *Machine) { m.Toolchain = release; m.Go.Version = "go1.21.0" }, "note  /home/u/m/go.mod: its line \"toolchain " + release + "\" is honoured by go1.21.0", ""},
+		{func(m *Machine) { m.Toolchain = release; m.Go.Version = "go1.21.0" }, "note  /home/u/m/go.mod: its line \"toolchain " + release + "\" is obeyed by go1.21.0", ""},
 		{func(m *Machine) { m.Path = append(m.Path, "bin") }, `note  PATH has the relative entry "bin"`, "PATH"},
 		{func(m *Machine) { m.Path, m.Order = m.Path[:1], nil }, "trap  /home/u/go/bin is not on PATH", `export PATH="$PATH":/home/u/go/bin`},
 		{func(m *Machine) { m.Named["/home/u/go/bin"] = Go{Err: errors.New("cannot find GOROOT")} }, "trap  /home/u/go/bin/" + release + " does not run: cannot find GOROOT", "rm /home/u/go/bin/"},
@@ -106,10 +106,10 @@ func TestExamine(t *testing.T) {
 		{func(m *Machine) { m.Order = append(m.Order, "/other"); m.Named["/other"] = Go{Version: release} }, "note  /other/" + release + " is hidden by", ""},
 		{func(m *Machine) { m.Installed[0].Modified = true }, "trap  /home/u/sdk/" + release + " was changed after it was installed", "-replace"},
 		{func(m *Machine) { m.Installed[0].Linked = false }, "trap  " + release + " is installed, but /home/u/go/bin has no link to it", "go run ./build"},
-		{func(m *Machine) { m.Installed = append(m.Installed, Install{Name: "go1.22.12-coro0"}) }, "note  go1.22.12-coro0 is installed and no release", "uninstall go1.22.12-coro0"},
+		{func(m *Machine) { m.Installed = append(m.Installed, Install{Name: "go1.22.12-coro0"}) }, "note  go1.22.12-coro0 is installed but is not a release", "uninstall go1.22.12-coro0"},
 		{func(m *Machine) {
 			m.Leftovers = []install.Leftover{{Path: "/home/u/sdk/x.gocoro-old", Fix: "rm -rf /home/u/sdk/x.gocoro-old"}}
-		}, "note  /home/u/sdk/x.gocoro-old is left", "rm -rf"},
+		}, "note  /home/u/sdk/x.gocoro-old remains from", "rm -rf"},
 	} {
 		m := healthy()
 		tt.break_(m)

@@ -24,7 +24,7 @@ import (
 const Space = 2e9
 
 // Look gathers the facts for the line. t says where its toolchain is, or would
-// be, installed, dir is the folder of the user's module. st is nil if there is no
+// be, installed, dir is the directory of the user's module. st is nil if there is no
 // build cache.
 func Look(ctx context.Context, repo *line.Repo, l *line.Line, st *store.Store, t *install.Target, dir string) (*Machine, error) {
 	abs, err := filepath.Abs(dir)
@@ -32,7 +32,7 @@ func Look(ctx context.Context, repo *line.Repo, l *line.Line, st *store.Store, t
 		return nil, err
 	}
 	if s, err := os.Stat(abs); err != nil || !s.IsDir() {
-		return nil, fmt.Errorf("-dir %s is not a folder\n\tgive the directory of the module that you build", dir)
+		return nil, fmt.Errorf("-dir %s is not a directory\n\tgive the directory of the module that you build", dir)
 	}
 	m := &Machine{
 		Pin:     l.Pin,
@@ -98,9 +98,9 @@ func Look(ctx context.Context, repo *line.Repo, l *line.Line, st *store.Store, t
 			m.FirstSize += store.Size(filepath.Join(first, name))
 		}
 	}
-	disks := []Disk{{What: "the folder of toolchains", Dir: t.Root, Flag: "-root FOLDER"}}
+	disks := []Disk{{What: "the directory of toolchains", Dir: t.Root, Flag: "-root DIR"}}
 	if st != nil {
-		disks = append([]Disk{{What: "the build cache", Dir: st.Root, Flag: "GOCORO_CACHE=FOLDER"}}, disks...)
+		disks = append([]Disk{{What: "the build cache", Dir: st.Root, Flag: "GOCORO_CACHE=DIR"}}, disks...)
 	}
 	for _, d := range disks {
 		if d.Free, err = free(d.Dir); err != nil {
@@ -152,9 +152,9 @@ func (m *Machine) settings(ctx context.Context, dir string) error {
 		}
 		return json.Unmarshal(out, v)
 	}
-	// A GOROOT that leads nowhere must not keep the command from answering.
-	// It runs here whatever GOTOOLCHAIN says, or there is nobody to
-	// ask. What GOTOOLCHAIN says is asked by itself, which always works.
+	// A GOROOT that does not exist must not keep the command from answering. With
+	// GOTOOLCHAIN=local it runs whatever the user's GOTOOLCHAIN says. That
+	// setting is read separately, which always works.
 	if err := goEnv(&m.Set, []string{"GOTOOLCHAIN=local"}, "env", "-json", "GOFLAGS", "GOPROXY", "GOSUMDB", "GOENV", "GOMOD"); err != nil {
 		return err
 	}
@@ -178,7 +178,7 @@ func (m *Machine) settings(ctx context.Context, dir string) error {
 	return nil
 }
 
-// installed looks at the folder of toolchains and at that of the links.
+// installed looks at the directory of toolchains and at that of the links.
 func (m *Machine) installed(t *install.Target) error {
 	list, err := install.List(t.Root)
 	if err != nil {
@@ -200,8 +200,8 @@ func (m *Machine) installed(t *install.Target) error {
 	return err
 }
 
-// free returns the bytes left on the disk that holds the folder, or would: the
-// folder need not exist.
+// free returns the bytes left on the disk that holds the directory, or would: the
+// directory need not exist.
 func free(dir string) (int64, error) {
 	for {
 		var s syscall.Statfs_t

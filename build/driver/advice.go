@@ -21,11 +21,11 @@ func Env(fs *flag.FlagSet) func(context.Context, []string) error {
 	f := new(Flags)
 	fs.StringVar(&f.Line, "line", "", "the `line` whose release to use (default: the line of VERSION)")
 	f.registerTarget(fs)
-	route := fs.String("route", "path", "the `way` to the toolchain: path (installed), unpacked (an archive or a copy elsewhere) or module (a release folder)")
+	route := fs.String("route", "path", "the `way` to the toolchain: path (installed), unpacked (an archive or a copy elsewhere) or module (a release directory)")
 	shell := fs.String("shell", "sh", "the `language` to print: "+env.Shells)
 	dir := new(string)
-	command.DirVar(fs, dir, "dir", "for -route unpacked: the `folder` of the toolchain")
-	url := fs.String("url", "", "for -route module: the `URL` of the release folder")
+	command.DirVar(fs, dir, "dir", "for -route unpacked: the `directory` of the toolchain")
+	url := fs.String("url", "", "for -route module: the `URL` of the release directory")
 	key := fs.String("key", "", "for -route module: the public `key` of its checksum database")
 	return func(ctx context.Context, args []string) error {
 		if err := command.NoArgs(args); err != nil {
@@ -37,7 +37,7 @@ func Env(fs *flag.FlagSet) func(context.Context, []string) error {
 		}
 		for _, v := range []struct{ flag, value, route string }{{"-dir", *dir, "unpacked"}, {"-url", *url, "module"}, {"-key", *key, "module"}, {"-root", f.Root, "path"}, {"-bin", f.Bin, "path"}} {
 			if v.value != "" && v.route != *route {
-				return fmt.Errorf("%s is of -route %s, and not of -route %s\n\tgo run ./build help env explains the flags", v.flag, v.route, *route)
+				return fmt.Errorf("%s is a flag of -route %s, not of -route %s\n\tgo run ./build help env explains the flags", v.flag, v.route, *route)
 			}
 		}
 		var settings []env.Setting
@@ -56,7 +56,7 @@ func Env(fs *flag.FlagSet) func(context.Context, []string) error {
 			settings = env.Path(t.Name, t.Bin)
 		case "unpacked":
 			if *dir == "" {
-				return errors.New("-route unpacked needs the folder of the toolchain: -dir FOLDER")
+				return errors.New("-route unpacked needs the directory of the toolchain: -dir DIR")
 			}
 			abs, err := filepath.Abs(*dir)
 			if err != nil {
@@ -64,19 +64,19 @@ func Env(fs *flag.FlagSet) func(context.Context, []string) error {
 			}
 			data, err := os.ReadFile(filepath.Join(abs, "VERSION"))
 			if got, _, _ := strings.Cut(string(data), "\n"); err != nil || got != l.Release() {
-				return fmt.Errorf("-dir %s does not hold %s (its VERSION says %q)\n\tgive the folder that holds its bin, src and VERSION", abs, l.Release(), got)
+				return fmt.Errorf("-dir %s does not hold %s (its VERSION says %q)\n\tgive the directory that holds its bin, src and VERSION", abs, l.Release(), got)
 			}
 			settings = env.Unpacked(abs)
 		case "module":
 			if *url == "" {
-				return errors.New("-route module needs the URL of the release folder: -url URL")
+				return errors.New("-route module needs the URL of the release directory: -url URL")
 			}
 			// The user's setting, or the go command's default.
 			cmd := exec.CommandContext(ctx, "go", "env", "GOPROXY")
 			cmd.Env = append(os.Environ(), "GOTOOLCHAIN=local") // whichever it is
 			others, err := cmd.Output()
 			if err != nil {
-				return fmt.Errorf("go env GOPROXY: %v\n\tput the bin folder of a Go installation on PATH", err)
+				return fmt.Errorf("go env GOPROXY: %v\n\tput the bin directory of a Go installation on PATH", err)
 			}
 			if settings, err = env.Module(l.Release(), *url, *key, strings.TrimSpace(string(others))); err != nil {
 				return err
@@ -93,7 +93,7 @@ func Doctor(fs *flag.FlagSet) func(context.Context, []string) error {
 	f := new(Flags)
 	fs.StringVar(&f.Line, "line", "", "the `line` to look at (default: the line of VERSION)")
 	f.registerTarget(fs)
-	dir := fs.String("dir", ".", "the `folder` of the module that you build with the toolchain")
+	dir := fs.String("dir", ".", "the `directory` of the module that you build with the toolchain")
 	return func(ctx context.Context, args []string) error {
 		if err := command.NoArgs(args); err != nil {
 			return err
@@ -123,10 +123,10 @@ func Doctor(fs *flag.FlagSet) func(context.Context, []string) error {
 			}
 		}
 		if bad > 0 {
-			fmt.Printf("\n%d found that would stop a build or choose another toolchain\n", bad)
+			fmt.Printf("\nproblems that would stop a build or select another toolchain: %d\n", bad)
 			return command.ExitError(1)
 		}
-		fmt.Println("\nnothing stands in the way")
+		fmt.Println("\nno problems found")
 		return nil
 	}
 }

@@ -41,8 +41,8 @@ func (f *Flags) Register(fs *flag.FlagSet) {
 }
 
 func (f *Flags) registerTarget(fs *flag.FlagSet) {
-	command.DirVar(fs, &f.Root, "root", "the `folder` that holds the installed toolchains (default ~/sdk)")
-	command.DirVar(fs, &f.Bin, "bin", "the `folder` on PATH for the link (default GOBIN, or GOPATH/bin)")
+	command.DirVar(fs, &f.Root, "root", "the `directory` that holds the installed toolchains (default ~/sdk)")
+	command.DirVar(fs, &f.Bin, "bin", "the `directory` on PATH for the link (default GOBIN, or GOPATH/bin)")
 }
 
 // Open returns the driver that the flags ask for, in the checkout that holds
@@ -237,7 +237,7 @@ func next(t *install.Target, flags, path string) string {
 	b.WriteString(pathHint(t, path))
 	fmt.Fprintf(&b, "Use it for one command, or for all of them from now on:\n\n")
 	fmt.Fprintf(&b, "\tGOTOOLCHAIN=%s go version\n\tgo env -w GOTOOLCHAIN=%s\n\n", t.Name, t.Name)
-	fmt.Fprintf(&b, "The latter is taken back, also after the toolchain was removed, by\n\n\t%s\n\n", install.Unset)
+	fmt.Fprintf(&b, "To undo the latter, even after the toolchain was removed:\n\n\t%s\n\n", install.Unset)
 	fmt.Fprintf(&b, "Test it:    go run ./ci\nRemove it:  go run ./build uninstall%s\n", flags)
 	return b.String()
 }
@@ -257,7 +257,7 @@ func pathHint(t *install.Target, path string) string {
 func API(fs *flag.FlagSet) func(context.Context, []string) error {
 	f := new(Flags)
 	f.Register(fs)
-	write := fs.Bool("w", false, "write the baseline to the line's folder")
+	write := fs.Bool("w", false, "write the baseline to the line's directory")
 	return f.Command(func(ctx context.Context, d *Driver) error {
 		if d.Dry {
 			fmt.Printf("would make the API baseline of %s and compare it with %s\n", d.Line.Pin.Upstream, d.Line.API())
@@ -308,7 +308,7 @@ func Uninstall(fs *flag.FlagSet) func(context.Context, []string) error {
 		if err != nil {
 			return err
 		}
-		st.Waiting = func(string) { fmt.Fprintln(os.Stderr, "waiting for an installation under way to finish") }
+		st.Waiting = func(string) { fmt.Fprintln(os.Stderr, "waiting for another installation to finish") }
 		at, err := f.existing(ctx, "")
 		if err != nil {
 			return err
@@ -319,7 +319,7 @@ func Uninstall(fs *flag.FlagSet) func(context.Context, []string) error {
 		var all []*install.Removal
 		for _, name := range slices.Compact(slices.Sorted(slices.Values(args))) {
 			t := &install.Target{Root: at.Root, Bin: at.Bin, Name: name, Flags: at.Flags}
-			if !f.Dry && st.Exists() { // else nobody installs
+			if !f.Dry && st.Exists() { // else no process installs
 				lock, err := lockTarget(ctx, st, t)
 				if err != nil {
 					return err
@@ -425,7 +425,7 @@ func List(fs *flag.FlagSet) func(context.Context, []string) error {
 				notes = append(notes, "MODIFIED since")
 			}
 			if line.IsOldName(r.Release) {
-				notes = append(notes, "a name of the first form, with a dot; remove it: go run ./build uninstall"+t.Flags+" "+r.Release)
+				notes = append(notes, "the old form of a name, with a dot; remove it: go run ./build uninstall"+t.Flags+" "+r.Release)
 			}
 			fmt.Printf("\t%s  from %s, %s\n", r.Release, r.Upstream, strings.Join(notes, ", "))
 		}
@@ -437,7 +437,7 @@ func List(fs *flag.FlagSet) func(context.Context, []string) error {
 			return err
 		}
 		for _, l := range left {
-			fmt.Printf("Left by a killed run: %s; to put it right: %s\n", l.Path, l.Fix)
+			fmt.Printf("Left by a killed run: %s; to fix it: %s\n", l.Path, l.Fix)
 		}
 		return nil
 	}

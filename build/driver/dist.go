@@ -15,7 +15,7 @@ import (
 	"gocoro/build/store"
 )
 
-// Dist returns, for each platform, the folder that holds the files of
+// Dist returns, for each platform, the directory that holds the files of
 // dist.FilesOf, made by upstream's own cmd/distpack. make.bash runs once, for
 // the host.
 func (d *Driver) Dist(ctx context.Context, platforms []string) (map[string]string, error) {
@@ -96,11 +96,12 @@ func (d *Driver) sameSource(platforms []string, dirs map[string]string) error {
 	return nil
 }
 
-// bootstrap is the line of make.bash that names the Go it begins with.
+// bootstrap matches the line of make.bash that names the bootstrap Go.
 var bootstrap = regexp.MustCompile(`(?m)^Building Go cmd/dist using .*\((go[^ )]+)`)
 
 // BuiltWith returns the version of the Go that the toolchain was built with, as
-// make.bash wrote it into its log; a cache without that log has it asked anew.
+// make.bash wrote it into its log. If the log is missing, FindBootstrap is
+// consulted again.
 func (d *Driver) BuiltWith(ctx context.Context) (string, error) {
 	key, err := d.makeKey(ctx)
 	if err != nil {

@@ -389,7 +389,7 @@ func (d *Driver) CheckAPI(ctx context.Context) error {
 		return err
 	}
 	if !bytes.Equal(got, want) {
-		return fmt.Errorf("%s is not the API of %s: it has %d lines, upstream's cmd/api prints %d\n\tmake it anew: go run ./build api -w", d.Line.API(), d.Line.Pin.Upstream, bytes.Count(got, []byte("\n")), bytes.Count(want, []byte("\n")))
+		return fmt.Errorf("%s is not the API of %s: it has %d lines, upstream's cmd/api prints %d\n\tmake it again: go run ./build api -w", d.Line.API(), d.Line.Pin.Upstream, bytes.Count(got, []byte("\n")), bytes.Count(want, []byte("\n")))
 	}
 	return nil
 }
@@ -500,12 +500,12 @@ func (d *Driver) check(t *install.Target, key string, replace bool) (install.Sta
 	switch {
 	case err != nil || replace:
 	case state == install.Other:
-		err = fmt.Errorf("%s is installed with other content: the patches, the overlay or the upstream have changed since\n\ta release does not change under its name: raise the revision in %s and in VERSION,\n\tor say that you mean it: go run ./build install -replace -line %s%s", t.GOROOT(), d.Line.Pin.File, d.Line.Name, t.Flags)
+		err = fmt.Errorf("%s is installed with other content: the patches, the overlay or the upstream have changed since\n\ta release does not change under its name: raise the revision in %s and in VERSION,\n\tor replace it anyway: go run ./build install -replace -line %s%s", t.GOROOT(), d.Line.Pin.File, d.Line.Name, t.Flags)
 	case state == install.Modified:
 		if _, err := install.Read(t.GOROOT()); err != nil {
 			return state, fmt.Errorf("%w\n\trepair it: %s", err, t.Repair())
 		}
-		err = fmt.Errorf("files in %s have changed since it was installed\n\tkeep them by moving the directory away, or lose them: go run ./build install -replace -line %s%s", t.GOROOT(), d.Line.Name, t.Flags)
+		err = fmt.Errorf("files in %s have changed since it was installed\n\tmove the directory away to keep them, or discard them: go run ./build install -replace -line %s%s", t.GOROOT(), d.Line.Name, t.Flags)
 	}
 	return state, err
 }

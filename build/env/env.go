@@ -1,5 +1,5 @@
-// Package env knows the ways to a released toolchain, the routes, and prints
-// the settings that each one needs in the language of a shell.
+// Package env defines the ways to a released toolchain, the routes, and prints
+// the settings that each one needs, in the language of a shell.
 package env
 
 import (
@@ -17,7 +17,7 @@ type Setting struct {
 	Value string
 	Why   string // one line, shown as a comment
 
-	// Prepend adds Value, a folder, in front of a list such as PATH, and
+	// Prepend adds Value, a directory, in front of a list such as PATH, and
 	// Append behind it.
 	Prepend, Append bool
 
@@ -26,7 +26,7 @@ type Setting struct {
 }
 
 // Path returns the settings of the PATH route: the go command finds the link
-// called name in the folder bin.
+// called name in the directory bin.
 func Path(name, bin string) []Setting {
 	return []Setting{
 		{Name: "PATH", Value: bin, Append: true, Why: "where the link " + name + " is"},
@@ -43,9 +43,9 @@ func Unpacked(goroot string) []Setting {
 	}
 }
 
-// Module returns the settings for the release folder at url, whose proxy the go
+// Module returns the settings for the release directory at url, whose proxy the go
 // command downloads the toolchain called name from. key is the public key of
-// the folder's checksum database; a folder at a file:// URL can do without.
+// the directory's checksum database; a directory at a file:// URL can do without.
 // others is the GOPROXY for all other modules.
 //
 // The go command checks toolchains against a checksum database whatever
@@ -66,16 +66,16 @@ func Module(name, url, key, others string) ([]Setting, error) {
 			use,
 		}, nil
 	case !strings.HasPrefix(url, "file://"):
-		return nil, fmt.Errorf("the go command asks a checksum database for every toolchain that comes from %s, and the public one does not know this one\n\tgive the public key of the release folder's own: -key NAME+HASH+KEY", url)
+		return nil, fmt.Errorf("the go command asks a checksum database for every toolchain that comes from %s, and the public one does not know this one\n\tgive the public key of the release directory's own: -key NAME+HASH+KEY", url)
 	}
 	return []Setting{
 		{Name: "GOPROXY", Value: proxy, Why: "where the toolchain's module is; it must be the only proxy"},
-		{Name: "GONOSUMDB", Value: "golang.org/toolchain", Why: "nobody vouches for what is in that folder"},
+		{Name: "GONOSUMDB", Value: "golang.org/toolchain", Why: "nobody vouches for what is in that directory"},
 		use,
 	}, nil
 }
 
-// Shells lists the languages that Print knows.
+// Shells lists the languages that Print supports.
 const Shells = "sh (or bash, zsh, dash, ksh: the same), fish, github"
 
 // Print writes the settings as commands for a shell: "sh" (any POSIX shell, by

@@ -1,9 +1,9 @@
-// Package gitrepo holds releases of upstream and patch series in a git
-// repository: each release a root commit, each patch a commit of its own. There
-// git can merge a patch with another release, and a person can edit it.
+// Package gitrepo imports releases of upstream and patch series into a git
+// repository: each release is a root commit, and each patch a commit of its own.
+// There git can merge a patch with another release, and people can edit it.
 //
-// Nothing here looks at the user's configuration of git, and nothing but
-// Checkout and Pick touches files outside of the repository.
+// The package ignores the user's git configuration. Only Checkout and Pick
+// change files outside of the repository.
 package gitrepo
 
 import (
@@ -65,7 +65,7 @@ var settings = func() []string {
 		{"i18n.logOutputEncoding", "UTF-8"},
 		{"color.ui", "false"},
 	}
-	// In the environment, where they do not hide the command from who reads -x.
+	// In the environment, which keeps -x output readable.
 	env := []string{fmt.Sprintf("GIT_CONFIG_COUNT=%d", len(vars))}
 	for i, v := range vars {
 		env = append(env, fmt.Sprintf("GIT_CONFIG_KEY_%d=%s", i, v[0]), fmt.Sprintf("GIT_CONFIG_VALUE_%d=%s", i, v[1]))
@@ -73,8 +73,8 @@ var settings = func() []string {
 	return env
 }()
 
-// identity is whose commits those are that nobody made: upstream's and the
-// overlay's. With a fixed date the same files are the same commit each time.
+// identity is the author and committer of generated commits: upstream's and
+// the overlay's. With a fixed date the same files make the same commit.
 var identity = []string{
 	"GIT_AUTHOR_NAME=gocoro", "GIT_AUTHOR_EMAIL=gocoro@users.noreply.github.com", "GIT_AUTHOR_DATE=@0 +0000",
 	"GIT_COMMITTER_NAME=gocoro", "GIT_COMMITTER_EMAIL=gocoro@users.noreply.github.com", "GIT_COMMITTER_DATE=@0 +0000",
@@ -161,7 +161,7 @@ func Check(ctx context.Context) error {
 // attributes switch off what a .gitattributes of upstream's may ask for.
 const attributes = "* -text -ident -filter -working-tree-encoding -export-subst !diff !merge\n"
 
-// Import makes a bare repository in the empty folder dir that holds the release
+// Import makes a bare repository in the empty directory dir that holds the release
 // at up, without what was built, as the one commit on the branch named release.
 func Import(ctx context.Context, dir, up, release string, trace func(*exec.Cmd)) error {
 	r := &Repo{Dir: dir, Trace: trace}
@@ -201,7 +201,7 @@ func (r *Repo) init(ctx context.Context) error {
 	return os.WriteFile(filepath.Join(r.Dir, "info", "attributes"), []byte(attributes), 0o666)
 }
 
-// Create makes a repository in the empty or missing folder r.Dir with the
+// Create makes a repository in the empty or missing directory r.Dir with the
 // releases that the repositories made by Import have.
 func (r *Repo) Create(ctx context.Context, from ...string) error {
 	if err := os.MkdirAll(r.Dir, 0o777); err != nil {
@@ -376,7 +376,7 @@ func (r *Repo) Lay(ctx context.Context, parent string, files map[string][]byte, 
 	return c, err
 }
 
-// store makes blobs of the files and returns what update-index wants to know of
+// store makes blobs of the files and returns the input of update-index for
 // them.
 func (r *Repo) store(ctx context.Context, files map[string][]byte) (info []byte, err error) {
 	var b bytes.Buffer
@@ -495,7 +495,7 @@ func (r *Repo) message(ctx context.Context, p *series.Patch) (message string, au
 	}
 	for _, k := range []string{"Author", "Email", "Date", "Subject"} {
 		if info[k] == "" {
-			return "", nil, fmt.Errorf("%s has no header with From:, Date: and Subject: lines (git mailinfo finds no %s)\n\twrite it anew with git format-patch", p.File, k)
+			return "", nil, fmt.Errorf("%s has no header with From:, Date: and Subject: lines (git mailinfo finds no %s)\n\twrite it again with git format-patch", p.File, k)
 		}
 	}
 	body, err := os.ReadFile(msg)
@@ -722,7 +722,7 @@ func (r *Repo) Status(ctx context.Context) ([]string, error) {
 	return strings.Split(out, "\n"), err
 }
 
-// InProgress returns the git command that somebody began in the working tree
+// InProgress returns the git command that the user began in the working tree
 // and did not end, such as rebase, or "".
 func (r *Repo) InProgress() string {
 	for _, s := range [][2]string{

@@ -26,7 +26,7 @@ func HasAPI(tree string) bool {
 // except is the text of api/except.txt.
 const except = "# This baseline is of the release itself: nothing is excepted.\n"
 
-// UnpackAPI makes the api folder of a tree from the kept baseline in file.
+// UnpackAPI makes the api directory of a tree from the kept baseline in file.
 func UnpackAPI(tree, file string) error {
 	text, err := ReadAPI(file)
 	if err != nil {
@@ -51,11 +51,11 @@ func ReadAPI(file string) ([]byte, error) {
 	defer f.Close()
 	zr, err := gzip.NewReader(f)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w\n\tmake it anew: go run ./build api -w", file, err)
+		return nil, fmt.Errorf("%s: %w\n\tmake it again: go run ./build api -w", file, err)
 	}
 	text, err := io.ReadAll(zr)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w\n\tmake it anew: go run ./build api -w", file, err)
+		return nil, fmt.Errorf("%s: %w\n\tmake it again: go run ./build api -w", file, err)
 	}
 	return text, nil
 }
@@ -74,18 +74,18 @@ func PackAPI(text []byte) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// MakeAPI writes api/go1.txt and api/except.txt into the folder dst: the
+// MakeAPI writes api/go1.txt and api/except.txt into the directory dst: the
 // exported API of the unpatched upstream at stock, which must have binaries
 // for this host, as upstream's own cmd/api sees it.
 //
-// The module form of a release has no api folder, and without one the test of
+// The module form of a release has no api directory, and without one the test of
 // cmd/api fails, and with it all.bash. With an empty baseline cmd/api prints
 // every feature as "+pkg ...": these lines are the baseline. The patched
 // tree's check against it then says what it should: the series changes no
 // public API.
 //
 // lock is inherited by the commands, as in Make. With idle they take only
-// processor time that nobody else wants: beside make.bash they must not slow it.
+// idle processor time: beside make.bash they must not slow it.
 func MakeAPI(ctx context.Context, dst, stock string, rep *progress.Reporter, log string, lock *os.File, idle bool) error {
 	work := filepath.Join(dst, ".work") // in dst, whose leftovers the next run removes
 	defer os.RemoveAll(work)
@@ -108,7 +108,7 @@ func MakeAPI(ctx context.Context, dst, stock string, rep *progress.Reporter, log
 		quiet := &progress.Reporter{Idle: idle}
 		cmd.ExtraFiles = []*os.File{lock}
 		rep.TraceCmd(cmd)
-		// Not rep.Run: even with -v nobody wants to see 150,000 features.
+		// Not rep.Run: 150,000 features are too many to print, even with -v.
 		return quiet.Run(ctx, name, cmd, log, func(l string) {
 			if out != nil && strings.HasPrefix(l, "+") {
 				*out = append(*out, l[1:])
@@ -141,7 +141,7 @@ func MakeAPI(ctx context.Context, dst, stock string, rep *progress.Reporter, log
 }
 
 // mirror makes root look like the GOROOT at stock, with symbolic links, so
-// that an api folder can be added without touching stock.
+// that an api directory can be added without touching stock.
 func mirror(root, stock string) error {
 	if err := os.MkdirAll(root, 0o777); err != nil {
 		return err

@@ -1,6 +1,6 @@
 // Package goroot turns a patched source tree into a built GOROOT, the way
 // upstream builds releases: make.bash, with VERSION in place, in an
-// environment that holds nothing of the user's.
+// environment without the user's settings.
 package goroot
 
 import (
@@ -98,7 +98,7 @@ func goEnv(ctx context.Context, rep *progress.Reporter, toolchain string) (*Boot
 // build, so that it stays taken for as long as any part of the build runs.
 // leak is added to the environment as it is; it is for showing that a variable
 // which gets through is found out. next is what an error says to type, unless
-// its cause lies outside the tree.
+// its cause is outside of the tree.
 func Make(ctx context.Context, dir string, boot *Bootstrap, leak []string, rep *progress.Reporter, log string, lock *os.File, detail func(string), next string) error {
 	cmd := run.Command(ctx, "bash", "make.bash", "--no-banner")
 	cmd.Dir = filepath.Join(dir, "src")
@@ -107,7 +107,7 @@ func Make(ctx context.Context, dir string, boot *Bootstrap, leak []string, rep *
 		cmd.ExtraFiles = []*os.File{lock}
 	}
 	err := rep.Run(ctx, "make.bash", cmd, log, func(l string) {
-		// "Building Go toolchain1 using ...": what a person can follow.
+		// "Building Go toolchain1 using ...": what people can follow.
 		if strings.HasPrefix(l, "Building ") {
 			l, _, _ = strings.Cut(l, " using ")
 			detail(strings.TrimSuffix(l, "."))

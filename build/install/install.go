@@ -1,9 +1,9 @@
-// Package install puts built toolchains where their users keep them, and
-// links each under its name so that GOTOOLCHAIN=<name> finds it on PATH.
+// Package install installs built toolchains, and links each under its name so
+// that GOTOOLCHAIN=<name> finds it on PATH.
 //
-// The record gocoro.json in an installed GOROOT says what it was made of. A
-// folder without one is not ours and is never changed or removed. Next to it,
-// names that end in .gocoro-new and .gocoro-old are ours while we work.
+// The record gocoro.json in an installed GOROOT says what it was made of. The
+// package never changes or removes a directory without one. While it works, it
+// uses names beside the GOROOT that end in .gocoro-new and .gocoro-old.
 package install
 
 import (
@@ -37,13 +37,13 @@ type Record struct {
 	Key      string   `json:"key"`      // hash of everything that went in
 	Patches  []string `json:"patches"`  // base names, in order
 	Overlay  []string `json:"overlay"`  // names relative to GOROOT
-	Seal     string   `json:"seal"`     // of the folder as it was installed
+	Seal     string   `json:"seal"`     // of the directory as it was installed
 }
 
 // A Target is where a toolchain is, or will be, installed.
 type Target struct {
-	Root string // folder of GOROOTs, for example ~/sdk
-	Bin  string // folder of the link, a PATH entry
+	Root string // directory of GOROOTs, for example ~/sdk
+	Bin  string // directory of the link, a PATH entry
 	Name string // "go1.22.12-coro1"
 
 	// Flags are those that make another command mean the same directories, as
@@ -51,7 +51,7 @@ type Target struct {
 	Flags string
 }
 
-// Repair returns the command that installs a damaged toolchain anew.
+// Repair returns the command that reinstalls a damaged toolchain.
 func (t *Target) Repair() string {
 	return "go run ./build install -replace -line " + t.Name + t.Flags
 }
@@ -67,14 +67,14 @@ func (t *Target) Link() string { return filepath.Join(t.Bin, t.Name) }
 func DefaultRoot() (string, error) {
 	home, err := os.UserHomeDir()
 	if err != nil {
-		return "", fmt.Errorf("no home folder to install to: %v\n\tgive one with -root", err)
+		return "", fmt.Errorf("no home directory to install to: %v\n\tgive one with -root", err)
 	}
 	return filepath.Join(home, "sdk"), nil
 }
 
-// DefaultBin returns the folder that go install puts commands in: GOBIN, or
+// DefaultBin returns the directory that go install puts commands in: GOBIN, or
 // bin in the first entry of GOPATH.
-// trace, which may be nil, is called before the command runs that tells.
+// If trace is non-nil, it is called before the go command is run.
 func DefaultBin(ctx context.Context, trace func(*exec.Cmd)) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", "env", "GOBIN", "GOPATH")
 	cmd.Dir = os.TempDir()
@@ -84,7 +84,7 @@ func DefaultBin(ctx context.Context, trace func(*exec.Cmd)) (string, error) {
 	}
 	out, err := cmd.Output()
 	if err != nil {
-		return "", fmt.Errorf("go env GOBIN GOPATH: %v\n\tgive the folder of the link with -bin", err)
+		return "", fmt.Errorf("go env GOBIN GOPATH: %v\n\tgive the directory of the link with -bin", err)
 	}
 	gobin, gopath, _ := strings.Cut(strings.TrimRight(string(out), "\n"), "\n")
 	if gobin != "" {
@@ -93,7 +93,7 @@ func DefaultBin(ctx context.Context, trace func(*exec.Cmd)) (string, error) {
 	if list := filepath.SplitList(gopath); len(list) > 0 && list[0] != "" {
 		return filepath.Join(list[0], "bin"), nil
 	}
-	return "", errors.New("neither GOBIN nor GOPATH is set\n\tgive the folder of the link with -bin")
+	return "", errors.New("neither GOBIN nor GOPATH is set\n\tgive the directory of the link with -bin")
 }
 
 // Read returns the record of the GOROOT at dir. The error is fs.ErrNotExist
@@ -123,11 +123,11 @@ func Read(dir string) (*Record, error) {
 	return r, nil
 }
 
-// A ForeignError reports a folder that gocoro did not install.
+// A ForeignError reports a directory that gocoro did not install.
 type ForeignError struct{ Dir string }
 
 func (e *ForeignError) Error() string {
-	return fmt.Sprintf("%s exists and was not installed by gocoro (it has no %s)\n\tmove it away, or choose another folder with -root", e.Dir, RecordFile)
+	return fmt.Sprintf("%s exists and was not installed by gocoro (it has no %s)\n\tmove it away, or choose another directory with -root", e.Dir, RecordFile)
 }
 
 // A DamagedError reports an installation whose record cannot be read.
@@ -201,7 +201,7 @@ func (t *Target) Allowed(cache string) error {
 			return cannotInstall(v.flag, v.dir, err)
 		}
 		if within(v.dir, cache) {
-			return fmt.Errorf("%s %s lies in the build cache, which go run ./build clean empties\n\tchoose a directory outside of it with %s", v.flag, v.dir, v.flag)
+			return fmt.Errorf("%s %s is in the build cache, which go run ./build clean empties\n\tchoose a directory outside of it with %s", v.flag, v.dir, v.flag)
 		}
 		goroot := around(v.dir, "VERSION", "bin/go")
 		if v.flag == "-bin" { // a link in another's bin does no harm
@@ -211,7 +211,7 @@ func (t *Target) Allowed(cache string) error {
 			goroot = t.GOROOT()
 		}
 		if goroot != "" {
-			return fmt.Errorf("%s %s lies in a Go toolchain, %s, which must stay as it is\n\tchoose a directory outside of it, such as %s %s", v.flag, v.dir, goroot, v.flag, filepath.Dir(goroot))
+			return fmt.Errorf("%s %s is in a Go toolchain, %s, which must not change\n\tchoose a directory outside of it, such as %s %s", v.flag, v.dir, goroot, v.flag, filepath.Dir(goroot))
 		}
 	}
 	if t.Link() == t.GOROOT() {
@@ -220,14 +220,14 @@ func (t *Target) Allowed(cache string) error {
 	switch to, err := os.Readlink(t.Link()); {
 	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR):
 	case err != nil:
-		return fmt.Errorf("%s exists and is not a link made by gocoro\n\tmove it away, or choose another folder with -bin", t.Link())
+		return fmt.Errorf("%s exists and is not a link made by gocoro\n\tmove it away, or choose another directory with -bin", t.Link())
 	case !strings.HasSuffix(to, filepath.Join("/", t.Name, "bin", "go")):
 		return fmt.Errorf("%s is a link to %s, which gocoro did not make\n\tmove it away, or choose another directory with -bin", t.Link(), to)
 	}
 	return nil
 }
 
-// around returns the directory that dir is or lies in and that has all of the
+// around returns the directory that dir is or is in and that has all of the
 // files, if any. Dir need not exist.
 func around(dir string, files ...string) string {
 	for {
@@ -247,14 +247,14 @@ func isFile(name string) bool {
 	return err == nil && st.Mode().IsRegular()
 }
 
-// within reports whether path is dir or lies in it.
+// within reports whether path is dir or is in it.
 func within(path, dir string) bool {
 	rel, err := filepath.Rel(dir, path)
 	return err == nil && filepath.IsLocal(rel)
 }
 
 func cannotInstall(flag, dir string, err error) error {
-	return fmt.Errorf("cannot install into %s: %w\n\tchoose a folder that you may write to with %s", dir, err, flag)
+	return fmt.Errorf("cannot install into %s: %w\n\tchoose a directory that you may write to with %s", dir, err, flag)
 }
 
 // MayWrite checks that files may be made in dir or, if it is not there, that it
@@ -276,7 +276,7 @@ func MayWrite(dir string) error {
 // writeAndSearch is W_OK|X_OK of access(2).
 const writeAndSearch = 2 | 1
 
-// Writable makes the target's folders and checks that files can be made in
+// Writable makes the target's directories and checks that files can be made in
 // them. It is called before a build of minutes, not after.
 func (t *Target) Writable() error {
 	for _, v := range [][2]string{{"-root", t.Root}, {"-bin", t.Bin}} {

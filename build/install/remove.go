@@ -40,7 +40,7 @@ func (t *Target) Removal(force bool) (*Removal, error) {
 			return nil, fmt.Errorf("%s may not be gocoro's: its %s is damaged (%v), and its VERSION is %q\n\tlook at it, and remove it by hand: rm -rf %s", t.GOROOT(), RecordFile, damaged.Err, name, run.Quote(t.GOROOT()))
 		}
 		if !force {
-			return nil, fmt.Errorf("%s is damaged (%s: %v), so that nobody can tell whether its files were changed\n\tremove it all the same: go run ./build uninstall -force%s %s", t.GOROOT(), RecordFile, damaged.Err, t.Flags, t.Name)
+			return nil, fmt.Errorf("%s is damaged (%s: %v), so it is unknown whether its files were changed\n\tto remove it anyway: go run ./build uninstall -force%s %s", t.GOROOT(), RecordFile, damaged.Err, t.Flags, t.Name)
 		}
 	case err != nil:
 		return nil, err
@@ -52,7 +52,7 @@ func (t *Target) Removal(force bool) (*Removal, error) {
 			return nil, err
 		}
 		if seal != r.Seal {
-			return nil, fmt.Errorf("files in %s have changed since it was installed\n\tkeep them by moving the directory away, or lose them: go run ./build uninstall -force%s %s", t.GOROOT(), t.Flags, t.Name)
+			return nil, fmt.Errorf("files in %s have changed since it was installed\n\tmove the directory away to keep them, or discard them: go run ./build uninstall -force%s %s", t.GOROOT(), t.Flags, t.Name)
 		}
 	}
 	if t.Linked() {

@@ -1,9 +1,9 @@
-// Package line knows what gocoro carries: which upstream minor releases (the
-// lines), the pin of each, and the files that make up the fork's difference.
+// Package line reads the lines of a checkout: the upstream minor releases that
+// gocoro patches, the pin of each, and its patches and overlays.
 //
-// A line is a folder patches/<name>; its pin is the file "pin" in it, the only
-// place where the facts about its upstream stand. VERSION at the top of the
-// repository names the release of the default line.
+// A line is a directory patches/<name>. The file "pin" in it is the only place
+// that has the facts about its upstream. VERSION at the top of the repository
+// names the release of the default line.
 package line
 
 import (
@@ -23,11 +23,11 @@ import (
 
 // A Repo is a checkout of gocoro.
 type Repo struct {
-	Dir string // absolute path of the folder that holds VERSION and patches/
+	Dir string // absolute path of the directory that holds VERSION and patches/
 }
 
-// FindRepo returns the checkout that dir is in: the nearest folder, dir itself
-// or one above it, that has both a VERSION file and a patches folder.
+// FindRepo returns the checkout that dir is in: the nearest directory, dir itself
+// or one above it, that has both a VERSION file and a patches directory.
 func FindRepo(dir string) (*Repo, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
@@ -38,7 +38,7 @@ func FindRepo(dir string) (*Repo, error) {
 			return &Repo{Dir: d}, nil
 		}
 		if d == filepath.Dir(d) {
-			return nil, fmt.Errorf("%s is not in a gocoro checkout: no folder above it has both VERSION and patches/\n\tcd to your clone of gocoro and run the command again", abs)
+			return nil, fmt.Errorf("%s is not in a gocoro checkout: no directory above it has both VERSION and patches/\n\tcd to your clone of gocoro and run the command again", abs)
 		}
 	}
 }
@@ -127,7 +127,7 @@ func (r *Repo) Line(name string) (*Line, error) {
 		return nil, err
 	}
 	if got := version.Lang(pin.Upstream); got != name {
-		return nil, fmt.Errorf("%s: upstream %s belongs to line %s, but the folder is %s\n\tcorrect the upstream line of the pin, or move the folder", r.rel(pinFile), pin.Upstream, got, name)
+		return nil, fmt.Errorf("%s: upstream %s belongs to line %s, but the directory is %s\n\tcorrect the upstream line of the pin, or move the directory", r.rel(pinFile), pin.Upstream, got, name)
 	}
 	l := &Line{Name: name, Dir: dir, Pin: pin, repo: r}
 	if name == def {
@@ -141,7 +141,7 @@ func (r *Repo) Line(name string) (*Line, error) {
 	}
 	for _, o := range pin.Overlays {
 		if !isDir(filepath.Join(r.Dir, "src", o)) {
-			return nil, fmt.Errorf("%s: overlay %q: there is no folder src/%s\n\tcorrect the overlay line of the pin", r.rel(pinFile), o, o)
+			return nil, fmt.Errorf("%s: overlay %q: there is no directory src/%s\n\tcorrect the overlay line of the pin", r.rel(pinFile), o, o)
 		}
 	}
 	if release != "" && release != l.Release() {
@@ -244,7 +244,7 @@ func (l *Line) Patches() ([]string, error) {
 func Numbered(patches []string) error {
 	for i, p := range patches {
 		if want := fmt.Sprintf("%04d-", i+1); !strings.HasPrefix(filepath.Base(p), want) {
-			return fmt.Errorf("%s is number %d of its series, want a name that begins with %s: a patch is missing, or one is too many\n\tlook at git status; go run ./build edit, then save, numbers the patches anew", p, i+1, want)
+			return fmt.Errorf("%s is number %d of its series, want a name that begins with %s: a patch is missing, or one is too many\n\tlook at git status; go run ./build edit, then save, renumbers the patches", p, i+1, want)
 		}
 	}
 	return nil
@@ -257,7 +257,7 @@ func Stray(name string) bool {
 		strings.HasSuffix(name, "~") || strings.HasSuffix(name, ".orig") || strings.HasSuffix(name, ".rej")
 }
 
-// API returns the path of the line's API baseline: go1.txt for the api folder
+// API returns the path of the line's API baseline: go1.txt for the api directory
 // that the module form of a release lacks, compressed by gzip. It is made by
 // "go run ./build api", and kept because making it takes half a minute.
 func (l *Line) API() string { return filepath.Join(l.Dir, "api.gz") }
@@ -280,7 +280,7 @@ type OverlayFile struct {
 }
 
 // Overlay returns the files that the line lays over its upstream, sorted by
-// name. The same name from two overlay folders is an error.
+// name. The same name from two overlay directories is an error.
 func (l *Line) Overlay() ([]OverlayFile, error) {
 	var files []OverlayFile
 	from := map[string]string{}

@@ -10,7 +10,7 @@ import (
 )
 
 // For returns the line that this one becomes under another name and pin. Its
-// folder need not be there yet.
+// directory need not be there yet.
 func (l *Line) For(name string, pin *Pin) *Line {
 	return &Line{Name: name, Dir: filepath.Join(l.repo.Dir, "patches", name), Pin: pin, repo: l.repo}
 }

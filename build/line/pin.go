@@ -18,7 +18,7 @@ import (
 //	revision  1                      N of the release <upstream>-coroN
 //	time      2025-01-27T19:15:58Z   the release's time, RFC 3339 in UTC
 //	bootstrap go1.20.6               the oldest Go that can build the upstream
-//	overlay   go1.22                 a folder of src/ (repeatable)
+//	overlay   go1.22                 a directory of src/ (repeatable)
 //	module    linux/amd64 h1:...     hash of the golang.org/toolchain module (repeatable)
 //	tarball   012a...                SHA-256 of <upstream>.src.tar.gz
 //	commit    0123...                git commit of the upstream's tag, for the reader
@@ -95,7 +95,7 @@ func ParsePin(file string, data []byte) (*Pin, error) {
 			p.Bootstrap = v
 		case "overlay":
 			if strings.ContainsAny(v, `/\`) || v == "." || v == ".." {
-				return nil, fail("overlay %q is not the name of a folder in src/", v)
+				return nil, fail("overlay %q is not the name of a directory in src/", v)
 			}
 			p.Overlays = append(p.Overlays, v)
 		case "module":

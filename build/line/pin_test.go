@@ -48,7 +48,7 @@ func TestParsePinErrors(t *testing.T) {
 		{"revision  3", "revison 3", `pin:4: unknown key "revison": want upstream,`},
 		{"12:00:00Z", "12:00:00+01:00", `pin:5: time `},
 		{"go1.20.6", "1.20", `pin:6: bootstrap "1.20" is not a Go version`},
-		{"common", "../..", `pin:8: overlay "../.." is not the name of a folder`},
+		{"common", "../..", `pin:8: overlay "../.." is not the name of a directory`},
 		{"linux/amd64", "linux", `pin:9: module platform "linux" is not of the form os/arch`},
 		{"h1:H", "H", `pin:9: module hash`},
 		{"h1:AAAA", "h1:AAA", `pin:10: module hash`},

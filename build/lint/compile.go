@@ -30,7 +30,7 @@ var Platforms = []string{"linux/amd64", "linux/arm64", "darwin/amd64", "darwin/a
 // tests and the test programs are checked as well, and the switch of coroutines
 // is compared with upstream's.
 //
-// up is the unpacked upstream, whose go command is used; dir an empty folder in
+// up is the unpacked upstream, whose go command is used; dir an empty directory in
 // the same file system. Each step is told to say.
 func Compile(ctx context.Context, l *line.Line, up, dir string, say func(string), trace func(*exec.Cmd)) ([]Problem, error) {
 	if err := tree.Lay(ctx, dir, up, l); err != nil {
@@ -167,7 +167,7 @@ func (c *compiler) check(ctx context.Context, patch string, changed map[string]b
 	return append(problems, vetted...), nil
 }
 
-// load type-checks packages, named by path or by folder, in the tree, and returns
+// load type-checks packages, named by path or by directory, in the tree, and returns
 // what the type-checker says, each error once.
 func (c *compiler) load(ctx context.Context, patch, platform string, patterns []string, tests bool) ([]string, []*packages.Package, error) {
 	if len(patterns) == 0 {

@@ -1,4 +1,4 @@
-// Package lint finds what is wrong with a series before a long build does.
+// Package lint finds errors in a series before a long build does.
 package lint
 
 import (
@@ -124,7 +124,7 @@ var (
 )
 
 // tests returns the names of the tests in the overlay, the patches, and the
-// folders of upstream that these are for.
+// directories of upstream that these are for.
 func tests(l *line.Line, up string, overlay []line.OverlayFile, patches []string) (map[string]bool, error) {
 	var files []string
 	dirs := map[string]bool{}
@@ -167,7 +167,7 @@ func checkPatch(p *series.Patch, tests map[string]bool) (problems []Problem, tit
 	const amend = "go run ./build edit, amend its commit there, then save"
 	diffs, preamble, err := gitdiff.Parse(bytes.NewReader(p.Data))
 	if err != nil {
-		return nil, "", fmt.Errorf("%s: %v\n\twrite it anew: %s", p.File, err, amend)
+		return nil, "", fmt.Errorf("%s: %v\n\twrite it again: %s", p.File, err, amend)
 	}
 	// The header's own date of a zero commit; git writes it into every patch.
 	const zero = "From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001\n"
@@ -177,7 +177,7 @@ func checkPatch(p *series.Patch, tests map[string]bool) (problems []Problem, tit
 	}
 	h, err := gitdiff.ParsePatchHeader(preamble, gitdiff.WithSubjectCleanMode(gitdiff.SubjectCleanPatchOnly))
 	if err != nil || h.Author == nil || h.AuthorDate.IsZero() || h.Title == "" {
-		add("", "write it anew with git format-patch", "it has no From:, Date: and Subject: lines that can be read: %v", err)
+		add("", "write it again with git format-patch", "it has no From:, Date: and Subject: lines that can be read: %v", err)
 		return problems, "", nil
 	}
 	title = h.Title
@@ -209,7 +209,7 @@ func checkPatch(p *series.Patch, tests map[string]bool) (problems []Problem, tit
 			names := testName.FindAllString(value, -1)
 			for _, name := range names {
 				if !tests[name] {
-					add("", amend, "Tests: names %s, which is in no test file of the overlay, the patches, or their folders upstream", name)
+					add("", amend, "Tests: names %s, which is in no test file of the overlay, the patches, or their directories upstream", name)
 				}
 			}
 			if len(names) == 0 && !strings.Contains(value, "TODO") && !strings.HasPrefix(value, "none") {

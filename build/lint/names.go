@@ -13,9 +13,9 @@ import (
 	"gocoro/build/line"
 )
 
-// history are the documents that say what was found, when and on which release:
-// there the names of old releases are right.
-var history = []string{"docs/corolock.md", "docs/decisions.md", "docs/measurements.md"}
+// history are the documents that record past releases, measurements and
+// decisions. They may name old releases.
+var history = []string{"CHANGELOG.md", "docs/corolock.md", "docs/decisions.md", "docs/measurements.md"}
 
 var (
 	anyName = regexp.MustCompile(`\b(?:go|Go )1\.[0-9]+(?:\.[0-9]+|rc[0-9]+)(?:-coro\.?[0-9]+)?`)

@@ -19,6 +19,7 @@ import (
 	"gocoro/build/goroot"
 	"gocoro/build/line"
 	"gocoro/build/lint"
+	"gocoro/build/options"
 	"gocoro/build/progress"
 	"gocoro/build/run"
 	"gocoro/build/store"
@@ -26,32 +27,16 @@ import (
 	"gocoro/build/workspace"
 )
 
-// flags are those that the commands share.
-type flags struct {
-	Line, Source string
-	Trace        bool
-}
-
-func (f *flags) register(fs *flag.FlagSet) {
-	fs.StringVar(&f.Line, "line", "", "the `line`, such as go1.22 (default: the line of VERSION)")
-	f.registerSource(fs)
-}
-
-func (f *flags) registerSource(fs *flag.FlagSet) {
-	fs.StringVar(&f.Source, "source", "module", "where upstream comes from: module, or tarball=PATH or URL")
-	fs.BoolVar(&f.Trace, "x", false, "print each command before it runs")
-}
-
 // A session is what a command works with.
 type session struct {
 	workspace.Env
-	flags *flags
+	flags *options.Series
 	rep   *progress.Reporter
 }
 
-// run calls f with a session in the checkout that holds the working directory,
-// after it has finished what an interrupted command left.
-func (f *flags) run(ctx context.Context, do func(s *session) error) error {
+// withSession calls do with a session in the checkout that contains the working
+// directory.
+func withSession(ctx context.Context, f *options.Series, do func(s *session) error) error {
 	repo, err := line.FindRepo(".")
 	if err != nil {
 		return err
@@ -73,13 +58,13 @@ func (f *flags) run(ctx context.Context, do func(s *session) error) error {
 	return progress.Explain(do(s), st.Root)
 }
 
-// command returns the run of a command that takes no arguments.
-func (f *flags) command(do func(ctx context.Context, s *session) error) func(context.Context, []string) error {
+// noArgs returns the function of a command that takes no arguments.
+func noArgs(f *options.Series, do func(ctx context.Context, s *session) error) func(context.Context, []string) error {
 	return func(ctx context.Context, args []string) error {
 		if err := command.NoArgs(args); err != nil {
 			return err
 		}
-		return f.run(ctx, func(s *session) error { return do(ctx, s) })
+		return withSession(ctx, f, func(s *session) error { return do(ctx, s) })
 	}
 }
 
@@ -101,7 +86,7 @@ func (s *session) name() (string, error) {
 		name = version.Lang(name)
 	}
 	if version.Lang(name) != name || name == "" {
-		return "", fmt.Errorf("%q is not the name of a line such as go1.27\n\tgo run ./build list shows those that there are", s.flags.Line)
+		return "", fmt.Errorf("%q is not the name of a line such as go1.27\n\tgo run ./build list shows the lines", s.flags.Line)
 	}
 	return name, nil
 }
@@ -159,32 +144,26 @@ func still(step *progress.Step, what string, every time.Duration) (stop func()) 
 }
 
 func edit(fs *flag.FlagSet) func(context.Context, []string) error {
-	f := new(flags)
-	f.register(fs)
-	var script *string
-	fs.Func("run", "run a `command` in the workspace ('' is your shell), and save if it succeeds", func(s string) error {
-		script = &s
-		return nil
-	})
-	discard := fs.Bool("discard", false, "remove the workspace, with all that is in it")
-	return f.command(func(ctx context.Context, s *session) error {
+	o := new(options.Edit)
+	o.Register(fs)
+	return noArgs(&o.Series, func(ctx context.Context, s *session) error {
 		l, err := s.line(ctx)
 		if err != nil {
 			return err
 		}
-		if *discard {
+		if o.Discard {
 			return s.Discard(ctx, l)
 		}
 		w, err := s.Edit(ctx, l)
 		if err != nil {
 			return err
 		}
-		if script == nil {
+		if o.Run == nil {
 			fmt.Println(w.Dir)
 			fmt.Fprintf(os.Stderr, "\none commit a patch; build it with a cache of its own:\n\n\tcd %s/src && GOCACHE=%s ./make.bash\n\nand write your work back with: go run ./build save -line %s\n", run.Quote(w.Dir), run.Quote(cacheOf(w)), l.Name)
 			return nil
 		}
-		if err := s.shell(ctx, w, *script); err != nil {
+		if err := s.shell(ctx, w, *o.Run); err != nil {
 			return fmt.Errorf("nothing is saved: %v\n\tyour work is in %s; go run ./build save -line %s saves it", err, w.Dir, l.Name)
 		}
 		return s.save(ctx, l, workspace.SaveOptions{})
@@ -202,7 +181,7 @@ func (s *session) shell(ctx context.Context, w *workspace.Workspace, run string)
 		if sh[0] == "" {
 			sh[0] = "sh"
 		}
-		fmt.Fprintf(os.Stderr, "in %s; leave the shell to save, or with exit 1 not to\n", w.Dir)
+		fmt.Fprintf(os.Stderr, "in %s; exit the shell to save, or exit 1 to leave without saving\n", w.Dir)
 	}
 	cmd := exec.CommandContext(ctx, sh[0], sh[1:]...)
 	cmd.Dir = w.Dir
@@ -213,18 +192,14 @@ func (s *session) shell(ctx context.Context, w *workspace.Workspace, run string)
 }
 
 func save(fs *flag.FlagSet) func(context.Context, []string) error {
-	f := new(flags)
-	f.register(fs)
-	var o workspace.SaveOptions
-	fs.StringVar(&o.Overlay, "overlay", "", "the `folder` of src/ that new files go to, if the line has several")
-	fs.BoolVar(&o.Drop, "drop", false, "remove the patches and overlay files that the workspace no longer has")
-	fs.BoolVar(&o.Rewrite, "rewrite", false, "write patches that have not changed anew, too")
-	return f.command(func(ctx context.Context, s *session) error {
+	o := new(options.Save)
+	o.Register(fs)
+	return noArgs(&o.Series, func(ctx context.Context, s *session) error {
 		l, err := s.line(ctx)
 		if err != nil {
 			return err
 		}
-		return s.save(ctx, l, o)
+		return s.save(ctx, l, workspace.SaveOptions{Overlay: o.Overlay, Drop: o.Drop, Rewrite: o.Rewrite})
 	})
 }
 
@@ -249,117 +224,99 @@ func tell(names []string) {
 }
 
 func rebase(fs *flag.FlagSet) func(context.Context, []string) error {
-	f := new(flags)
-	f.register(fs)
-	to := fs.String("to", "", "the `release` to move to, such as go1.27.4")
-	back := fs.Bool("back", false, "move to a release that is older than the line's")
-	test := fs.Bool("test", false, "run the tests of the line afterwards (go run ./ci)")
-	fast := fs.Bool("fast", false, "leave the type-checking out of lint")
-	goOn := fs.Bool("continue", false, "go on: the conflict is resolved")
-	skip := fs.Bool("skip", false, "go on without the patch that conflicts")
-	abort := fs.Bool("abort", false, "forget the move")
+	o := new(options.Rebase)
+	o.Register(fs)
 	return func(ctx context.Context, args []string) error {
 		if err := command.NoArgs(args); err != nil {
 			return err
 		}
 		n := 0
-		for _, b := range []bool{*to != "", *goOn, *skip, *abort} {
+		for _, b := range []bool{o.To != "", o.Continue, o.Skip, o.Abort} {
 			if b {
 				n++
 			}
 		}
 		if n != 1 {
-			return fmt.Errorf("rebase wants one of -to RELEASE, -continue, -skip and -abort\n\tgo run ./build watch lists the releases that are newer than the pins")
+			return fmt.Errorf("rebase requires one of -to RELEASE, -continue, -skip and -abort\n\tgo run ./build watch lists the releases that are newer than the pins")
 		}
-		return f.run(ctx, func(s *session) error {
+		return withSession(ctx, &o.Series, func(s *session) error {
 			name, err := s.name()
 			if err != nil {
 				return err
 			}
-			if *abort {
+			if o.Abort {
 				return s.Abort(ctx, name)
 			}
 			var names []string
-			if *to == "" {
+			if o.To == "" {
 				if err := s.Recover(ctx); err != nil {
 					return err
 				}
-				names, err = s.Continue(ctx, name, *skip)
+				names, err = s.Continue(ctx, name, o.Skip)
 			} else {
 				l, lerr := s.line(ctx)
 				if lerr != nil {
 					return lerr
 				}
-				if *to == l.Pin.Upstream {
-					fmt.Printf("line %s is on %s\n", l.Name, *to)
+				if o.To == l.Pin.Upstream {
+					fmt.Printf("line %s is on %s\n", l.Name, o.To)
 					return nil
 				}
-				if got := version.Lang(*to); version.IsValid(*to) && got != l.Name {
-					return fmt.Errorf("%s is no release of line %s\n\tstart a line for it: go run ./build new-line %s -from %s -to %s", *to, l.Name, got, l.Name, *to)
+				if got := version.Lang(o.To); version.IsValid(o.To) && got != l.Name {
+					return fmt.Errorf("%s is not a release of line %s\n\tstart a line for it: go run ./build new-line %s -from %s -to %s", o.To, l.Name, got, l.Name, o.To)
 				}
-				if version.Compare(*to, l.Pin.Upstream) < 0 && version.IsValid(*to) && !*back {
-					return fmt.Errorf("%s is older than %s, which line %s is on\n\tif you mean it: go run ./build rebase -line %[3]s -to %[1]s -back", *to, l.Pin.Upstream, l.Name)
+				if version.Compare(o.To, l.Pin.Upstream) < 0 && version.IsValid(o.To) && !o.Back {
+					return fmt.Errorf("%s is older than %s, which line %s is on\n\tto do it anyway: go run ./build rebase -line %[3]s -to %[1]s -back", o.To, l.Pin.Upstream, l.Name)
 				}
-				names, err = s.move(ctx, l, l.Name, *to, nil)
+				names, err = s.move(ctx, l, l.Name, o.To, nil)
 			}
-			return s.moved(ctx, name, names, err, *fast, *test)
+			return s.moved(ctx, name, names, err, o.Fast, o.Test)
 		})
 	}
 }
 
 func newLine(fs *flag.FlagSet) func(context.Context, []string) error {
-	f := new(flags)
-	f.registerSource(fs)
-	from := fs.String("from", "", "the `line` whose series it begins with")
-	to := fs.String("to", "", "the upstream `release` (default: the newest one that is published)")
-	fast := fs.Bool("fast", false, "leave the type-checking out of lint")
-	var overlays []string
-	fs.Func("overlay", "the `folders` of src/ that the line takes, separated by commas (default: those of the old line)", func(s string) error {
-		overlays = strings.FieldsFunc(s, func(r rune) bool { return r == ',' })
-		if overlays == nil {
-			overlays = []string{}
-		}
-		return nil
-	})
+	f := new(options.NewLine)
+	f.Register(fs)
 	return func(ctx context.Context, args []string) error {
 		if len(args) == 1 && version.Lang(args[0]) != args[0] {
 			name := version.Lang("go" + strings.TrimPrefix(args[0], "go"))
 			if name == "" {
 				return fmt.Errorf("%q is not the name of a line, which is that of a minor release of Go such as go1.28\n\tfor example: go run ./build new-line go1.28 -from go1.27", args[0])
 			}
-			return fmt.Errorf("%q is not the name of a line: want %s\n\tgo run ./build new-line %[2]s -from %s", args[0], name, cmp.Or(*from, "L"))
+			return fmt.Errorf("%q is not the name of a line: want %s\n\tgo run ./build new-line %[2]s -from %s", args[0], name, cmp.Or(f.From, "L"))
 		}
-		if len(args) == 1 && *from == "" {
-			return fmt.Errorf("new-line wants -from, the line whose series %s begins with\n\tfor example: go run ./build new-line %[1]s -from go1.27", args[0])
+		if len(args) == 1 && f.From == "" {
+			return fmt.Errorf("new-line requires -from, the line whose series %s starts with\n\tfor example: go run ./build new-line %[1]s -from go1.27", args[0])
 		}
 		if len(args) != 1 {
-			return fmt.Errorf("new-line wants the name of a line, and the line that it begins with\n\tfor example: go run ./build new-line go1.28 -from go1.27")
+			return fmt.Errorf("new-line requires the name of a line, and the line that it starts with\n\tfor example: go run ./build new-line go1.28 -from go1.27")
 		}
 		name := args[0]
-		f.Line = *from
-		return f.run(ctx, func(s *session) error {
+		f.Line = f.From
+		return withSession(ctx, &f.Series, func(s *session) error {
 			l, err := s.line(ctx)
 			if err != nil {
 				return err
 			}
-			for _, o := range overlays {
+			for _, o := range f.Overlays {
 				if st, err := os.Stat(filepath.Join(s.Repo.Dir, "src", o)); err != nil || !st.IsDir() || filepath.Base(o) != o {
-					return fmt.Errorf("-overlay %q: there is no directory src/%s\n\tmake it, or name those that there are, with commas between", o, o)
+					return fmt.Errorf("-overlay %q: there is no directory src/%s\n\tmake it, or name existing ones, separated by commas", o, o)
 				}
 			}
 			if _, err := os.Lstat(filepath.Join(s.Repo.Dir, "patches", name)); err == nil {
-				return fmt.Errorf("patches/%s is there already\n\tmove it to another release with: go run ./build rebase -line %s -to RELEASE", name, name)
+				return fmt.Errorf("patches/%s already exists\n\tmove it to another release with: go run ./build rebase -line %s -to RELEASE", name, name)
 			}
-			release := *to
+			release := f.To
 			if release == "" {
 				if release, err = newest(ctx, name); err != nil {
 					return err
 				}
 			} else if version.Lang(release) != name {
-				return fmt.Errorf("%s is no release of line %s\n\tgive another -to, or another name", release, name)
+				return fmt.Errorf("%s is not a release of line %s\n\tgive another -to, or another name", release, name)
 			}
-			names, err := s.move(ctx, l, name, release, overlays)
-			return s.moved(ctx, name, names, err, *fast, false)
+			names, err := s.move(ctx, l, name, release, f.Overlays)
+			return s.moved(ctx, name, names, err, f.Fast, false)
 		})
 	}
 }
@@ -403,7 +360,7 @@ func (s *session) newPin(ctx context.Context, l *line.Line, name, release string
 		return nil, nil, err
 	}
 	if to.Pin.Time, err = line.VersionTime(data); err != nil {
-		return nil, nil, fmt.Errorf("%s: %w\n\ta release takes its time from there, which upstream's have since Go 1.21: go run ./build watch lists them", release, err)
+		return nil, nil, fmt.Errorf("%s: %w\n\ta release takes its time from there; upstream's have one since Go 1.21: go run ./build watch lists them", release, err)
 	}
 	if script, err := os.ReadFile(filepath.Join(up, "src", "make.bash")); err == nil {
 		if m := bootgo.FindSubmatch(script); m != nil {
@@ -431,7 +388,7 @@ func (s *session) newPin(ctx context.Context, l *line.Line, name, release string
 		if p == upstream.Host() || ctx.Err() != nil || strings.Contains(err.Error(), "SECURITY ERROR") {
 			return nil, nil, err
 		}
-		s.rep.Printf("%s is left out of the pin: %v\n\twhen it can be had, add a line \"module %s h1:...\" to patches/%s/pin", p, err, p, name)
+		s.rep.Printf("%s is left out of the pin: %v\n\twhen it is available, add a line \"module %s h1:...\" to patches/%s/pin", p, err, p, name)
 	}
 	to.Pin.Modules = hashes
 	old, err := os.ReadFile(filepath.Join(l.Dir, "pin"))
@@ -468,7 +425,7 @@ func (s *session) moved(ctx context.Context, name string, names []string, err er
 	}
 	if len(stale) > 0 {
 		defer func() {
-			fmt.Printf("\nthese places name another release than the pins have, and go run ./build lint wants them corrected:\n")
+			fmt.Printf("\nthese places name another release than the pins; correct them, or go run ./build lint fails:\n")
 			for _, p := range stale {
 				fmt.Printf("%s: %s\n", p.File, p.Text)
 			}

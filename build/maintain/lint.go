@@ -13,6 +13,7 @@ import (
 	"gocoro/build/command"
 	"gocoro/build/line"
 	"gocoro/build/lint"
+	"gocoro/build/options"
 	"gocoro/build/store"
 )
 
@@ -41,18 +42,15 @@ func (s *session) lines(ctx context.Context) ([]*line.Line, error) {
 }
 
 func lintCommand(fs *flag.FlagSet) func(context.Context, []string) error {
-	f := new(flags)
-	f.register(fs)
-	build := fs.Bool("build", false, "run make.bash after each patch as well")
-	fast := fs.Bool("fast", false, "look at the files only, and compile nothing")
-	docs := fs.Bool("docs", true, "look for names of other releases in README.md and docs/")
-	return f.command(func(ctx context.Context, s *session) error {
+	o := new(options.Lint)
+	o.Register(fs)
+	return noArgs(&o.Series, func(ctx context.Context, s *session) error {
 		lines, err := s.lines(ctx)
 		if err != nil {
 			return err
 		}
 		var stale []lint.Problem
-		if *docs {
+		if o.Docs {
 			if stale, err = lint.Names(s.Repo); err != nil {
 				return err
 			}
@@ -61,10 +59,10 @@ func lintCommand(fs *flag.FlagSet) func(context.Context, []string) error {
 			fmt.Println(p)
 		}
 		for _, l := range lines {
-			if err := s.lint(ctx, l, *fast); err != nil {
+			if err := s.lint(ctx, l, o.Fast); err != nil {
 				return err
 			}
-			if *build {
+			if o.Build {
 				d, err := s.driver(l)
 				if err != nil {
 					return err
@@ -118,7 +116,7 @@ func (s *session) lint(ctx context.Context, l *line.Line, fast bool) error {
 		fmt.Printf("line %s: %d found\n", l.Name, n)
 		return command.ExitError(1)
 	}
-	fmt.Printf("line %s: nothing to complain of\n", l.Name)
+	fmt.Printf("line %s: ok\n", l.Name)
 	return nil
 }
 
@@ -138,7 +136,7 @@ func (s *session) newer(ctx context.Context, l *line.Line, up string) error {
 }
 
 // compile type-checks the steps of the series in a tree that is removed
-// afterwards. It lies in the cache, where upstream's files can be linked.
+// afterwards. It is in the cache, where upstream's files can be linked.
 func (s *session) compile(ctx context.Context, l *line.Line, up string) ([]lint.Problem, error) {
 	tmp := filepath.Join(s.Store.Root, "tmp")
 	if err := os.MkdirAll(tmp, 0o777); err != nil {

@@ -65,7 +65,7 @@ func gh() {
 }
 
 // TestScript runs the stories in testdata/script. Each finds in its working
-// folder what testdata/toy.txtar holds, a small release of Go ("upstream") and a
+// directory what testdata/toy.txtar holds, a small release of Go ("upstream") and a
 // checkout with patches for it ("repo"), in which the story begins; a module
 // proxy to which it can publish releases; and a checksum database.
 func TestScript(t *testing.T) {
@@ -250,7 +250,7 @@ func capture(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile("stdout")))
 }
 
-// serve: serves the folder web of the working folder by HTTP at $URL.
+// serve: serves the directory web of the working directory by HTTP at $URL.
 func serve(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 0 {
 		ts.Fatalf("usage: serve")

@@ -12,11 +12,14 @@ import (
 	"regexp"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/bluekeyes/go-gitdiff/gitdiff"
+	"golang.org/x/build/gerrit"
 
 	"gocoro/build/command"
 	"gocoro/build/line"
+	"gocoro/build/options"
 	"gocoro/build/series"
 	"gocoro/build/workspace"
 )
@@ -26,25 +29,45 @@ type report struct {
 	Line     string   // "go1.22"
 	Upstream string   // the release that it is on
 	To       string   // the release that was tried
-	OK       bool     // a person has nothing to do
+	OK       bool     // nothing needs attention
 	Patches  []row    // in order
 	Overlay  []string // files of the overlay that the release has, too
+	Note     string   `json:",omitempty"` // why Gerrit told nothing
 }
 
 type row struct {
 	workspace.Row
-	Header  string // what the patch's Upstream: line says
-	Report  string `json:",omitempty"` // the file of the report to upstream that the header names
-	Missing bool   `json:",omitempty"` // there is no such file
-	Since   string `json:",omitempty"` // by its header, the release with the change, such as go1.23
+	Header  string   // what the patch's Upstream: line says
+	Report  string   `json:",omitempty"` // the file of the report to upstream that the header names
+	Missing bool     `json:",omitempty"` // there is no such file
+	Since   string   `json:",omitempty"` // by its header, the release with the change, such as go1.23
+	Changes []change `json:",omitempty"` // what Gerrit says of those that the header names
+}
+
+// A change is a CL of upstream's.
+type change struct {
+	Number   string
+	Status   string   // "NEW", "MERGED" or "ABANDONED"
+	Branches []string `json:",omitempty"` // the branches that have it
+	Error    string   `json:",omitempty"`
+}
+
+func (c change) String() string {
+	s := "CL " + c.Number + ": "
+	if c.Error != "" {
+		return s + c.Error
+	}
+	s += map[string]string{"NEW": "open", "MERGED": "merged", "ABANDONED": "abandoned"}[c.Status]
+	if len(c.Branches) > 0 {
+		s += " in " + strings.Join(c.Branches, ", ")
+	}
+	return s
 }
 
 func status(fs *flag.FlagSet) func(context.Context, []string) error {
-	f := new(flags)
-	f.register(fs)
-	to := fs.String("to", "", "the `release` to try the patches on (default: the line's own)")
-	asJSON := fs.Bool("json", false, "print JSON")
-	return f.command(func(ctx context.Context, s *session) error {
+	o := new(options.Status)
+	o.Register(fs)
+	return noArgs(&o.Series, func(ctx context.Context, s *session) error {
 		lines, err := s.lines(ctx)
 		if err != nil {
 			return err
@@ -52,14 +75,17 @@ func status(fs *flag.FlagSet) func(context.Context, []string) error {
 		reports := []report{}
 		ok := true
 		for _, l := range lines {
-			r, err := s.status(ctx, l, *to)
+			r, err := s.status(ctx, l, o.To)
 			if err != nil {
 				return err
+			}
+			if o.Upstream {
+				r.ask(ctx, gerrit.NewClient(o.Gerrit, gerrit.NoAuth), o.Gerrit)
 			}
 			ok = ok && r.OK
 			reports = append(reports, *r)
 		}
-		if *asJSON {
+		if o.JSON {
 			e := json.NewEncoder(os.Stdout)
 			e.SetIndent("", "\t")
 			if err := e.Encode(reports); err != nil {
@@ -180,6 +206,9 @@ func (r *report) print(w io.Writer) {
 	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	for _, x := range r.Patches {
 		fmt.Fprintf(tw, "  %s\t%s\t%s\n", x.Patch, x.state(r.To), x.Header)
+		for _, c := range x.Changes {
+			fmt.Fprintf(tw, "  \t\t%s\n", c)
+		}
 	}
 	tw.Flush()
 	for _, x := range r.Patches {
@@ -205,4 +234,66 @@ func (r *report) print(w io.Writer) {
 	for _, name := range r.Overlay {
 		fmt.Fprintf(w, "  %s has %s, which the overlay has, too\n", r.To, name)
 	}
+	if r.Note != "" {
+		fmt.Fprintf(w, "  %s\n", r.Note)
+	}
+}
+
+// number matches the address of a CL.
+var number = regexp.MustCompile(`(?:go\.dev/cl/|golang\.org/cl/|go-review\.googlesource\.com/(?:c/go/\+/)?|\bCL )(\d+)`)
+
+// ask adds the states that Gerrit has for the changes that the headers name.
+func (r *report) ask(ctx context.Context, client *gerrit.Client, url string) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	asked := 0
+	for i := range r.Patches {
+		for _, m := range number.FindAllStringSubmatch(r.Patches[i].Header, -1) {
+			asked++
+			c := change{Number: m[1]}
+			info, err := client.GetChange(ctx, m[1], gerrit.QueryChangesOpt{Fields: []string{"CURRENT_REVISION"}})
+			if err != nil && err != gerrit.ErrResourceNotExist {
+				// Without a network each would fail the same way, and slowly.
+				r.Note = fmt.Sprintf("%s cannot be asked: %v; the column is what the headers say", url, err)
+				return
+			}
+			if err != nil {
+				c.Error = "Gerrit has no such change"
+			} else if c.Status = info.Status; c.Status == gerrit.ChangeStatusMerged {
+				c.Branches = []string{info.Branch}
+				branches, err := releaseBranches(ctx, client, info)
+				if err != nil {
+					c.Error = err.Error()
+				}
+				c.Branches = append(c.Branches, branches...)
+			}
+			r.Patches[i].Changes = append(r.Patches[i].Changes, c)
+		}
+	}
+	if asked == 0 {
+		r.Note = "no header names a change of upstream's: there is nothing to ask Gerrit for"
+	}
+}
+
+// releaseBranches returns the release branches that have the change.
+func releaseBranches(ctx context.Context, client *gerrit.Client, info *gerrit.ChangeInfo) ([]string, error) {
+	branches, err := client.GetProjectBranches(ctx, info.Project)
+	if err != nil {
+		return nil, err
+	}
+	var refs []string
+	for name := range branches {
+		if strings.Contains(name, "release-branch.go") {
+			refs = append(refs, "refs/heads/"+filepath.Base(name))
+		}
+	}
+	in, err := client.GetCommitsInRefs(ctx, info.Project, []string{info.CurrentRevision}, refs)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, ref := range in[info.CurrentRevision] {
+		names = append(names, strings.TrimPrefix(ref, "refs/heads/"))
+	}
+	return names, nil
 }

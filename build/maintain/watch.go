@@ -19,12 +19,7 @@ import (
 	"time"
 
 	"gocoro/build/line"
-)
-
-// Where upstream publishes its releases, and says what is in them.
-const (
-	indexURL   = "https://go.dev/dl/?mode=json&include=all"
-	historyURL = "https://go.dev/doc/devel/release"
+	"gocoro/build/options"
 )
 
 // A news is what watch found for a line.
@@ -52,29 +47,24 @@ type watchReport struct {
 }
 
 func watch(fs *flag.FlagSet) func(context.Context, []string) error {
-	f := new(flags)
-	fs.StringVar(&f.Line, "line", "all", "the `line` to look at")
-	f.registerSource(fs)
-	asJSON := fs.Bool("json", false, "print JSON")
-	post := fs.Bool("post", false, "open or update the issue of the repository that tells of it, with gh")
-	index := fs.String("index", indexURL, "the `address` of the list of releases, or proxy for the module proxy's")
-	history := fs.String("history", historyURL, "the `address` of the page that says which releases have security fixes")
-	return f.command(func(ctx context.Context, s *session) error {
-		if *post && f.Line != "all" {
-			return fmt.Errorf("-post keeps the one issue that tells of every line, and -line %s looks at one\n\tgo run ./build watch -post", f.Line)
+	o := new(options.Watch)
+	o.Register(fs)
+	return noArgs(&o.Series, func(ctx context.Context, s *session) error {
+		if o.Post && o.Line != "all" {
+			return fmt.Errorf("-post maintains one issue about all lines, and -line %s selects one\n\tgo run ./build watch -post", o.Line)
 		}
 		lines, err := s.lines(ctx)
 		if err != nil {
 			return err
 		}
-		w, err := s.watch(ctx, lines, *index, *history)
+		w, err := s.watch(ctx, lines, o.Index, o.History)
 		if err != nil {
 			return err
 		}
-		if *post {
+		if o.Post {
 			return w.post(ctx, s)
 		}
-		if *asJSON {
+		if o.JSON {
 			e := json.NewEncoder(os.Stdout)
 			e.SetIndent("", "\t")
 			return e.Encode(w)
@@ -202,7 +192,7 @@ func proxyReleases(ctx context.Context) ([]string, error) {
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return nil, fmt.Errorf("the module proxy cannot be asked for releases: go list: %v: %s\n\tcheck the network and GOPROXY (go env GOPROXY)", err, strings.TrimSpace(stderr.String()))
+		return nil, fmt.Errorf("cannot list the releases of the module proxy: go list: %v: %s\n\tcheck the network and GOPROXY (go env GOPROXY)", err, strings.TrimSpace(stderr.String()))
 	}
 	var names []string
 	for _, v := range strings.Fields(string(out)) {
@@ -243,7 +233,7 @@ func securityReleases(ctx context.Context, url string) (map[string]bool, error) 
 
 // newest returns the newest release of a line that is published.
 func newest(ctx context.Context, name string) (string, error) {
-	releases, from, _, err := published(ctx, indexURL)
+	releases, from, _, err := published(ctx, options.IndexURL)
 	if err != nil {
 		return "", err
 	}
@@ -259,7 +249,7 @@ func newest(ctx context.Context, name string) (string, error) {
 	return found, nil
 }
 
-// any reports whether there is something for a person to do.
+// any reports whether something needs attention.
 func (w *watchReport) any() bool {
 	return len(w.Next) > 0 || slices.ContainsFunc(w.Lines, func(n news) bool { return len(n.Newer) > 0 })
 }
@@ -283,7 +273,7 @@ func (w *watchReport) print(out io.Writer) {
 		fmt.Fprintf(out, "  move it: go run ./build rebase -line %s -to %s\n", n.Line, n.Newer[len(n.Newer)-1].Name)
 	}
 	for _, lang := range w.Next {
-		fmt.Fprintf(out, "upstream has releases of %s, which is no line here yet\n  start it: go run ./build new-line %[1]s -from %s\n", lang, w.newest)
+		fmt.Fprintf(out, "upstream has releases of %s, which is not a line here yet\n  start it: go run ./build new-line %[1]s -from %s\n", lang, w.newest)
 	}
 	for _, note := range w.Notes {
 		fmt.Fprintf(out, "note: %s\n", note)
@@ -308,7 +298,7 @@ func (w *watchReport) post(ctx context.Context, s *session) error {
 			return "", fmt.Errorf("-post needs GitHub's command gh: %v\n\tinstall it, or run watch without -post", err)
 		}
 		if err != nil {
-			return "", fmt.Errorf("gh %s: %v: %s\n\tgh auth status tells what it may do", strings.Join(args[:2], " "), err, strings.TrimSpace(stderr.String()))
+			return "", fmt.Errorf("gh %s: %v: %s\n\tgh auth status shows its permissions", strings.Join(args[:2], " "), err, strings.TrimSpace(stderr.String()))
 		}
 		return strings.TrimSpace(string(out)), nil
 	}
@@ -343,7 +333,7 @@ func (w *watchReport) post(ctx context.Context, s *session) error {
 		out, err = gh(text.String(), "issue", "create", "--title", issueTitle, "--body-file", "-")
 		fmt.Println(out)
 	case strings.TrimSpace(strings.ReplaceAll(old, "\r\n", "\n")) == strings.TrimSpace(text.String()):
-		fmt.Printf("issue %s says so already\n", number)
+		fmt.Printf("issue %s is up to date\n", number)
 	default:
 		_, err = gh(text.String(), "issue", "edit", number, "--body-file", "-")
 	}

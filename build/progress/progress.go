@@ -1,5 +1,5 @@
-// Package progress shows a person what a long command is doing: one step
-// after another, how long each took, and the end of the log where one failed.
+// Package progress reports what a long command is doing: one step after another,
+// how long each took, and the end of the log if one failed.
 package progress
 
 import (
@@ -23,7 +23,7 @@ type Reporter struct {
 	Width  int  // columns, when Live
 	Trace  bool // print every command before it runs (-x)
 	Stream bool // copy the commands' output to W as well as to the log (-v)
-	Idle   bool // Run runs commands at the lowest priority, for who is in no hurry
+	Idle   bool // Run runs commands at the lowest priority, for background work
 
 	// Begin, if set, is called when a step begins, and the function that it
 	// returns when the step ends.
@@ -142,7 +142,7 @@ func (s *Step) Detail(text string) {
 // Done ends the step; result says what came of it.
 func (s *Step) Done(result string) { s.end("", result) }
 
-// Fail ends the step as failed. What went wrong is told by the error.
+// Fail ends the step as failed. The error says what went wrong.
 func (s *Step) Fail() { s.end("FAILED ", "") }
 
 func (s *Step) end(mark, result string) {
@@ -166,7 +166,7 @@ func elapsed(start time.Time) string {
 	return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
 }
 
-// Run runs the command by run.Logged, as the person wants to see it: traced,
+// Run runs the command by run.Logged, as the user wants to see it: traced,
 // with its output, both or neither.
 func (r *Reporter) Run(ctx context.Context, name string, cmd *exec.Cmd, log string, line func(string)) error {
 	r.TraceCmd(cmd)
@@ -190,15 +190,15 @@ func (r *Reporter) TraceCmd(cmd *exec.Cmd) {
 	}
 }
 
-// Explain adds the next step to errors whose cause lies outside the driver: a
+// Explain adds the next step to errors whose cause is outside of the driver: a
 // full disk, as the driver or a command that it ran tells of it. cache is the
-// folder of the build cache.
+// directory of the build cache.
 func Explain(err error, cache string) error {
 	if err == nil {
 		return nil
 	}
 	if text := strings.ToLower(err.Error()); strings.Contains(text, "no space left on device") || strings.Contains(text, "disk quota exceeded") {
-		return fmt.Errorf("%w\n\tthe disk is full; nothing unfinished was kept, and what was installed before is as it was\n\tfree some space (go run ./build clean), or choose another disk: GOCORO_CACHE=FOLDER for the cache\n\t(now %s), -root FOLDER for the installation", err, cache)
+		return fmt.Errorf("%w\n\tthe disk is full; no unfinished work was kept, and existing installations are unchanged\n\tfree some space (go run ./build clean), or choose another disk: GOCORO_CACHE=DIR for the cache\n\t(now %s), -root DIR for the installation", err, cache)
 	}
 	return err
 }

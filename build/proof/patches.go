@@ -15,7 +15,7 @@ type Changes struct {
 	Release  string // "go1.22.12-coro1"
 	Upstream string // "go1.22.12"
 
-	// Tree is the folder of the patched source tree, made anew from the
+	// Tree is the directory of the patched source tree, made again from the
 	// verified upstream.
 	Tree string
 
@@ -102,7 +102,7 @@ func Patches(patched, official *Package, c *Changes) (*Verdict, error) {
 		explained++
 		v.Details = append(v.Details, fmt.Sprintf("%s holds %s", name, strings.Join(why, ", ")))
 	}
-	v.Text = fmt.Sprintf("%d of %d files are upstream's; %d differ as patches, overlay and driver say, %d in the release's name, %d programs by what they hold",
+	v.Text = fmt.Sprintf("%d of %d files are upstream's; %d differ as patches, overlay and driver say, %d only in the release's name, and %d programs because they link a changed file",
 		d.Same, len(patched.Files), sources, stamped, explained)
 	return v, nil
 }

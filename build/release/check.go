@@ -26,6 +26,7 @@ import (
 	"gocoro/build/dist"
 	"gocoro/build/goroot"
 	"gocoro/build/line"
+	"gocoro/build/options"
 	"gocoro/build/progress"
 	"gocoro/build/proof"
 	"gocoro/build/run"
@@ -34,44 +35,34 @@ import (
 	"gocoro/build/upstream"
 )
 
-// Check is the command that looks at what is in a release folder.
+// Check is the command that looks at what is in a release directory.
 func Check(fs *flag.FlagSet) func(context.Context, []string) error {
-	lineName := fs.String("line", "", "the `line` whose release to look at (default: the line of VERSION)")
-	name := fs.String("release", "", "the `name` of the release (default: that of the line)")
-	key := fs.String("key", "", "the public `key` (NAME+HASH+KEY) that must have signed the checksum database; have it from elsewhere than the directory")
-	wrap := map[string][]string{}
-	fs.Func("exec", "`os/arch=CMD`: run the programs of a platform with this command before them (repeatable)", func(s string) error {
-		p, cmd, _ := strings.Cut(s, "=")
-		if !slices.Contains(dist.Platforms, p) || strings.TrimSpace(cmd) == "" {
-			return fmt.Errorf("want os/arch=CMD with one of %s", strings.Join(dist.Platforms, ", "))
-		}
-		wrap[p] = strings.Fields(cmd)
-		return nil
-	})
+	o := new(options.Check)
+	o.Register(fs)
 	return func(ctx context.Context, args []string) error {
 		if len(args) != 1 {
-			return errors.New("want one release folder: go run ./build check DIR")
+			return errors.New("want one release directory: go run ./build check DIR")
 		}
-		if *key != "" {
-			if err := sumdb.CheckPublic(*key); err != nil {
+		if o.Key != "" {
+			if err := sumdb.CheckPublic(o.Key); err != nil {
 				return fmt.Errorf("-key: %w", err)
 			}
 		}
-		if *name == "" {
+		if o.Release == "" {
 			repo, err := line.FindRepo(".")
 			if err != nil {
 				return err
 			}
-			l, err := repo.Line(*lineName)
+			l, err := repo.Line(o.Line)
 			if err != nil {
 				return err
 			}
-			*name = l.Release()
+			o.Release = l.Release()
 		}
-		if _, ok := wrap[upstream.Host()]; !ok {
-			wrap[upstream.Host()] = nil
+		if _, ok := o.Exec[upstream.Host()]; !ok {
+			o.Exec[upstream.Host()] = nil
 		}
-		c := &Checker{Dir: args[0], Release: *name, Key: *key, Exec: wrap}
+		c := &Checker{Dir: args[0], Release: o.Release, Key: o.Key, Exec: o.Exec}
 		faults := 0
 		c.Say = func(what, platform string, v *proof.Verdict) {
 			word := "ok"
@@ -94,12 +85,12 @@ func Check(fs *flag.FlagSet) func(context.Context, []string) error {
 			fmt.Printf("%d faults in %s\n", faults, args[0])
 			return command.ExitError(1)
 		}
-		fmt.Printf("%s of %s: nothing is wrong with it\n", args[0], *name)
+		fmt.Printf("%s of %s: ok\n", args[0], o.Release)
 		return nil
 	}
 }
 
-// A Checker looks at a release folder.
+// A Checker looks at a release directory.
 type Checker struct {
 	Dir     string
 	Release string // "go1.22.12-coro1"
@@ -110,11 +101,11 @@ type Checker struct {
 	Exec map[string][]string
 
 	// Key, if set, is the public key that must have signed the checksum database.
-	// Otherwise it is the one that lies beside the database.
+	// Otherwise it is the one beside the database.
 	Key string
 
 	// Say is called with the outcome of each look: what was looked at
-	// ("folder", "package", "programs", "run"), and of which platform.
+	// ("directory", "package", "programs", "run"), and of which platform.
 	Say func(what, platform string, v *proof.Verdict)
 }
 
@@ -128,7 +119,7 @@ func (c *Checker) Run(ctx context.Context) error {
 		return fmt.Errorf("%s lists nothing: the go run ./build dist that made it was killed\n\trun that again", f.path(SumsFile))
 	}
 	if len(f.Sums) == 0 {
-		return fmt.Errorf("%s has no %s\n\tgive a folder that go run ./build dist has made", c.Dir, SumsFile)
+		return fmt.Errorf("%s has no %s\n\tgive a directory that go run ./build dist has made", c.Dir, SumsFile)
 	}
 	if err := c.folder(f); err != nil {
 		return err
@@ -154,7 +145,7 @@ func fault(v *proof.Verdict, format string, args ...any) {
 	v.Faults = append(v.Faults, fmt.Sprintf(format, args...))
 }
 
-// folder compares the files with SHA256SUMS and releases.json.
+// directory compares the files with SHA256SUMS and releases.json.
 func (c *Checker) folder(f *Folder) error {
 	v := new(proof.Verdict)
 	for _, name := range f.names() {
@@ -223,7 +214,7 @@ func (c *Checker) folder(f *Folder) error {
 	if unlisted > 0 {
 		v.Details = append(v.Details, fmt.Sprintf("%d other files, which %s does not list, were not looked at", unlisted, SumsFile))
 	}
-	c.Say("folder", "", v)
+	c.Say("directory", "", v)
 	return nil
 }
 
@@ -361,7 +352,7 @@ func untar(v *proof.Verdict, file, dir string) (map[string][sha256.Size]byte, er
 		case h.Typeflag == tar.TypeDir && (ok || h.Name == "go/"):
 			continue
 		case !ok || h.Typeflag != tar.TypeReg || !fs.ValidPath(name):
-			return nil, fmt.Errorf("%s holds %q of type %q, want files and folders below go/", file, h.Name, h.Typeflag)
+			return nil, fmt.Errorf("%s holds %q of type %q, want files and directories below go/", file, h.Name, h.Typeflag)
 		}
 		mode := fs.FileMode(0o644)
 		if upstream.IsExec(name) {
@@ -401,7 +392,7 @@ func untar(v *proof.Verdict, file, dir string) (map[string][sha256.Size]byte, er
 	return sums, nil
 }
 
-// databases asks the checksum databases of the folder for the module, and
+// databases asks the checksum databases of the directory for the module, and
 // reports whether there are some and all have it.
 func (c *Checker) databases(v *proof.Verdict, f *Folder, names dist.Files, module *proof.Package) (vouched bool, err error) {
 	keys, err := f.databases()

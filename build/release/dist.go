@@ -18,6 +18,7 @@ import (
 	"gocoro/build/dist"
 	"gocoro/build/driver"
 	"gocoro/build/line"
+	"gocoro/build/options"
 	"gocoro/build/run"
 	"gocoro/build/store"
 	"gocoro/build/sumdb"
@@ -26,8 +27,8 @@ import (
 // modulePath is the path of the toolchain module.
 const modulePath = "golang.org/toolchain"
 
-// options are what dist was asked for.
-type options struct {
+// A distribution is what dist was asked for.
+type distribution struct {
 	platforms []string
 	folder    *Folder
 	key       *sumdb.Key // nil: no checksum database
@@ -37,48 +38,40 @@ type options struct {
 
 // Dist is the command that makes the packages of a release.
 func Dist(fs *flag.FlagSet) func(context.Context, []string) error {
-	f := new(driver.Flags)
+	f := new(options.Dist)
 	f.Register(fs)
-	platform := fs.String("platform", "all", "the `platforms`: all, or some of "+strings.Join(dist.Platforms, ", ")+" with commas between")
-	out := new(string)
-	command.DirVar(fs, out, "o", "the release `folder` (default: dist at the top of the checkout)")
-	keyFile := new(string)
-	command.DirVar(fs, keyFile, "sumdb-key", "the `file` with the key that signs the checksum database (go run ./build key makes one)")
-	signCmd := fs.String("sign-cmd", "", "a `command` that makes a signature beside the file that is its last argument; it is run for SHA256SUMS and each provenance statement")
-	flat := fs.Bool("flat", false, "put all files side by side, as a GitHub release has them, without a module proxy")
-	builder := fs.String("builder", "urn:gocoro:local", "the `URI` of who builds, for the provenance statement")
 	return func(ctx context.Context, args []string) error {
 		if err := command.NoArgs(args); err != nil {
 			return err
 		}
-		o := &options{signCmd: *signCmd, builder: *builder}
+		o := &distribution{signCmd: f.SignCmd, builder: f.Builder}
 		var err error
-		if o.platforms, err = dist.ParsePlatforms(*platform); err != nil {
+		if o.platforms, err = dist.ParsePlatforms(f.Platform); err != nil {
 			return err
 		}
-		if *flat && *keyFile != "" {
+		if f.Flat && f.KeyFile != "" {
 			return errors.New("a checksum database has directories, a flat release has none\n\tleave out -sumdb-key or -flat")
 		}
-		if *keyFile != "" {
-			if o.key, err = sumdb.ReadKey(*keyFile); err != nil {
+		if f.KeyFile != "" {
+			if o.key, err = sumdb.ReadKey(f.KeyFile); err != nil {
 				return err
 			}
 		}
-		if *out == "" {
+		if f.Out == "" {
 			repo, err := line.FindRepo(".")
 			if err != nil {
 				return err
 			}
-			*out = filepath.Join(repo.Dir, "dist")
+			f.Out = filepath.Join(repo.Dir, "dist")
 		}
-		abs, err := filepath.Abs(*out)
+		abs, err := filepath.Abs(f.Out)
 		if err != nil {
 			return err
 		}
 		if o.folder, err = OpenFolder(abs); err != nil {
 			return err
 		}
-		if err := o.folder.lay(*flat); err != nil {
+		if err := o.folder.lay(f.Flat); err != nil {
 			return err
 		}
 		d, err := f.Open()
@@ -105,7 +98,7 @@ func Dist(fs *flag.FlagSet) func(context.Context, []string) error {
 			}
 			if err := o.publish(ctx, d, dirs); err != nil {
 				if text := err.Error(); strings.Contains(text, "no space left") {
-					err = fmt.Errorf("%w\n\t%s is full: choose another release folder with -o", err, o.folder.Dir)
+					err = fmt.Errorf("%w\n\t%s is full: choose another release directory with -o", err, o.folder.Dir)
 				}
 				return fmt.Errorf("dist: %w", err)
 			}
@@ -114,19 +107,19 @@ func Dist(fs *flag.FlagSet) func(context.Context, []string) error {
 	}
 }
 
-// publish puts the packages, which lie in the folders dirs by platform, into the
-// release folder, with all that describes them. Packages come first, the list
+// publish puts the packages, which lie in the directories dirs by platform, into the
+// release directory, with all that describes them. Packages come first, the list
 // of hashes last: what it names is there.
-func (o *options) publish(ctx context.Context, d *driver.Driver, dirs map[string]string) error {
+func (o *distribution) publish(ctx context.Context, d *driver.Driver, dirs map[string]string) error {
 	var k store.Key
-	k.Add("release folder", []byte(o.folder.Dir))
+	k.Add("release directory", []byte(o.folder.Dir))
 	lock, err := d.Store.Lock(ctx, "release-"+k.String())
 	if err != nil {
 		return err
 	}
 	defer lock.Close()
 	flat := o.folder.Flat
-	if o.folder, err = OpenFolder(o.folder.Dir); err != nil { // as it is now that nobody else writes
+	if o.folder, err = OpenFolder(o.folder.Dir); err != nil { // as it is now that no other process writes
 		return err
 	}
 	if err := o.folder.lay(flat); err != nil {
@@ -171,7 +164,7 @@ func (o *options) publish(ctx context.Context, d *driver.Driver, dirs map[string
 		}
 	}
 
-	// Who has a database in GOSUMDB gets only what it knows.
+	// A user of this database in GOSUMDB gets only what it contains.
 	databases, err := o.folder.databases()
 	if err != nil {
 		return err
@@ -292,7 +285,7 @@ func (o *options) publish(ctx context.Context, d *driver.Driver, dirs map[string
 }
 
 // report says where the release is and what to do with it.
-func (o *options) report(name string) {
+func (o *distribution) report(name string) {
 	dir := run.Quote(o.folder.Dir)
 	fmt.Printf("%s is in %s\n\n\t(cd %[2]s && sha256sum -c %s)\n\tgo run ./build check %[2]s\n", name, dir, SumsFile)
 	if o.key != nil {
@@ -318,12 +311,13 @@ func record(dir string, f dist.Files) (*sumdb.Record, error) {
 
 // MakeKey is the command that makes a key for a checksum database.
 func MakeKey(fs *flag.FlagSet) func(context.Context, []string) error {
-	file := fs.String("o", "", "the `file` to write the key to, which must not exist")
+	o := new(options.Key)
+	o.Register(fs)
 	return func(ctx context.Context, args []string) error {
-		if *file == "" || len(args) != 1 {
+		if o.File == "" || len(args) != 1 {
 			return errors.New("want a file and a name: go run ./build key -o FILE NAME")
 		}
-		public, err := sumdb.NewKey(*file, args[0])
+		public, err := sumdb.NewKey(o.File, args[0])
 		if err != nil {
 			return err
 		}

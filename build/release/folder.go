@@ -23,18 +23,18 @@ import (
 	"gocoro/build/sumdb"
 )
 
-// SumsFile is the name of the list of hashes in a release folder.
+// SumsFile is the name of the list of hashes in a release directory.
 const SumsFile = "SHA256SUMS"
 
-// proxyDir is where a release folder has the files of modules.
+// proxyDir is where a release directory has the files of modules.
 // Source: https://go.dev/ref/mod#goproxy-protocol
 const proxyDir = "proxy/golang.org/toolchain/@v"
 
-// sumdbDir is where a release folder has checksum databases.
+// sumdbDir is where a release directory has checksum databases.
 const sumdbDir = "proxy/sumdb"
 
 // Packages returns the files that a release has for a platform, by their name
-// in a release folder with a module proxy, with their name among the files of
+// in a release directory with a module proxy, with their name among the files of
 // dist.
 func Packages(release, platform string) map[string]string {
 	f := dist.FilesOf(release, platform)
@@ -45,7 +45,7 @@ func Packages(release, platform string) map[string]string {
 	return m
 }
 
-// A Folder is a release folder.
+// A Directory is a release directory.
 type Folder struct {
 	Dir  string
 	Sums map[string]string // SHA-256 by name, as SHA256SUMS has them
@@ -55,7 +55,7 @@ type Folder struct {
 	Flat bool
 }
 
-// packages is Packages in the layout of the folder.
+// packages is Packages in the layout of the directory.
 func (f *Folder) packages(release, platform string) map[string]string {
 	m := Packages(release, platform)
 	if !f.Flat {
@@ -76,7 +76,7 @@ func (f *Folder) module(name string) string {
 	return f.path(path.Join(proxyDir, name))
 }
 
-// lay sets the layout of the folder, which must not have another one.
+// lay sets the layout of the directory, which must not have another one.
 func (f *Folder) lay(flat bool) error {
 	switch {
 	case len(f.Sums) == 0 || f.Flat == flat:
@@ -88,7 +88,7 @@ func (f *Folder) lay(flat bool) error {
 	return fmt.Errorf("%s is flat: its modules are not in a module proxy\n\tgive another directory with -o, or -flat", f.Dir)
 }
 
-// OpenFolder reads the list of hashes of the folder at dir, which need not
+// OpenFolder reads the list of hashes of the directory at dir, which need not
 // exist.
 func OpenFolder(dir string) (*Folder, error) {
 	f := &Folder{Dir: dir, Sums: map[string]string{}}
@@ -111,13 +111,13 @@ func OpenFolder(dir string) (*Folder, error) {
 	return f, sc.Err()
 }
 
-// ours checks that the folder is a release folder or becomes one: that it has a
+// ours checks that the directory is a release directory or becomes one: that it has a
 // list of hashes, or is not there, or is empty but for what a run has left that
 // was killed before it wrote a list. cache is the root of the build cache. It
 // changes nothing.
 func (f *Folder) ours(cache string) error {
 	if rel, err := filepath.Rel(cache, f.Dir); err == nil && filepath.IsLocal(rel) {
-		return fmt.Errorf("%s lies in the build cache, which is not for what is kept\n\tgive another directory with -o", f.Dir)
+		return fmt.Errorf("%s is in the build cache, which is not for releases\n\tgive another directory with -o", f.Dir)
 	}
 	if _, err := os.Lstat(f.path(SumsFile)); err == nil {
 		return nil
@@ -127,18 +127,18 @@ func (f *Folder) ours(cache string) error {
 		return nil // what writable says of the second
 	}
 	if err != nil {
-		return fmt.Errorf("cannot read the release folder: %w\n\tgive another directory with -o", err)
+		return fmt.Errorf("cannot read the release directory: %w\n\tgive another directory with -o", err)
 	}
 	for _, e := range entries {
 		if n := e.Name(); n != "lost+found" && !strings.HasPrefix(n, probe) && !temporary.MatchString(n) {
-			return fmt.Errorf("%s is not a release folder: it is not empty and has no %s\n\tgive a new or an empty directory with -o; or, if the release shall lie among these files: touch %s", f.Dir, SumsFile, run.Quote(f.path(SumsFile)))
+			return fmt.Errorf("%s is not a release directory: it is not empty and has no %s\n\tgive a new or an empty directory with -o; or, if the release should be among these files: touch %s", f.Dir, SumsFile, run.Quote(f.path(SumsFile)))
 		}
 	}
 	return nil
 }
 
 // begin makes an empty list of hashes, if there is none: what is written to the
-// folder before the list is finished is known as a release's by that.
+// directory before the list is finished is known as a release's by that.
 func (f *Folder) begin() error {
 	if _, err := os.Lstat(f.path(SumsFile)); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -168,7 +168,7 @@ func (f *Folder) names() []string {
 func (f *Folder) path(name string) string { return filepath.Join(f.Dir, filepath.FromSlash(name)) }
 
 // Accept checks that a package may be published under the name with the hash:
-// that neither the folder nor its list of hashes has other bytes for it.
+// that neither the directory nor its list of hashes has other bytes for it.
 func (f *Folder) Accept(name, sum string) error {
 	has := f.Sums[name]
 	got, err := store.Sum(f.path(name))
@@ -179,12 +179,12 @@ func (f *Folder) Accept(name, sum string) error {
 		return err
 	}
 	if has != "" && has != sum {
-		return fmt.Errorf("%s is published with other bytes\n\tpublished  %s\n\tbuilt now  %s\n\ta published name never changes: raise the revision in the line's pin and in VERSION, or give another folder with -o", f.path(name), has, sum)
+		return fmt.Errorf("%s is published with other bytes\n\tpublished  %s\n\tbuilt now  %s\n\ta published name never changes: raise the revision in the line's pin and in VERSION, or give another directory with -o", f.path(name), has, sum)
 	}
 	return nil
 }
 
-// Add copies a file into the folder, unless it is there with these bytes.
+// Add copies a file into the directory, unless it is there with these bytes.
 func (f *Folder) Add(name, from, sum string) error {
 	if got, err := store.Sum(f.path(name)); err != nil || got != sum {
 		in, err := os.Open(from)
@@ -209,7 +209,7 @@ func (f *Folder) Add(name, from, sum string) error {
 	return nil
 }
 
-// writable makes the folder and checks that files can be made in it, before a
+// writable makes the directory and checks that files can be made in it, before a
 // build of minutes and not after.
 func (f *Folder) writable() error {
 	err := os.MkdirAll(f.Dir, 0o777)
@@ -221,13 +221,13 @@ func (f *Folder) writable() error {
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("cannot write into the release folder %s: %w\n\tchoose another one with -o", f.Dir, err)
+		return fmt.Errorf("cannot write into the release directory %s: %w\n\tchoose another one with -o", f.Dir, err)
 	}
 	return nil
 }
 
-// databases returns the directories of the folder's checksum databases, each
-// with the public key that lies in it.
+// databases returns the directories of the directory's checksum databases, each
+// with the public key that is in it.
 func (f *Folder) databases() (map[string]string, error) {
 	keys := map[string]string{}
 	err := filepath.WalkDir(f.path(sumdbDir), func(file string, d fs.DirEntry, err error) error {
@@ -245,10 +245,10 @@ func (f *Folder) databases() (map[string]string, error) {
 }
 
 // probe begins the names of what only a run that is under way, or was killed, has
-// in a release folder.
+// in a release directory.
 const probe = ".gocoro-"
 
-// unfinished begins the name of the folder in which descriptions are made.
+// unfinished begins the name of the directory in which descriptions are made.
 const unfinished = probe + "new-"
 
 // temporary matches the names that store.Create gives to files of a release
@@ -256,9 +256,9 @@ const unfinished = probe + "new-"
 var temporary = regexp.MustCompile(`^\.(SHA256SUMS.*|releases\.json|go1\..+|v0\.0\.1-.+|` +
 	`latest|key|supported|toolchain@.+|x?[0-9]+)\.tmp[0-9]+$`) // of a checksum database
 
-// sweep removes what a killed run has left: its folder, and the files that
+// sweep removes what a killed run has left: its directory, and the files that
 // store.Create had not finished. It looks only where releases have files, for
-// the folder may hold other things.
+// the directory may hold other things.
 func (f *Folder) sweep() error {
 	dirs := []string{f.Dir, f.path(proxyDir)}
 	err := filepath.WalkDir(f.path(sumdbDir), func(file string, d fs.DirEntry, err error) error {
@@ -287,7 +287,7 @@ func (f *Folder) sweep() error {
 }
 
 // sign runs the command of -sign-cmd with the file as its last argument, in the
-// file's folder, and returns the names of the files that it made there.
+// file's directory, and returns the names of the files that it made there.
 func sign(ctx context.Context, command, file string) ([]string, error) {
 	dir := filepath.Dir(file)
 	before, err := os.ReadDir(dir)
@@ -298,7 +298,7 @@ func sign(ctx context.Context, command, file string) ([]string, error) {
 	cmd.Dir = dir
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stderr, os.Stderr
 	if err := cmd.Run(); err != nil {
-		return nil, fmt.Errorf("-sign-cmd: %s %s: %w\n\tnothing was published; see to what it says, and run the command again", command, filepath.Base(file), err)
+		return nil, fmt.Errorf("-sign-cmd: %s %s: %w\n\tnothing was published; fix what it reports, and run the command again", command, filepath.Base(file), err)
 	}
 	after, err := os.ReadDir(dir)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"gocoro/build/line"
 )
 
-// IndexFile is the name of the list of downloads in a release folder.
+// IndexFile is the name of the list of downloads in a release directory.
 const IndexFile = "releases.json"
 
 // A Release is an entry of the list of downloads, whose form is that of
@@ -52,12 +52,12 @@ func ReadIndex(file string) ([]*Release, error) {
 	}
 	var list []*Release
 	if err := json.Unmarshal(data, &list); err != nil {
-		return nil, fmt.Errorf("%s: %w\n\trestore it, or remove it: it is then made of what is built now", file, err)
+		return nil, fmt.Errorf("%s: %w\n\trestore it, or remove it: then dist makes it from this build", file, err)
 	}
 	return list, nil
 }
 
-// makeIndex returns the text of the list of all archives that the folder's list
+// makeIndex returns the text of the list of all archives that the directory's list
 // of hashes has, the newest release first. Their sizes are those of the files;
 // of an archive that is not there, only served elsewhere, it is what the list
 // said before.
@@ -90,7 +90,7 @@ func (f *Folder) makeIndex(size map[string]int64) ([]byte, error) {
 			} else if b := before[name]; b.SHA256 == d.SHA256 && b.Size > 0 {
 				d.Size = b.Size
 			} else {
-				return nil, fmt.Errorf("%s lists %s, and neither the folder nor %s says how large it is\n\tbring the file back", f.path(SumsFile), name, IndexFile)
+				return nil, fmt.Errorf("%s lists %s, and neither the directory nor %s says how large it is\n\trestore the file", f.path(SumsFile), name, IndexFile)
 			}
 		}
 		r := byName[d.Version]

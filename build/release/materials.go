@@ -155,7 +155,7 @@ func ReadNote(file string) (*Note, error) {
 	}
 	h, err := gitdiff.ParsePatchHeader(preamble, gitdiff.WithSubjectCleanMode(gitdiff.SubjectCleanPatchOnly))
 	if err != nil || h.Title == "" || h.Author == nil {
-		return nil, fmt.Errorf("%s has no header with From, Date and Subject before a line ---: %v\n\twrite it anew with git format-patch", file, err)
+		return nil, fmt.Errorf("%s has no header with From, Date and Subject before a line ---: %v\n\twrite it again with git format-patch", file, err)
 	}
 	n := &Note{File: filepath.Base(file), Subject: h.Title}
 	paragraphs := strings.Split(strings.TrimSpace(h.Body), "\n\n")

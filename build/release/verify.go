@@ -17,6 +17,7 @@ import (
 	"gocoro/build/driver"
 	"gocoro/build/goroot"
 	"gocoro/build/line"
+	"gocoro/build/options"
 	"gocoro/build/progress"
 	"gocoro/build/proof"
 	"gocoro/build/run"
@@ -24,9 +25,6 @@ import (
 	"gocoro/build/store"
 	"gocoro/build/upstream"
 )
-
-// proofs are the names of what Verify can show.
-var proofs = []string{"upstream", "twice", "patches"}
 
 // A verification is a run of Verify.
 type verification struct {
@@ -40,30 +38,27 @@ type verification struct {
 
 // Verify is the command that proves what the packages are.
 func Verify(fs *flag.FlagSet) func(context.Context, []string) error {
-	f := new(driver.Flags)
-	f.Register(fs)
-	which := fs.String("proof", strings.Join(proofs, ","), "the `proofs`, with commas between")
-	platform := fs.String("platform", upstream.Host(), "the `platforms`: all, or some of "+strings.Join(dist.Platforms, ", ")+" with commas between")
-	leak := fs.String("leak", "", "the `name` of a variable to let through into the second build of the proof twice, to see the proof fail")
+	o := new(options.Verify)
+	o.Register(fs)
 	return func(ctx context.Context, args []string) error {
 		if err := command.NoArgs(args); err != nil {
 			return err
 		}
-		v := &verification{flags: f}
+		v := &verification{flags: &o.Flags}
 		var err error
-		if v.platforms, err = dist.ParsePlatforms(*platform); err != nil {
+		if v.platforms, err = dist.ParsePlatforms(o.Platform); err != nil {
 			return err
 		}
-		if *leak != "" {
-			v.leak = []string{*leak}
+		if o.Leak != "" {
+			v.leak = []string{o.Leak}
 		}
-		want := strings.Split(*which, ",")
+		want := strings.Split(o.Proof, ",")
 		for _, w := range want {
-			if !slices.Contains(proofs, w) {
-				return fmt.Errorf("unknown -proof %q: want some of %s, with commas between", w, strings.Join(proofs, ", "))
+			if !slices.Contains(options.Proofs, w) {
+				return fmt.Errorf("unknown -proof %q: want some of %s, separated by commas", w, strings.Join(options.Proofs, ", "))
 			}
 		}
-		d, err := f.Open()
+		d, err := o.Open()
 		if err != nil {
 			return err
 		}
@@ -237,7 +232,7 @@ func junk() []string {
 	}
 }
 
-// twice builds the release a second time, as another user in another folder
+// twice builds the release a second time, as another user in another directory
 // would, and compares all files.
 func (v *verification) twice(ctx context.Context) error {
 	d, err := v.open()
@@ -248,7 +243,7 @@ func (v *verification) twice(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// In the same cache folder, for the same disk, but deeper.
+	// In the same cache directory, for the same disk, but deeper.
 	parent := filepath.Join(d.Store.Root, "tmp")
 	if err := os.MkdirAll(parent, 0o777); err != nil {
 		return err
@@ -259,7 +254,7 @@ func (v *verification) twice(ctx context.Context) error {
 		return err
 	}
 	defer lock.Close()
-	const folder = "somebody else's folder "
+	const folder = "somebody else's directory "
 	left, err := os.ReadDir(parent)
 	if err != nil {
 		return err
@@ -295,7 +290,7 @@ func (v *verification) twice(ctx context.Context) error {
 		"GOCORO_CACHE="+filepath.Join(other, "cache"), "GOMODCACHE="+modcache, leakVar+"="+strings.Join(v.leak, ","))
 	cmd := run.Command(ctx, "sh", args...)
 	cmd.Env = append(os.Environ(), env...)
-	s := d.Rep.Start("twice", "a second build, in another folder and environment")
+	s := d.Rep.Start("twice", "a second build, in another directory and environment")
 	err = d.Rep.Run(ctx, "the second build", cmd, filepath.Join(d.Store.Root, "log", "verify-twice.log"), func(l string) {
 		if strings.HasPrefix(l, "make ") || strings.HasPrefix(l, "dist ") {
 			s.Detail(l)
@@ -320,8 +315,8 @@ func (v *verification) twice(ctx context.Context) error {
 // for anybody else.
 const leakVar = "GOCORO_VERIFY_LEAK"
 
-// same compares the files of a platform, in the folder dir of the store, with
-// those in a release folder.
+// same compares the files of a platform, in the directory dir of the store, with
+// those in a release directory.
 func same(release, platform, dir, folder string) (*proof.Verdict, error) {
 	v := new(proof.Verdict)
 	packages := Packages(release, platform)

@@ -1,10 +1,9 @@
 //go:build unix
 
 // Package run runs commands: in a process group that dies as a whole, with
-// the output in a log, at a low priority, and written down as a shell reads
-// them. The build and the CI have no other way for what takes its time; a
-// command that may ask the user something, or has its answer at once, is left
-// to os/exec.
+// the output in a log, at a low priority, and printed as a shell reads them. The
+// build and the CI run all long commands with it. They use os/exec for commands
+// that may ask the user something or that answer at once.
 package run
 
 import (

@@ -54,13 +54,13 @@ func allowed(name string) error {
 	top, _, below := strings.Cut(name, "/")
 	switch {
 	case path.Clean(name) != name || path.IsAbs(name) || name == ".." || top == ".." || name == ".":
-		return fmt.Errorf("names the file %q, which is not inside GOROOT\n\ttake that out of the patch", name)
+		return fmt.Errorf("names the file %q, which is not inside GOROOT\n\tremove that from the patch", name)
 	case strings.ContainsFunc(name, func(c rune) bool { return c < ' ' || c == 0x7f || c == '\\' }) || slices.ContainsFunc(strings.Split(name, "/"), func(s string) bool { return strings.EqualFold(s, ".git") }):
-		return fmt.Errorf("names the file %q, which no release of Go has\n\ttake that out of the patch", name)
+		return fmt.Errorf("names the file %q, which no release of Go has\n\tremove that from the patch", name)
 	case name == "VERSION" || name == "go.env":
-		return fmt.Errorf("changes %s, which the driver writes\n\ttake that out of the patch; the pin has the release's revision and time", name)
+		return fmt.Errorf("changes %s, which the driver writes\n\tremove that from the patch; the pin has the release's revision and time", name)
 	case !below || !slices.Contains(sources, top):
-		return fmt.Errorf("changes %s, which is in none of upstream's source directories (%s)\n\ttake that out of the patch", name, strings.Join(sources, ", "))
+		return fmt.Errorf("changes %s, which is in none of upstream's source directories (%s)\n\tremove that from the patch", name, strings.Join(sources, ", "))
 	case slices.Contains(generated, name):
 		return fmt.Errorf("changes %s, which cmd/dist generates during make.bash\n\tchange its generator in src/cmd/dist instead", name)
 	}
@@ -80,7 +80,7 @@ func (p *Patch) onlyFiles() error {
 	for _, m := range modeLine.FindAllSubmatch(p.Data[i:], -1) {
 		mode, err := strconv.ParseUint(strings.TrimSpace(string(m[1])), 8, 32)
 		if err != nil || mode&^0o7777 != 0o100000 {
-			return fmt.Errorf("%s has a file of mode %s: a link, a submodule or something else that is no regular file\n\ttake that out of the patch", p.File, m[1])
+			return fmt.Errorf("%s has a file of mode %s: a link, a submodule or something else that is not a regular file\n\tremove that from the patch", p.File, m[1])
 		}
 	}
 	return nil
@@ -150,9 +150,9 @@ func (p *Patch) list(extra ...string) ([]string, error) {
 	out, err := cmd.Output()
 	if _, ok := err.(*exec.ExitError); ok {
 		if noDiff.MatchString(stderr.String()) {
-			return nil, fmt.Errorf("%s changes nothing: it has no diff\n\tremove it, or write it anew with git format-patch", p.File)
+			return nil, fmt.Errorf("%s changes nothing: it has no diff\n\tremove it, or write it again with git format-patch", p.File)
 		}
-		return nil, fmt.Errorf("%s is not a patch that git can read: %s\n\twrite it anew with git format-patch", p.File, errorLines(stderr.String()))
+		return nil, fmt.Errorf("%s is not a patch that git can read: %s\n\twrite it again with git format-patch", p.File, errorLines(stderr.String()))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %v\n\tgit is needed to apply patches: install it and run the command again", p.File, err)
@@ -193,7 +193,7 @@ func (e *ConflictError) Error() string {
 		s += "\n\tit applies only with fuzz (some lines of its context ignored), which is refused: the lines around the change are not those it was written for"
 	}
 	return s + "\n\tgit says: " + strings.ReplaceAll(e.Git, "\n", "\n\t          ") +
-		"\n\tcompare the patch with the file; then write it anew against this upstream"
+		"\n\tcompare the patch with the file; then write it again against this upstream"
 }
 
 // Git returns a git command that runs in dir and sees neither the user's
@@ -231,7 +231,7 @@ func (p *Patch) Apply(ctx context.Context, dir string, trace func(*exec.Cmd)) ([
 	// A patch that states no mode changes what is there, a link as well.
 	for _, name := range p.Files {
 		if st, err := os.Lstat(filepath.Join(dir, filepath.FromSlash(name))); err == nil && !st.Mode().IsRegular() {
-			return nil, fmt.Errorf("%s changes %s, which is no regular file (%v)\n\ttake that out of the patch", p.File, name, st.Mode())
+			return nil, fmt.Errorf("%s changes %s, which is not a regular file (%v)\n\tremove that from the patch", p.File, name, st.Mode())
 		}
 	}
 	return p.ApplyWith(ctx, func(args ...string) *exec.Cmd { return Git(ctx, dir, args...) }, trace)
@@ -263,7 +263,7 @@ func (p *Patch) ApplyWith(ctx context.Context, git func(args ...string) *exec.Cm
 			return nil, fmt.Errorf("applying %s: %v\n\tgit is needed to apply patches: install it and run the command again", p.File, err)
 		}
 		if broken.MatchString(out) { // not the patch's fault
-			return nil, fmt.Errorf("applying %s: git apply: %v: %s\n\tsee to what git complains of, and run the command again", p.File, err, strings.TrimSpace(out))
+			return nil, fmt.Errorf("applying %s: git apply: %v: %s\n\tfix what git reports, and run the command again", p.File, err, strings.TrimSpace(out))
 		}
 		e := &ConflictError{Patch: p.File, Git: errorLines(out)}
 		if m := failedAt.FindStringSubmatch(out); m != nil {
@@ -278,7 +278,7 @@ func (p *Patch) ApplyWith(ctx context.Context, git func(args ...string) *exec.Cm
 	}
 	if m := skipped.FindString(out); m != "" {
 		// In a subfolder of a repository git leaves out files without failing.
-		return nil, fmt.Errorf("applying %s: git took %s for a part of the repository around it and said: %s\n\tset GOCORO_CACHE to a folder outside of any git repository", p.File, dir, m)
+		return nil, fmt.Errorf("applying %s: git treated %s as part of the repository around it and printed: %s\n\tset GOCORO_CACHE to a directory outside of any git repository", p.File, dir, m)
 	}
 	var offsets []Offset
 	var file string

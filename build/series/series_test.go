@@ -171,8 +171,8 @@ func TestApplyLink(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.Apply(context.Background(), dir, nil); err == nil || !strings.Contains(err.Error(), "src/a.go, which is no regular file") {
-		t.Errorf("got error %v, want one that src/a.go is no regular file", err)
+	if _, err := p.Apply(context.Background(), dir, nil); err == nil || !strings.Contains(err.Error(), "src/a.go, which is not a regular file") {
+		t.Errorf("got error %v, want one that src/a.go is not a regular file", err)
 	}
 	if got, err := os.Readlink(filepath.Join(dir, "src/a.go")); got != "a" {
 		t.Errorf("the link is to %q, %v, want a", got, err)

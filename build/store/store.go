@@ -1,15 +1,14 @@
 // Package store keeps the driver's results on disk, each under the hash of
 // everything that went into it.
 //
-// The root of a store is marked as one, see MarkFile. A directory that holds
-// anything and has no mark is somebody's: Open refuses it, and nothing in it is
-// changed or removed.
+// The root of a store is marked as one, see MarkFile. Open refuses a directory
+// that is not empty and has no mark, and nothing in it is changed or removed.
 //
-// An item is a folder <root>/<kind>/<key>. It is built in <root>/tmp, sealed,
+// An item is a directory <root>/<kind>/<key>. It is built in <root>/tmp, sealed,
 // and renamed into place, so an item that exists is whole. The seal records
 // the name, mode, size and modification time of every file; an item whose
-// files no longer agree with its seal was changed by somebody and is built
-// again. One lock an item makes two processes that want it take turns.
+// files no longer agree with its seal is built again. Processes that want the
+// same item take turns, by a lock for each item.
 package store
 
 import (
@@ -29,7 +28,7 @@ import (
 	"github.com/rogpeppe/go-internal/lockedfile"
 )
 
-// A Store is a folder of items.
+// A Store is a directory of items.
 type Store struct {
 	Root string
 
@@ -127,7 +126,7 @@ func (s *Store) Has(kind, key string) bool {
 func (s *Store) sealFile(kind, key string) string { return s.Path(kind, key) + ".seal" }
 
 // Item returns the path of the item, building it first if it does not exist.
-// build fills the empty folder dir; lock is an open file that holds the item's
+// build fills the empty directory dir; lock is an open file that holds the item's
 // lock, to be inherited by long-running children: if this process is killed
 // and they live on, the next one waits for them before it starts afresh.
 func (s *Store) Item(ctx context.Context, kind, key string, build func(dir string, lock *os.File) error) (path string, err error) {
@@ -147,8 +146,8 @@ func (s *Store) Item(ctx context.Context, kind, key string, build func(dir strin
 		return path, nil
 	}
 
-	// Whatever is there now, under the name or in the temporary folder, is
-	// not whole, and nobody else is working on it.
+	// Whatever is there now, under the name or in the temporary directory, is
+	// not whole, and no other process is working on it.
 	tmp := filepath.Join(s.Root, "tmp", kind+"-"+key)
 	for _, old := range []string{s.sealFile(kind, key), path, tmp} {
 		if err := RemoveAll(old); err != nil {
@@ -319,7 +318,7 @@ func Create(name string, write func(io.Writer) error) (err error) {
 	return os.Rename(f.Name(), name)
 }
 
-// RemoveAll is os.RemoveAll for trees that hold read-only folders, as the
+// RemoveAll is os.RemoveAll for trees that hold read-only directories, as the
 // module cache makes them.
 func RemoveAll(path string) error {
 	err := os.RemoveAll(path)

@@ -45,7 +45,7 @@ func TestSeal(t *testing.T) {
 		{"name", false, func() error { return os.Rename(file, file+"2") }},
 		{"removed", false, func() error { return os.Remove(file) }},
 		{"added", false, func() error { return os.WriteFile(file+"2", nil, 0o644) }},
-		{"folder", false, func() error { return os.Mkdir(file+".d", 0o777) }},
+		{"directory", false, func() error { return os.Mkdir(file+".d", 0o777) }},
 	} {
 		reset()
 		if err := tt.change(); err != nil {
@@ -67,7 +67,7 @@ func TestItem(t *testing.T) {
 		return s.Item(ctx, "tree", key, func(dir string, lock *os.File) error {
 			builds++
 			if ents, err := os.ReadDir(dir); err != nil || len(ents) != 0 {
-				t.Errorf("the folder to build in has %d entries (%v)", len(ents), err)
+				t.Errorf("the directory to build in has %d entries (%v)", len(ents), err)
 			}
 			os.WriteFile(filepath.Join(dir, "file"), []byte("x"), 0o666)
 			return fail
@@ -109,7 +109,7 @@ func TestKey(t *testing.T) {
 	}
 }
 
-// Who waits for a lock is told after a while, and can give up.
+// A process that waits for a lock says so after a while, and can give up.
 func TestLockWaits(t *testing.T) {
 	told := make(chan string, 1)
 	s := &Store{Root: t.TempDir(), Waiting: func(what string) { told <- what }}

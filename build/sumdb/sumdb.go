@@ -4,11 +4,11 @@
 // The go command asks the checksum database about golang.org/toolchain at
 // every run, whatever GONOSUMDB says, unless GOPROXY is a single file:// URL.
 // The public database does not know a fork's modules. With one of our own,
-// GOSUMDB names the key, and a module that was tampered with is refused by the
-// go command itself.
+// GOSUMDB names the key, and the go command itself refuses a module that was
+// tampered with.
 //
-// The files of a database called NAME lie in sumdb/NAME of a module proxy, the
-// place where the go command looks for one behind a proxy. Their format is
+// The files of a database called NAME are in sumdb/NAME of a module proxy, where
+// the go command looks for one behind a proxy. Their format is
 // that of https://go.dev/design/25530-sumdb; golang.org/x/mod/sumdb reads it.
 package sumdb
 
@@ -111,7 +111,7 @@ func NewKey(file, name string) (public string, err error) {
 	}
 	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return "", fmt.Errorf("%s exists: a key is never replaced, for whoever trusts it would be locked out\n\tgive another file", file)
+		return "", fmt.Errorf("%s exists: a key is never replaced, because that would lock out whoever trusts it\n\tgive another file", file)
 	}
 	if err != nil {
 		return "", err
@@ -143,7 +143,7 @@ func (r Record) text() string {
 // wants to trust the database must have the key from somewhere else.
 const KeyFile = "key"
 
-// Dir returns where the database of the name lies in the folder of a proxy.
+// Dir returns where the database of the name is in the directory of a proxy.
 func Dir(proxy, name string) string {
 	return filepath.Join(proxy, "sumdb", filepath.FromSlash(name))
 }
@@ -339,7 +339,7 @@ func read(dir string, k *Key) (*database, error) {
 		if err != nil {
 			return nil, fmt.Errorf("the checksum database is not whole: %w%s", err, restore)
 		}
-		// A blank line stands between records, each of whose lines ends in \n.
+		// A blank line separates records, each of whose lines ends in \n.
 		for _, r := range strings.Split(strings.TrimSuffix(string(data), "\n"), "\n\n") {
 			db.texts = append(db.texts, r+"\n")
 		}
@@ -390,7 +390,7 @@ func Lookup(dir, key, path, version string) ([]string, error) {
 	return sumdb.NewClient(&files{dir: dir, key: key, config: map[string][]byte{}}).Lookup(path, version)
 }
 
-// files lets the client of the go command read a database from its folder.
+// files lets the client of the go command read a database from its directory.
 type files struct {
 	dir, key string
 	mu       sync.Mutex

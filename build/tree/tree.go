@@ -1,6 +1,6 @@
-// Package tree makes the patched source tree of a line: the upstream's files
-// without anything built, the overlay laid in, the series applied, and the
-// release's VERSION and go.env written.
+// Package tree makes the patched source tree of a line: it copies upstream's
+// files without anything built, adds the overlay, applies the series, and writes
+// the release's VERSION and go.env.
 package tree
 
 import (
@@ -21,7 +21,7 @@ import (
 	"gocoro/build/series"
 )
 
-// Make fills the empty folder dst from the upstream tree at up. It returns
+// Make fills the empty directory dst from the upstream tree at up. It returns
 // the hunks of the series that applied with an offset.
 func Make(ctx context.Context, dst, up string, l *line.Line, trace func(*exec.Cmd)) ([]series.Offset, error) {
 	if err := Lay(ctx, dst, up, l); err != nil {
@@ -65,11 +65,11 @@ func document(file string, l *line.Line) error {
 	return replaceFile(file, append(append(text, '\n'), more...))
 }
 
-// Lay fills the empty folder dst with the sources of the upstream tree at up and
+// Lay fills the empty directory dst with the sources of the upstream tree at up and
 // the line's overlay.
 func Lay(ctx context.Context, dst, up string, l *line.Line) error {
 	// Links, not copies: upstream's item is sealed, and nothing later writes to
-	// a file that is there already (git apply makes each that it changes anew).
+	// a file that is there already (git apply creates each file that it changes anew).
 	if err := Link(ctx, dst, up, IsSource); err != nil {
 		return err
 	}
@@ -139,7 +139,7 @@ func LocalToolchain(file string) ([]byte, error) {
 	return []byte(strings.Replace(text, old, "\n# gocoro stays: a newer go line in a go.mod must not switch to a toolchain\n# without its changes. (Upstream's default is auto.)\nGOTOOLCHAIN=local\n", 1)), nil
 }
 
-// replaceFile makes a file anew, so that other links to the old one keep it.
+// replaceFile creates a new file, so that other links to the old one keep it.
 func replaceFile(name string, data []byte) error {
 	if err := os.Remove(name); err != nil {
 		return err
@@ -172,7 +172,7 @@ func Link(ctx context.Context, dst, src string, keep func(name string) bool) err
 	return each(ctx, dst, src, keep, os.Link)
 }
 
-// each makes in dst the folders and symbolic links of the tree src for which
+// each makes in dst the directories and symbolic links of the tree src for which
 // keep is true (nil: all), and calls file for each regular file, from several
 // goroutines.
 func each(ctx context.Context, dst, src string, keep func(name string) bool, file func(from, to string) error) error {
@@ -209,7 +209,7 @@ func each(ctx context.Context, dst, src string, keep func(name string) bool, fil
 			g.Go(func() error { return file(path, to) })
 			return nil
 		}
-		return fmt.Errorf("%s is neither a file, a folder nor a symbolic link", path)
+		return fmt.Errorf("%s is neither a file, a directory nor a symbolic link", path)
 	})
 	// A failed copy ends the walk with a mere "context canceled": its own
 	// error is the one to tell.

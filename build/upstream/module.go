@@ -124,9 +124,9 @@ func Module(ctx context.Context, env *Env) (*Official, error) {
 }
 
 // zipCache makes in tmp a module cache of whose modules the go command takes
-// only the zip: it shares its downloads with the user's, but has a folder, an
+// only the zip: it shares its downloads with the user's, but has a directory, an
 // empty one, where the unpacked module would be. The go command takes that for
-// done and leaves out a quarter of a gigabyte that nobody reads.
+// done and leaves out a quarter of a gigabyte that the driver never reads.
 func (m *moduleSource) zipCache(ctx context.Context, tmp string) (string, error) {
 	out, stderr, err := m.goCommand(ctx, tmp, "", "env", "GOMODCACHE")
 	if err != nil {
@@ -210,7 +210,7 @@ func (m *moduleSource) Unpack(ctx context.Context, dir string) error {
 	return checkVersion(dir, m.env.Pin)
 }
 
-// unzip unpacks a toolchain module into the empty folder dir and returns the
+// unzip unpacks a toolchain module into the empty directory dir and returns the
 // module's h1 hash, reading each file of the zip once. err says why there is no
 // hash, unpackErr why what is in dir is not all of the zip.
 //

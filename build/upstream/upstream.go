@@ -22,7 +22,7 @@ type Source interface {
 	ID(ctx context.Context) (string, error)
 
 	// Unpack gets the upstream, verifies it and writes its tree into the
-	// empty folder dir. On error dir's content is of no use.
+	// empty directory dir. On error dir's content is of no use.
 	Unpack(ctx context.Context, dir string) error
 
 	// Verified says in a few words what the content was checked against.
@@ -70,7 +70,7 @@ func checkVersion(dir string, pin *line.Pin) error {
 	file := filepath.Join(dir, "VERSION")
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return fmt.Errorf("%s is not the root of a Go release: %v\n\tgive the folder that holds VERSION and src/", dir, err)
+		return fmt.Errorf("%s is not the root of a Go release: %v\n\tgive the directory that holds VERSION and src/", dir, err)
 	}
 	got, _, _ := strings.Cut(string(data), "\n")
 	if got != pin.Upstream {

@@ -101,7 +101,7 @@ func TestUnzipErrors(t *testing.T) {
 		{"m/a", "b"},
 		{"m/../../evil"},
 		{"m//etc/evil"},
-		{"m/a", "m/folder/"},
+		{"m/a", "m/directory/"},
 		{"m/a", "m/a"},
 		{"m/a", "m/a/b"},
 		{"m/x/go.mod", "m/x/_go.mod"},

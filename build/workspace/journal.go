@@ -24,7 +24,7 @@ type change struct {
 func journalFile(root string) string { return filepath.Join(root, editFolder, "journal") }
 
 // undoFile is what the journal is renamed to when its changes are taken back.
-// From then on whoever finds it takes them back, however far that has come.
+// From then on every command that finds it reverts them, however far that has come.
 func undoFile(root string) string { return filepath.Join(root, editFolder, "undo") }
 
 // write makes all changes, or none that stays: once the journal is on disk, the
@@ -76,7 +76,7 @@ func put(root, path string, data []byte) error {
 	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	// git keeps no empty folders.
+	// git keeps no empty directories.
 	for dir := filepath.Dir(file); dir != root && os.Remove(dir) == nil; dir = filepath.Dir(dir) {
 	}
 	return nil
@@ -124,7 +124,7 @@ func rollBack(root string, step func(string) error) (bool, error) {
 		}
 		// A rename, which a full disk does not keep from happening.
 		if err := os.Rename(journalFile(root), undoFile(root)); err != nil {
-			return false, fmt.Errorf("nothing is taken back yet: %w\n\twhen the cause is gone, and before any other command: go run ./build rebase -abort", err)
+			return false, fmt.Errorf("nothing is reverted yet: %w\n\tfix the cause and, before any other command, run: go run ./build rebase -abort", err)
 		}
 	}
 	return recoverJournal(root, step)

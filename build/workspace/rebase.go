@@ -21,11 +21,11 @@ type rebase struct {
 	Pin     []byte // the new pin's text
 	Onto    string // the commit of the last patch that was moved
 	Next    int    // which of the patches comes next
-	Stopped bool   // its conflict is in the working tree, for a person
+	Stopped bool   // its conflict is in the working tree, to be resolved
 	Dropped []string
 }
 
-// A StopError says that a patch conflicts with the release, and how to go on.
+// A StopError says that a patch conflicts with the release, and how to continue.
 type StopError struct {
 	Patch   string   // its base name
 	Release string   // the one that it is moved to
@@ -48,8 +48,8 @@ func (e *StopError) Error() string {
 
 // Rebase moves the series of line from to the upstream of line to, whose pin
 // has the given text: the same line, or a new one. It returns the names of the
-// files of the checkout that changed. The error is a *StopError where a person
-// must go on.
+// files of the checkout that changed. The error is a *StopError if the user
+// must continue the move.
 func (e *Env) Rebase(ctx context.Context, from, to *line.Line, pin []byte) ([]string, error) {
 	unlock, err := e.lock(ctx)
 	if err != nil {
@@ -67,7 +67,7 @@ func (e *Env) Rebase(ctx context.Context, from, to *line.Line, pin []byte) ([]st
 			return nil, err
 		}
 		if why != "" {
-			return nil, fmt.Errorf("%s has changes that are not saved: %s\n\tsave them (go run ./build save -line %s) or give them up (go run ./build edit -line %s -discard)", w.Dir, why, to.Name, to.Name)
+			return nil, fmt.Errorf("%s has changes that are not saved: %s\n\tsave them (go run ./build save -line %s) or discard them (go run ./build edit -line %s -discard)", w.Dir, why, to.Name, to.Name)
 		}
 	}
 	oldUp, oldRepo, err := e.upstream(ctx, from)
@@ -169,7 +169,7 @@ func (w *Workspace) stop(ctx context.Context, conflicts []string) error {
 	return &StopError{Patch: p.Name, Release: r.To, Line: w.line.Name, Files: conflicts, Dir: w.Dir, Text: sides(w.Dir, conflicts)}
 }
 
-// sides returns the places of the conflicts with what stands there: the
+// sides returns the places of the conflicts with what is there: the
 // release's lines, those that the patch was made on, and the patch's.
 func sides(dir string, files []string) string {
 	var b strings.Builder
@@ -197,7 +197,7 @@ func sides(dir string, files []string) string {
 // moving returns the workspace of the line that is being moved, with the line
 // as it will be.
 func (e *Env) moving(name string) (*Workspace, error) {
-	none := fmt.Errorf("line %s is not being moved\n\tbegin with: go run ./build rebase -line %s -to RELEASE", name, name)
+	none := fmt.Errorf("line %s is not being moved\n\tstart with: go run ./build rebase -line %s -to RELEASE", name, name)
 	w, err := e.open((&line.Line{Name: name}))
 	if err != nil {
 		return nil, err
@@ -219,12 +219,12 @@ func (e *Env) moving(name string) (*Workspace, error) {
 		return nil, err
 	}
 	if !maps.Equal(snap, w.state.Files) {
-		return nil, fmt.Errorf("the files of line %s in patches/ or src/ have changed since the move to %s began: %s\n\tput them back (git stash, or git checkout), or begin again: go run ./build rebase -abort -line %s", from.Name, w.state.Rebase.To, difference(snap, w.state.Files), name)
+		return nil, fmt.Errorf("the files of line %s in patches/ or src/ have changed since the move to %s began: %s\n\trestore them (git stash, or git checkout), or undo the move: go run ./build rebase -abort -line %s", from.Name, w.state.Rebase.To, difference(snap, w.state.Files), name)
 	}
 	return w, nil
 }
 
-// Continue goes on with a move after a person has resolved a conflict or, with
+// Continue continues a move after the user has resolved a conflict or, with
 // skip, leaves the patch out.
 func (e *Env) Continue(ctx context.Context, name string, skip bool) ([]string, error) {
 	unlock, err := e.lock(ctx)
@@ -258,7 +258,7 @@ func (e *Env) Continue(ctx context.Context, name string, skip bool) ([]string, e
 			return nil, err
 		}
 	} else if skip {
-		return nil, fmt.Errorf("no patch of line %s is in conflict\n\tgo on with: go run ./build rebase -continue -line %s", name, name)
+		return nil, fmt.Errorf("no patch of line %s is in conflict\n\tcontinue with: go run ./build rebase -continue -line %s", name, name)
 	}
 	if err := e.step("resolved"); err != nil {
 		return nil, err
@@ -320,7 +320,7 @@ func (w *Workspace) resolved(ctx context.Context, p patch) (string, error) {
 // arrive saves the series that has been moved.
 func (w *Workspace) arrive(ctx context.Context) ([]string, error) {
 	r := w.state.Rebase
-	worked := w.Dir == w.env.dir(w.line.Name) // a person has worked there
+	worked := w.Dir == w.env.dir(w.line.Name) // the user has worked there
 	if worked {
 		if err := w.git.Checkout(ctx, r.Onto); err != nil {
 			return nil, err
@@ -394,7 +394,7 @@ func (e *Env) Abort(ctx context.Context, name string) error {
 		if back {
 			return nil
 		}
-		return fmt.Errorf("line %s is not being moved: there is nothing to go back from\n\tgit diff shows what differs in patches/ and src/", name)
+		return fmt.Errorf("line %s is not being moved: there is nothing to undo\n\tgit diff shows what differs in patches/ and src/", name)
 	}
 	return e.remove(name)
 }

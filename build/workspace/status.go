@@ -22,7 +22,7 @@ type State string
 const (
 	Applies   State = "applies"          // to the letter, perhaps with an offset
 	Merges    State = "merges"           // not to the letter, but git merges it
-	Conflicts State = "conflict"         // a person must look
+	Conflicts State = "conflict"         // it needs attention
 	Contained State = "already upstream" // the release has all of it
 )
 

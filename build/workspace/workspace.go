@@ -1,15 +1,15 @@
-// Package workspace is where a person edits a series: a git checkout of the
-// upstream release with one commit a patch, and the way back from it to the
-// files in patches/ and src/. Moving a series to another release is the same
-// way with another release at the bottom.
+// Package workspace turns a series into a git checkout that people can edit, the
+// upstream release with one commit for each patch, and turns the checkout back
+// into the files in patches/ and src/. It moves a series to another release in
+// the same way, with another release at the bottom.
 //
-// A workspace is the folder .edit/<line> of the checkout of gocoro. Its first
+// A workspace is the directory .edit/<line> of the checkout of gocoro. Its first
 // commit is the upstream release, its second the overlay with the release's
 // VERSION and go.env, and each further one a patch.
 //
 // Nothing in the checkout changes before all of a command's work is done. Then
-// the changes go to a journal, and from there to their places; a command that
-// was killed in between is finished by the next one.
+// the command writes the changes to a journal, and from there to their places.
+// If it is killed in between, the next command finishes it.
 package workspace
 
 import (
@@ -46,11 +46,11 @@ type Env struct {
 	Trace func(*exec.Cmd)                  // called before a command runs; may be nil
 	Say   func(format string, args ...any) // tells the person something
 
-	// Fetch returns the folder of the unpacked, verified upstream of a line.
+	// Fetch returns the directory of the unpacked, verified upstream of a line.
 	Fetch func(ctx context.Context, l *line.Line) (string, error)
 
 	// API makes the API baseline of the line's upstream, as it is kept in a
-	// line's folder. It is asked for only if the line keeps one.
+	// line's directory. It is asked for only if the line keeps one.
 	API func(ctx context.Context, l *line.Line) ([]byte, error)
 
 	// Step, if not nil, is called before each step of writing, with its name.
@@ -65,7 +65,7 @@ func (e *Env) step(name string) error {
 	return e.Step(name)
 }
 
-// A Workspace is the folder in which one line is edited.
+// A Workspace is the directory in which one line is edited.
 type Workspace struct {
 	Dir   string // absolute
 	env   *Env
@@ -80,7 +80,7 @@ type state struct {
 	Upstream string            // the release
 	Base     string            // its commit
 	Head     string            // what was checked out when last written or saved
-	Overlay  map[string]string // file, relative to GOROOT -> overlay folder
+	Overlay  map[string]string // file, relative to GOROOT -> overlay directory
 	Patches  []patch           // in order, as they are in the checkout of gocoro
 	Files    map[string]string // SHA-256 of the patches and overlay files there
 
@@ -163,7 +163,7 @@ func (e *Env) open(l *line.Line) (*Workspace, error) {
 	data, err := os.ReadFile(w.stateFile())
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := os.Lstat(w.Dir); err == nil {
-			return nil, fmt.Errorf("%s is there and is no workspace: it has no %s\n\tmove it away and run the command again", w.Dir, w.stateFile())
+			return nil, fmt.Errorf("%s exists but is not a workspace: it has no %s\n\tmove it away and run the command again", w.Dir, w.stateFile())
 		}
 		return nil, nil
 	}
@@ -192,7 +192,7 @@ func (s state) marshal() []byte {
 
 func (w *Workspace) writeState() error { return store.WriteFile(w.stateFile(), w.state.marshal()) }
 
-// upstream returns the folder of the line's upstream and of a repository that
+// upstream returns the directory of the line's upstream and of a repository that
 // has it.
 func (e *Env) upstream(ctx context.Context, l *line.Line) (up, repo string, err error) {
 	if up, err = e.Fetch(ctx, l); err != nil {
@@ -247,7 +247,7 @@ type OverlayError struct {
 }
 
 func (e *OverlayError) Error() string {
-	return fmt.Sprintf("upstream's %s has files of the overlay of line %s: %s\n\tremove ours, or give them other names in src/; a line that needs them still keeps them in another overlay folder, which its pin names", e.Release, e.Line, strings.Join(e.Files, ", "))
+	return fmt.Sprintf("upstream's %s has files of the overlay of line %s: %s\n\tremove ours, or give them other names in src/; a line that needs them still keeps them in another overlay directory, which its pin names", e.Release, e.Line, strings.Join(e.Files, ", "))
 }
 
 // apply makes the commits of the line's patches, the first one on parent.
@@ -264,7 +264,7 @@ func (w *Workspace) apply(ctx context.Context, parent string) ([]patch, error) {
 		}
 		for _, name := range p.Files {
 			if _, ok := w.state.Overlay[name]; ok {
-				return nil, fmt.Errorf("%s changes %s, which is not upstream's: it comes from the overlay\n\ttake that out of the patch", file, name)
+				return nil, fmt.Errorf("%s changes %s, which is not upstream's: it comes from the overlay\n\tremove that from the patch", file, name)
 			}
 		}
 		c, _, err := w.git.Apply(ctx, parent, p)
@@ -291,12 +291,12 @@ const excluded = "/bin/\n/pkg/\n/VERSION.cache\n*.test\n"
 // Trailers are the lines that the message of each patch ends with.
 var Trailers = []string{"Upstream", "Bug", "Tests"}
 
-// trailerTemplate stands at the end of a new patch's message. lint refuses it.
+// trailerTemplate is the end of a new patch's message. lint refuses it.
 const trailerTemplate = "Upstream: TODO: the address of the change, or \"not sent\" and why\nBug: TODO: the issue, or none\nTests: TODO: the names of the tests, or none\n"
 
 const template = "runtime: what the patch does\n\nWhy.\n\n" + trailerTemplate
 
-// prepare makes the repository what a person can work in.
+// prepare makes the repository ready to work in.
 func (w *Workspace) prepare(ctx context.Context) error {
 	if err := w.git.Configure(ctx, ours); err != nil {
 		return err
@@ -307,7 +307,7 @@ func (w *Workspace) prepare(ctx context.Context) error {
 	return store.WriteFile(filepath.Join(w.git.Dir, "gocoro", "template"), []byte(template))
 }
 
-// temp returns a workspace in a folder that is removed unless it is renamed.
+// temp returns a workspace in a directory that is removed unless it is renamed.
 func (e *Env) temp(l *line.Line) (w *Workspace, remove func(), err error) {
 	if err := os.MkdirAll(filepath.Join(e.Repo.Dir, editFolder), 0o777); err != nil {
 		return nil, nil, err
@@ -322,7 +322,7 @@ func (e *Env) temp(l *line.Line) (w *Workspace, remove func(), err error) {
 	}, nil
 }
 
-// keep renames the workspace of a temporary folder to its place.
+// keep renames the workspace of a temporary directory to its place.
 func (w *Workspace) keep() error {
 	to := w.env.dir(w.line.Name)
 	if err := w.env.remove(w.line.Name); err != nil {
@@ -361,7 +361,7 @@ func (e *Env) Edit(ctx context.Context, l *line.Line) (*Workspace, error) {
 		case current:
 			return w, nil
 		case why != "":
-			return nil, fmt.Errorf("%s has changes that are not saved (%s), and the files of line %s in patches/ or src/ are not those that it was made of\n\tput those files back (git stash, or git checkout) and run: go run ./build save -line %s\n\tor give the changes up: go run ./build edit -line %s -discard", w.Dir, why, l.Name, l.Name, l.Name)
+			return nil, fmt.Errorf("%s has changes that are not saved (%s), and the files of line %s in patches/ or src/ are not those that it was made of\n\trestore those files (git stash, or git checkout) and run: go run ./build save -line %s\n\tor discard the changes: go run ./build edit -line %s -discard", w.Dir, why, l.Name, l.Name, l.Name)
 		}
 	}
 	up, repo, err := e.upstream(ctx, l)
@@ -469,7 +469,7 @@ func (w *Workspace) unsaved(ctx context.Context) (string, error) {
 
 func (w *Workspace) notMoving() error {
 	if r := w.state.Rebase; r != nil {
-		return fmt.Errorf("line %s is being moved to %s, in %s\n\tgo on with: go run ./build rebase -continue -line %s\n\tor go back: go run ./build rebase -abort -line %s", w.line.Name, r.To, w.Dir, w.line.Name, w.line.Name)
+		return fmt.Errorf("line %s is being moved to %s, in %s\n\tcontinue with: go run ./build rebase -continue -line %s\n\tor undo the move: go run ./build rebase -abort -line %s", w.line.Name, r.To, w.Dir, w.line.Name, w.line.Name)
 	}
 	return nil
 }
@@ -510,8 +510,8 @@ func sum(data []byte) string {
 
 // SaveOptions are the flags of Save.
 type SaveOptions struct {
-	Overlay string // the overlay folder that new files go to
-	Rewrite bool   // write unchanged patches anew, too
+	Overlay string // the overlay directory that new files go to
+	Rewrite bool   // also rewrite unchanged patches
 	Drop    bool   // it is meant that patches and overlay files are removed
 }
 
@@ -528,27 +528,27 @@ func (e *Env) Save(ctx context.Context, l *line.Line, o SaveOptions) ([]string, 
 		return nil, err
 	}
 	if w == nil {
-		return nil, fmt.Errorf("line %s is not being edited: there is no %s\n\tbegin with: go run ./build edit -line %s", l.Name, e.dir(l.Name), l.Name)
+		return nil, fmt.Errorf("line %s is not being edited: there is no %s\n\tstart with: go run ./build edit -line %s", l.Name, e.dir(l.Name), l.Name)
 	}
 	if err := w.notMoving(); err != nil {
 		return nil, err
 	}
 	if s := w.git.InProgress(); s != "" {
-		return nil, fmt.Errorf("a git %s is under way in %s\n\tend it there (git %s --continue or --abort), then save", s, w.Dir, s)
+		return nil, fmt.Errorf("a git %s is in progress in %s\n\tfinish it there (git %s --continue or --abort), then save", s, w.Dir, s)
 	}
 	dirty, err := w.git.Status(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if len(dirty) > 0 {
-		return nil, fmt.Errorf("%s has files that are in no commit, and only commits are saved:\n\t  %s\n\tgit add and git commit them there (git commit --fixup and git rebase -i --autosquash put them into an earlier patch), or git stash -u", w.Dir, strings.Join(dirty, "\n\t  "))
+		return nil, fmt.Errorf("%s has files that are in no commit; save writes only commits:\n\t  %s\n\tgit add and git commit them there (git commit --fixup and git rebase -i --autosquash put them into an earlier patch), or git stash -u", w.Dir, strings.Join(dirty, "\n\t  "))
 	}
 	snap, err := e.snapshot(l)
 	if err != nil {
 		return nil, err
 	}
 	if !maps.Equal(snap, w.state.Files) || l.Pin.Upstream != w.state.Upstream {
-		return nil, fmt.Errorf("the files of line %s in patches/ or src/ are not those that %s was made of\n\t%s\n\tput them back (git stash, or git checkout) and save again; or, to give up what is in the workspace: go run ./build edit -line %s -discard", l.Name, w.Dir, difference(snap, w.state.Files), l.Name)
+		return nil, fmt.Errorf("the files of line %s in patches/ or src/ are not those that %s was made of\n\t%s\n\trestore them (git stash, or git checkout) and save again; or, to discard what is in the workspace: go run ./build edit -line %s -discard", l.Name, w.Dir, difference(snap, w.state.Files), l.Name)
 	}
 	head, err := w.git.Head(ctx)
 	if err != nil {
@@ -578,7 +578,7 @@ func (e *Env) Save(ctx context.Context, l *line.Line, o SaveOptions) ([]string, 
 		if rewound {
 			back = fmt.Sprintf("the workspace was reset to an earlier commit; go back: git -C %s reset --hard %.12s", run.Quote(w.Dir), was.Head)
 		}
-		return nil, fmt.Errorf("line %s: %s\n\t%s\n\tif you mean it: go run ./build save -line %[1]s -drop", l.Name, what, back)
+		return nil, fmt.Errorf("line %s: %s\n\t%s\n\tto do it anyway: go run ./build save -line %[1]s -drop", l.Name, what, back)
 	}
 	return changed(changes), w.write(ctx, changes)
 }
@@ -748,7 +748,7 @@ func (w *Workspace) collect(ctx context.Context, head string, o SaveOptions) ([]
 		old, known := was[subject]
 		if c == "" {
 			if known {
-				return nil, fmt.Errorf("%s: nothing is left of %s: its commit %s changes nothing\n\tto drop the patch, drop the commit: git -C %s rebase -i %.12s", w.Dir, old.Name, commits[i], run.Quote(w.Dir), w.state.Base)
+				return nil, fmt.Errorf("%s: the commit of %s, %s, changes nothing\n\tto drop the patch, drop the commit: git -C %s rebase -i %.12s", w.Dir, old.Name, commits[i], run.Quote(w.Dir), w.state.Base)
 			}
 			continue
 		}
@@ -782,12 +782,12 @@ func (w *Workspace) collect(ctx context.Context, head string, o SaveOptions) ([]
 				}
 			}
 		}
-		// Not what stands in the checkout: that may have the trailers that a save added.
+		// Not the text in the checkout: that may have the trailers that a save added.
 		if message, back, err := w.git.ReadBack(ctx, c, exported); err != nil {
 			return nil, err
 		} else if message != back {
 			got, want := firstDifference(back, message)
-			return nil, fmt.Errorf("%s: the message of the commit for %s does not survive in a patch: it is read back with %q, want %q\n\tword it otherwise: git -C %s commit --amend, or git rebase -i with \"reword\" if it is not the last one", w.Dir, name, got, want, run.Quote(w.Dir))
+			return nil, fmt.Errorf("%s: the message of the commit for %s does not survive in a patch: reading it back gives %q, want %q\n\treword it: git -C %s commit --amend, or git rebase -i with \"reword\" if it is not the last one", w.Dir, name, got, want, run.Quote(w.Dir))
 		}
 		text = withTrailers(text)
 		if err := w.valid(name, text); err != nil {
@@ -797,7 +797,7 @@ func (w *Workspace) collect(ctx context.Context, head string, o SaveOptions) ([]
 		want["patches/"+w.state.Line+"/"+name] = text
 	}
 	if len(next.Patches) == 0 && len(w.state.Patches) > 0 {
-		return nil, fmt.Errorf("%s has no patch left: that would empty line %s\n\tif you mean it, remove the patches with git rm; else they come back by: git -C %s reset --hard %.12s", w.Dir, w.state.Line, run.Quote(w.Dir), w.state.Head)
+		return nil, fmt.Errorf("%s has no patch left: that would empty line %s\n\tto do that, remove the patches with git rm; to restore them: git -C %s reset --hard %.12s", w.Dir, w.state.Line, run.Quote(w.Dir), w.state.Head)
 	}
 	for name, folder := range overlay {
 		want[overlayFile(folder, name)] = files[name]
@@ -873,7 +873,7 @@ func (w *Workspace) sameFolder() bool {
 	return w.state.Rebase == nil || w.state.Rebase.From == w.state.Line
 }
 
-// oldDir returns the folder that the patches came from.
+// oldDir returns the directory that the patches came from.
 func (w *Workspace) oldDir() string {
 	name := w.state.Line
 	if w.state.Rebase != nil {
@@ -882,14 +882,14 @@ func (w *Workspace) oldDir() string {
 	return filepath.Join(w.env.Repo.Dir, "patches", name)
 }
 
-// overlayFor returns the overlay folder that a new file goes to.
+// overlayFor returns the overlay directory that a new file goes to.
 func (w *Workspace) overlayFor(name string, o SaveOptions) (string, error) {
 	overlays := w.line.Pin.Overlays
 	switch {
 	case !strings.HasPrefix(name, "src/"):
-		return "", fmt.Errorf("%s: a commit adds %s, which is outside of src/: the overlay has files below src/ only\n\tmove it there, or take it out of the commit", w.Dir, name)
+		return "", fmt.Errorf("%s: a commit adds %s, which is outside of src/: the overlay has files below src/ only\n\tmove it there, or remove it from the commit", w.Dir, name)
 	case line.Stray(strings.TrimPrefix(name, "src/")):
-		return "", fmt.Errorf("%s: a commit adds %s, which is no file of a release\n\ttake it out of the commit", w.Dir, name)
+		return "", fmt.Errorf("%s: a commit adds %s, which is not a file of a release\n\tremove it from the commit", w.Dir, name)
 	case o.Overlay != "" && slices.Contains(overlays, o.Overlay):
 		return o.Overlay, nil
 	case o.Overlay != "":
@@ -897,7 +897,7 @@ func (w *Workspace) overlayFor(name string, o SaveOptions) (string, error) {
 	case len(overlays) == 1:
 		return overlays[0], nil
 	}
-	return "", fmt.Errorf("a commit adds %s, and line %s has several overlays\n\tsay which one gets it: go run ./build save -line %s -overlay NAME, one of %s", name, w.line.Name, w.line.Name, strings.Join(overlays, ", "))
+	return "", fmt.Errorf("a commit adds %s, and line %s has several overlays\n\tname one: go run ./build save -line %s -overlay NAME, one of %s", name, w.line.Name, w.line.Name, strings.Join(overlays, ", "))
 }
 
 // valid checks that a patch is one that a build takes.
@@ -939,7 +939,7 @@ func slug(subject string) string {
 }
 
 // withTrailers adds the lines that a patch's message must end with to one that
-// has none of them, for a person to fill in.
+// has none of them, for the user to fill in.
 func withTrailers(text []byte) []byte {
 	message, rest, ok := strings.Cut(string(text), "\n---\n")
 	if !ok {

@@ -220,7 +220,7 @@ func TestInterrupt(t *testing.T) {
 			t.Fatal(err)
 		}
 		back := y.again(t)
-		if err := back.env.Abort(context.Background(), "go1.22"); err != nil && !strings.Contains(err.Error(), "nothing to go back from") {
+		if err := back.env.Abort(context.Background(), "go1.22"); err != nil && !strings.Contains(err.Error(), "nothing to undo") {
 			t.Fatalf("abort: %v", err)
 		}
 		if got := back.files(t); !maps.Equal(got, before) {
@@ -321,7 +321,7 @@ func TestAbortInterrupt(t *testing.T) {
 					t.Errorf("after another command the files are not those of before: %s", different(got, before))
 				}
 			}
-			if err := y.env.Abort(ctx, "go1.22"); err != nil && !strings.Contains(err.Error(), "nothing to go back from") {
+			if err := y.env.Abort(ctx, "go1.22"); err != nil && !strings.Contains(err.Error(), "nothing to undo") {
 				t.Fatal(err)
 			}
 			if got := y.files(t); !maps.Equal(got, before) {

@@ -182,7 +182,7 @@ func (c *Campaign) finding(ctx context.Context, seed uint64, p *program.Program,
 	return f, write("README", []byte(c.about(seed, small, last, rate)))
 }
 
-// about says what is known of a program that was made smaller.
+// about returns what is known of a reduced program.
 func (c *Campaign) about(seed uint64, p *program.Program, o *Outcome, rate float64) string {
 	text := fmt.Sprintf("Seed %d, size %d, shrunk: %s.\nIt failed in %.0f%% of runs.\n", seed, c.Size, o, 100*rate)
 	switch o.Class {

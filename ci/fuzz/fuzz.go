@@ -5,7 +5,7 @@
 // the toolchain under test (interp). The logs of its goroutines must be those
 // that the model says, and the checks inside the process must hold. What fails
 // runs again with a Pull made of channels, the yardstick: if it fails there,
-// too, the model is to blame. Then it is made smaller (Shrink).
+// too, the model is wrong. Shrink reduces what fails.
 //
 // The line's stock upstream is a yardstick, too, and the better one for what it
 // runs: if a program ends there, without a throw for the thread locks, each
@@ -401,7 +401,7 @@ func toolKey(root string) (string, error) {
 	var k store.Key
 	for _, f := range append(tools, filepath.Join(root, "VERSION"), filepath.Join(root, "bin", "go")) {
 		if err := k.AddFile(filepath.Base(f), f); err != nil {
-			return "", fmt.Errorf("%s is no GOROOT: %w", root, err)
+			return "", fmt.Errorf("%s is not a GOROOT: %w", root, err)
 		}
 	}
 	return k.String()[:16], nil

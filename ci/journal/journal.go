@@ -1,6 +1,6 @@
-// Package journal records when a run of the CI did what. Each step is written
-// to disk as it begins and again as it ends, so that a run that was killed has
-// left behind what it was doing, and a report can show where the time went.
+// Package journal records what a run of the CI did, and when. It writes each step
+// to disk when the step begins and again when it ends, so that a killed run shows
+// what it was doing, and a report can show where the time went.
 package journal
 
 import (

@@ -11,9 +11,27 @@ type Report struct {
 	Violation     *Violation
 }
 
-// An explorer walks through the graph of a Config, breadth first.
-type explorer struct {
-	cfg    *Config
+// A space is a model: its states, of the type S, and the steps between them.
+type space[S any] interface {
+	initial() S
+	steps(from *S, visit func(label, reached[S]))
+	appendKey(b []byte, s *S) []byte // equal for states that are the same
+
+	// waiting returns the goroutines that have to get on, a bit each, and those
+	// of them that C or the kernel may hold up.
+	waiting(s *S) (waits, held uint8)
+}
+
+// A reached is where a step leads.
+type reached[S any] interface {
+	to() *S
+	check()
+	failed() *Violation // the first check that did, in the step or in check
+}
+
+// An explorer walks through the graph of a space, breadth first.
+type explorer[S any] struct {
+	space  space[S]
 	index  map[string]uint32
 	parent []uint32
 	nth    []uint8 // which of the parent's steps led here
@@ -30,11 +48,13 @@ type edge struct {
 }
 
 // Explore walks through all states of cfg, or until a check fails.
-func (cfg *Config) Explore() *Report {
-	x := &explorer{cfg: cfg, index: map[string]uint32{}}
+func (cfg *Config) Explore() *Report { return explore[state](cfg) }
+
+func explore[S any](sp space[S]) *Report {
+	x := &explorer[S]{space: sp, index: map[string]uint32{}}
 	var buf []byte
-	add := func(s *state, parent uint32, nth int) (id uint32, added bool) {
-		buf = s.appendKey(buf[:0])
+	add := func(s *S, parent uint32, nth int) (id uint32, added bool) {
+		buf = sp.appendKey(buf[:0], s)
 		if id, ok := x.index[string(buf)]; ok {
 			return id, false
 		}
@@ -42,16 +62,16 @@ func (cfg *Config) Explore() *Report {
 		x.index[string(buf)] = id
 		x.parent = append(x.parent, parent)
 		x.nth = append(x.nth, uint8(nth))
-		waits, held := s.waiting()
+		waits, held := sp.waiting(s)
 		x.waits = append(x.waits, waits)
 		x.held = append(x.held, held)
 		return id, true
 	}
 	type item struct {
 		id uint32
-		s  state
+		s  S
 	}
-	first := cfg.initial()
+	first := sp.initial()
 	add(&first, 0, 0)
 	level := []item{{0, first}}
 	var bad *Violation
@@ -60,23 +80,23 @@ func (cfg *Config) Explore() *Report {
 		for i := range level {
 			from := &level[i]
 			nth := 0
-			cfg.steps(&from.s, func(l label, w *world) {
+			sp.steps(&from.s, func(l label, w reached[S]) {
 				x.steps++
 				nth++
 				if bad != nil {
 					return
 				}
-				id, added := add(&w.state, from.id, nth)
-				if added || w.fault != nil {
+				id, added := add(w.to(), from.id, nth)
+				if added || w.failed() != nil {
 					w.check()
 				}
-				if w.fault != nil {
-					bad = w.fault
+				if w.failed() != nil {
+					bad = w.failed()
 					bad.Trace = append(x.trace(from.id), l.String())
 					return
 				}
 				if added {
-					next = append(next, item{id, w.state})
+					next = append(next, item{id, *w.to()})
 				}
 				if l.kind != kindProgram {
 					x.edges = append(x.edges, edge{from.id, id, l.kind})
@@ -94,9 +114,9 @@ func (cfg *Config) Explore() *Report {
 	return &Report{States: len(x.parent), Steps: x.steps, Violation: bad}
 }
 
-// waiting returns the goroutines that are runnable, a bit each, and those of
-// them that wait for a thread which another goroutine holds up in C.
-func (s *state) waiting() (waits, held uint8) {
+// waiting returns the goroutines that are runnable, and those of them that wait
+// for a thread which another goroutine holds up in C.
+func (cfg *Config) waiting(s *state) (waits, held uint8) {
 	for g := gid(1); g <= maxG; g++ {
 		gp := &s.g[g]
 		if gp.status != gRunnable {
@@ -114,7 +134,7 @@ func (s *state) waiting() (waits, held uint8) {
 // channels, and can never run: the scheduler's own steps do not lead to a state
 // in which it does, or in which another goroutine holds up its thread in C. Then
 // the steps of the kernel and C must do.
-func (x *explorer) stuck() *Violation {
+func (x *explorer[S]) stuck() *Violation {
 	for _, held := range []bool{false, true} {
 		what := "the scheduler never runs g%d, which is runnable"
 		last := kindScheduler
@@ -145,7 +165,7 @@ func (x *explorer) stuck() *Violation {
 		}
 		for i := range can {
 			stuck := x.waits[i] &^ can[i]
-			for g := 1; g <= maxG; g++ {
+			for g := range 8 {
 				if stuck&(1<<g) != 0 {
 					return &Violation{Check: "lost", What: fmt.Sprintf(what, g), Trace: x.trace(uint32(i))}
 				}
@@ -161,7 +181,7 @@ type adjacency struct{ start, from []uint32 }
 func (a *adjacency) of(to uint32) []uint32 { return a.from[a.start[to]:a.start[to+1]] }
 
 // backward returns the steps up to kind last, by where they lead.
-func (x *explorer) backward(last kind) *adjacency {
+func (x *explorer[S]) backward(last kind) *adjacency {
 	a := &adjacency{start: make([]uint32, len(x.waits)+1)}
 	for _, e := range x.edges {
 		if e.kind <= last {
@@ -183,20 +203,20 @@ func (x *explorer) backward(last kind) *adjacency {
 }
 
 // trace returns the steps that lead to a state.
-func (x *explorer) trace(id uint32) []string {
+func (x *explorer[S]) trace(id uint32) []string {
 	var nths []uint8
 	for ; id != 0; id = x.parent[id] {
 		nths = append(nths, x.nth[id])
 	}
-	s := x.cfg.initial()
+	s := x.space.initial()
 	var trace []string
 	for _, nth := range slices.Backward(nths) {
 		from := s
 		n := uint8(0)
-		x.cfg.steps(&from, func(l label, w *world) {
+		x.space.steps(&from, func(l label, w reached[S]) {
 			if n++; n == nth {
 				trace = append(trace, l.String())
-				s = w.state
+				s = *w.to()
 			}
 		})
 	}
@@ -205,7 +225,7 @@ func (x *explorer) trace(id uint32) []string {
 
 // appendKey appends what tells s from all states that are not the same but for
 // the numbers of Ms: they are numbered in the order in which they are found.
-func (s *state) appendKey(b []byte) []byte {
+func (*Config) appendKey(b []byte, s *state) []byte {
 	var names [maxM + 1]byte
 	var order [maxM]mid
 	n := byte(0)

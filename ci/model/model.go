@@ -1,6 +1,6 @@
-// Package model is a small explicit-state model of shared thread locks, the
-// state machine of src/corolock/runtime/corolock.go, and a checker that walks
-// through all its interleavings.
+// Package model models shared thread locks, the state machine of
+// src/corolock/runtime/corolock.go, with explicit states, and checks all its
+// interleavings.
 //
 // A state has a few goroutines, Ms, Ps and coroutines. A step is what one M
 // does without being seen by another: a region in which it holds mCoro.lock,
@@ -288,9 +288,12 @@ type world struct {
 	fault *Violation // the first check that failed
 }
 
+func (w *world) to() *state         { return &w.state }
+func (w *world) failed() *Violation { return w.fault }
+
 // A Violation is a check that has failed.
 type Violation struct {
-	Check string // the rule of docs/corolock.md, or "throw" for the runtime's own
+	Check string // its rule of docs/corolock.md or docs/switch.md, or "throw" for the runtime's own
 	What  string
 	Trace []string
 }

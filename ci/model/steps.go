@@ -42,7 +42,7 @@ type stepper struct {
 	cfg   *Config
 	from  *state
 	w     world
-	visit func(label, *world)
+	visit func(label, reached[state])
 }
 
 // do visits the step that f makes.
@@ -54,7 +54,7 @@ func (st *stepper) do(k kind, what string, m mid, g gid, c int, f func(w *world)
 }
 
 // steps visits all steps from s.
-func (cfg *Config) steps(s *state, visit func(label, *world)) {
+func (cfg *Config) steps(s *state, visit func(label, reached[state])) {
 	st := &stepper{cfg: cfg, from: s, visit: visit}
 	only := mid(0)
 	if cfg.Fair {

@@ -1,6 +1,6 @@
 // Package mutate plants faults in a patched runtime, one at a time, and finds
-// out whether a test, the shared-lock programs, or the fuzzer notice. Tests that
-// pass whatever the runtime does show nothing.
+// out whether a test, the shared-lock programs or the fuzzer notice. A test that
+// passes whatever the runtime does proves nothing.
 package mutate
 
 import (
@@ -24,12 +24,12 @@ import (
 )
 
 // A Runner plants mutants in the runtime of GOROOT, which stays as it is: the
-// go command is told to read other files in the place of GOROOT's.
+// go command reads other files instead of GOROOT's.
 type Runner struct {
-	Repo    string // the folder of this project
+	Repo    string // the directory of this project
 	GOROOT  string // a toolchain of a line with the shared locks
-	Cache   string // the folder for the go command's cache
-	Dir     string // the folder for what is built
+	Cache   string // the directory for the go command's cache
+	Dir     string // the directory for what is built
 	Workers int
 	Limit   time.Duration // for each program
 	Fuzz    int           // how many random programs a survivor is tried with

@@ -1,6 +1,6 @@
-// Package plan is the table of what the CI does: platforms × suites ×
-// configurations, as data. The workflows, the runner and the report read it;
-// nothing else decides what is tested.
+// Package plan defines what the CI does, as a table: platforms × suites ×
+// configurations. The workflows, the runner and the report read it; nothing
+// else decides what is tested.
 package plan
 
 import (
@@ -411,7 +411,7 @@ func Cells(host platform.Platform, lines []*Line, sel Selection) ([]Cell, error)
 		}
 	}
 	if len(out) == 0 {
-		return nil, fmt.Errorf("nothing is selected: no cell of the table fits\n\tgo run ./ci matrix lists the cells")
+		return nil, fmt.Errorf("no cell matches the selection\n\tgo run ./ci matrix lists the cells")
 	}
 	if sel.Shards > 0 {
 		var shard []Cell

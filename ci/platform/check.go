@@ -26,11 +26,11 @@ func (e *Missing) Error() string {
 }
 
 // setup is the script that installs what linux hosts need. Its argument is the
-// folder that keeps the kernel.
+// directory that keeps the kernel.
 const setup = "scripts/setup-linux.sh"
 
 // Check returns nil if the method works here, and otherwise a [*Missing].
-// The cache is the project's cache folder, where the script puts the kernel of
+// The cache is the project's cache directory, where the script puts the kernel of
 // the virtual machine.
 func (m Method) Check(ctx context.Context, cache string) error {
 	return m.check(cache, machine{
@@ -127,7 +127,7 @@ func (m Method) checkKernel(h machine, e *Missing) error {
 		return e
 	}
 	if !h.exists("/proc/sys/fs/binfmt_misc") {
-		e.Things = append(e.Things, "no folder /proc/sys/fs/binfmt_misc: the kernel's module is not loaded")
+		e.Things = append(e.Things, "no directory /proc/sys/fs/binfmt_misc: the kernel's module is not loaded")
 		e.Fix = "sudo modprobe binfmt_misc"
 		return e
 	}

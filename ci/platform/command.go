@@ -83,7 +83,7 @@ func (m Method) Tools() []string {
 
 // Go returns the command "go args…" of the toolchain in goroot, building for
 // the target. It starts in goroot/src, so that standard packages can be named
-// whatever the go.mod of the current folder asks for. Otherwise as Command.
+// whatever the go.mod of the current directory asks for. Otherwise as Command.
 func (m Method) Go(ctx context.Context, goroot string, env []string, args ...string) *exec.Cmd {
 	if env == nil {
 		env = os.Environ()
@@ -188,7 +188,7 @@ func binfmt(emulator string) string {
 var either string
 
 // eitherCC is where either is in the private namespaces. Every linux has that
-// folder, what is there outside no test needs, and a name that is always the
+// directory, what is there outside no test needs, and a name that is always the
 // same keeps what was built with it in the build cache.
 const eitherCC = "/dev/shm/gocoro-cc"
 

@@ -18,7 +18,7 @@ type Step struct {
 // goroot can serve the target, as far as that can be seen where its programs
 // cannot be executed: for the suite std the packages and commands, for the
 // others the runtime's test and its programs. What they build goes into the
-// folder out, which exists. All must succeed; the outcome is then
+// directory out, which exists. All must succeed; the outcome is then
 // [BuiltNotRun]. Env is as for Command.
 //
 // They do without cgo, as there is no C library of the target. So the

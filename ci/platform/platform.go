@@ -1,5 +1,5 @@
-// Package platform knows the platforms that gocoro supports and how, on the
-// machine at hand, the programs of each are run.
+// Package platform defines the platforms that gocoro supports, and runs the
+// programs of each on the machine at hand.
 //
 // There are four methods:
 //

@@ -175,7 +175,7 @@ func TestCommand(t *testing.T) {
 		t.Errorf("native: expected %q, found %q", want, cmd.Args)
 	}
 	if cmd.Dir != "/goroot/src" {
-		t.Errorf("native: expected the folder /goroot/src, found %s", cmd.Dir)
+		t.Errorf("native: expected the directory /goroot/src, found %s", cmd.Dir)
 	}
 	for _, want := range []string{"GOROOT=/goroot", "GOTOOLCHAIN=local", "GOOS=linux"} {
 		if !slices.Contains(cmd.Env, want) {
@@ -367,6 +367,6 @@ func TestSetupScript(t *testing.T) {
 		}
 	}
 	if !strings.Contains(script, "kernels=$cache/kernel/arm64\n") || !strings.Contains(script, `"$kernels"/*/vmlinuz`) {
-		t.Errorf("%s: expected the kernel in kernel/arm64/*/vmlinuz of the cache folder", setup)
+		t.Errorf("%s: expected the kernel in kernel/arm64/*/vmlinuz of the cache directory", setup)
 	}
 }

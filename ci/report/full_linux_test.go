@@ -54,7 +54,7 @@ func fullDisk(t *testing.T, dir string) {
 	}
 	old := readAll(t, dir)
 	err := Write(dir, sampleHead, sample())
-	if err == nil || !strings.Contains(err.Error(), "no space left on device") || !strings.Contains(err.Error(), "is as it was") {
+	if err == nil || !strings.Contains(err.Error(), "no space left on device") || !strings.Contains(err.Error(), "is unchanged") {
 		t.Errorf("%v; want an error that says what is wrong and what is left", err)
 	}
 	if now := readAll(t, dir); !reflect.DeepEqual(now, old) {

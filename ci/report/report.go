@@ -7,18 +7,21 @@
 // nothing else.
 //
 // Everything is rendered from a [verdict.Evaluation] and from nothing else, so
-// the numbers are the same everywhere. What counts as what is said in the text
-// above the last line, and follows [verdict.Totals]: flaky tests and unexpected
+// the numbers are the same everywhere. The text above the last line says what
+// counts as what, as [verdict.Totals] does: flaky tests and unexpected
 // passes count as failed; expected failures and what was built but not run
 // count as skipped, never as passed.
 //
-// Every error of a write is returned: see [Write].
+// A report replaces an older one whole or not at all, and every error of a
+// write is returned: see [Write].
 package report
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -52,19 +55,13 @@ const (
 )
 
 // Write writes the report's files to the directory dir, which it makes if need
-// be. It renders all of them, writes them next to the old ones and syncs them to
-// disk before it renames the first into place: a full disk leaves the old report
-// as it was.
+// be. All of them are rendered, written next to the old ones and synced to disk
+// before the first is renamed into place: after an error (a full disk, say)
+// the old report is still there, whole, or the error says which of its files
+// could not be put back and where they are.
 func Write(dir string, head Head, e *verdict.Evaluation) error {
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return fmt.Errorf("report: %w; name a folder that can be written", err)
-	}
-	tmp, err := os.MkdirTemp(dir, ".report-*.tmp")
-	if err != nil {
-		return fmt.Errorf("report: %w", err)
-	}
-	defer os.RemoveAll(tmp)
-	files := []struct {
+	var files []file
+	for _, f := range []struct {
 		name   string
 		render func(io.Writer) error
 	}{
@@ -72,22 +69,91 @@ func Write(dir string, head Head, e *verdict.Evaluation) error {
 		{JSONFile, func(w io.Writer) error { return JSON(w, head, e) }},
 		{MarkdownFile, func(w io.Writer) error { return Markdown(w, head, e) }},
 		{PageFile, func(w io.Writer) error { return Page(w, head, e) }},
+	} {
+		var b bytes.Buffer
+		if err := f.render(&b); err != nil {
+			return fmt.Errorf("report: render %s: %w", f.name, err)
+		}
+		files = append(files, file{f.name, b.Bytes()})
 	}
-	for _, f := range files {
-		t, err := os.OpenFile(filepath.Join(tmp, f.name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-		if err == nil {
-			err = errors.Join(f.render(t), t.Sync(), t.Close())
-		}
-		if err != nil {
-			return fmt.Errorf("report not written: %s: %w; an old report in %s is as it was; free some space and run `go run ./ci report` again", f.name, err, dir)
-		}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return fmt.Errorf("report: %w; name a directory that can be written", err)
 	}
-	for _, f := range files {
-		if err := os.Rename(filepath.Join(tmp, f.name), filepath.Join(dir, f.name)); err != nil {
-			return fmt.Errorf("report: %w; run `go run ./ci report` again", err)
-		}
+	if err := replace(dir, files); err != nil {
+		return fmt.Errorf("report not written: %w; free some space and run `go run ./ci report` again", err)
 	}
 	return nil
+}
+
+type file struct {
+	name string
+	data []byte
+}
+
+// replace puts all files into dir, or none. The new files wait in a temporary
+// directory below dir, and the old ones move there, from where they come back
+// if a new one cannot take its place.
+func replace(dir string, files []file) error {
+	tmp, err := os.MkdirTemp(dir, ".report-*.tmp")
+	if err != nil {
+		return err
+	}
+	if placed, err := putIn(dir, tmp, files); err != nil {
+		if lost := putBack(dir, tmp, files, placed); lost != nil {
+			return errors.Join(err, lost) // tmp has what could not be put back
+		}
+		os.RemoveAll(tmp)
+		return fmt.Errorf("%w; an old report in %s is unchanged", err, dir)
+	}
+	return os.RemoveAll(tmp)
+}
+
+// rename is replaced by tests.
+var rename = os.Rename
+
+// oldFile is where replace keeps the old file of that name.
+func oldFile(tmp, name string) string { return filepath.Join(tmp, "old-"+name) }
+
+// putIn returns how many of the files it has put into dir.
+func putIn(dir, tmp string, files []file) (placed int, err error) {
+	for _, f := range files {
+		t, err := os.OpenFile(filepath.Join(tmp, f.name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+		if err != nil {
+			return 0, err
+		}
+		_, err = t.Write(f.data)
+		if err = errors.Join(err, t.Sync(), t.Close()); err != nil {
+			return 0, fmt.Errorf("%s: %w", f.name, err)
+		}
+	}
+	for i, f := range files {
+		if err := rename(filepath.Join(dir, f.name), oldFile(tmp, f.name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return i, err
+		}
+		if err := rename(filepath.Join(tmp, f.name), filepath.Join(dir, f.name)); err != nil {
+			return i, err
+		}
+	}
+	return len(files), nil
+}
+
+// putBack undoes a putIn that failed after it had placed some files.
+func putBack(dir, tmp string, files []file, placed int) error {
+	var errs []error
+	for i, f := range files {
+		name, old := filepath.Join(dir, f.name), oldFile(tmp, f.name)
+		err := rename(old, name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && i < placed:
+			err = os.Remove(name) // there was none before
+		case errors.Is(err, fs.ErrNotExist):
+			err = nil // the old one has not moved
+		case err != nil:
+			err = fmt.Errorf("the old %s is now %s: %w", f.name, old, err)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // An errWriter writes until the first error and keeps it.

@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -22,7 +23,7 @@ import (
 	"gocoro/ci/verdict"
 )
 
-var writeSample = flag.String("sample", "", "write the sample's report to this `folder`, to look at")
+var writeSample = flag.String("sample", "", "write the sample's report to this `directory`, to look at")
 
 var sampleHead = Head{
 	Title:     "gocoro CI",
@@ -196,17 +197,9 @@ func TestWrite(t *testing.T) {
 	if got := readAll(t, dir); got[TextFile] == old[TextFile] || len(got) != 4 {
 		t.Error("a new report did not replace the old one")
 	}
-	// A file where the folder should be.
+	// A file where the directory should be.
 	if err := Write(filepath.Join(dir, TextFile), sampleHead, sample()); err == nil {
 		t.Error("no error where a file is in the way")
-	}
-	// A directory where one of the files should be.
-	page := filepath.Join(dir, PageFile)
-	if err := errors.Join(os.Remove(page), os.MkdirAll(filepath.Join(page, "x"), 0o777)); err != nil {
-		t.Fatal(err)
-	}
-	if err := Write(dir, sampleHead, sample()); err == nil || !strings.Contains(err.Error(), "run `go run ./ci report` again") {
-		t.Errorf("got %v where a directory is in the way, want an error that says what to do", err)
 	}
 }
 
@@ -355,6 +348,42 @@ func TestDuration(t *testing.T) {
 	for s, want := range map[float64]string{0.004: "0.00s", 0.25: "0.25s", 7.13: "7.1s", 78.2: "78s", 724.6: "12m05s", 7325: "2h02m"} {
 		if got := duration(s); got != want {
 			t.Errorf("duration(%v) = %q, want %q", s, got, want)
+		}
+	}
+}
+
+// Whichever rename fails, the old report is unchanged, and nothing else is left
+// behind.
+func TestReplaceFails(t *testing.T) {
+	defer func() { rename = os.Rename }()
+	var files []file
+	for _, name := range []string{"a", "b", "c"} {
+		files = append(files, file{name, []byte("new")})
+	}
+	for _, had := range []int{0, 2, 3} { // how many files the old report has
+		for bad := 1; bad <= 2*len(files); bad++ {
+			t.Run(fmt.Sprintf("%d old files, rename %d fails", had, bad), func(t *testing.T) {
+				dir := t.TempDir()
+				for _, f := range files[:had] {
+					if err := os.WriteFile(filepath.Join(dir, f.name), []byte("old"), 0o644); err != nil {
+						t.Fatal(err)
+					}
+				}
+				before := readAll(t, dir)
+				n := 0
+				rename = func(from, to string) error {
+					if n++; n == bad {
+						return errors.New("planted")
+					}
+					return os.Rename(from, to)
+				}
+				if err := replace(dir, files); err == nil || !strings.Contains(err.Error(), "is unchanged") {
+					t.Errorf("got %v, want an error that says that the old report is unchanged", err)
+				}
+				if after := readAll(t, dir); !reflect.DeepEqual(after, before) {
+					t.Errorf("got files %v, want %v", after, before)
+				}
+			})
 		}
 	}
 }

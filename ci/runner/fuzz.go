@@ -21,7 +21,7 @@ const fuzzPackage = "gocoro/ci/fuzz"
 
 // fuzz runs random programs on the tree with the shared-lock rules, new ones
 // for the cell's time. They are one test: it fails if one of them does not do
-// what the model says. What it found is in the folder "fuzz" of the record.
+// what the model says. What it found is in the directory "fuzz" of the record.
 func (r *Runner) fuzz(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *suite.Tree) error {
 	dir := filepath.Join(cell.Dir(), "fuzz")
 	if err := os.MkdirAll(dir, 0o777); err != nil {
@@ -66,7 +66,7 @@ func (r *Runner) fuzz(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *s
 		Printf: r.Rep.Printf,
 	}
 	if emulator == nil {
-		// The same seed and time, as a person would type it.
+		// The same seed and time, as a user would type it.
 		command = append(command, fmt.Sprint("-seed=", campaign.Seed), fmt.Sprint("-time=", campaign.Time))
 	}
 	a := verdict.Attempt{Command: command, Dir: r.Repo.Dir}
@@ -95,7 +95,7 @@ func found(s *fuzz.Summary) string {
 	}
 	for _, f := range s.Findings {
 		if src, err := os.ReadFile(filepath.Join(f.Dir, "shrunk.txt")); err == nil {
-			fmt.Fprintf(&b, "\nseed %d, made smaller: %s\n%s", f.Seed, filepath.Join(f.Dir, "README"), src)
+			fmt.Fprintf(&b, "\nseed %d, reduced: %s\n%s", f.Seed, filepath.Join(f.Dir, "README"), src)
 		}
 	}
 	return b.String()

@@ -156,7 +156,7 @@ type trees struct {
 	m  map[treeID]func() ([2]string, error)
 }
 
-// get returns the folder of a tree and its content key, from build if nobody
+// get returns the directory of a tree and its content key, from build if nobody
 // has wanted it yet.
 func (t *trees) get(id treeID, build func(treeID) (dir, key string, err error)) (dir, key string, err error) {
 	t.mu.Lock()

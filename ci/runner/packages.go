@@ -25,7 +25,7 @@ const makePackages = "TestDist"
 // proved names a proof of verify's as a test.
 func proved(proof string) string { return "TestVerify/" + proof }
 
-// lookedAt names what check says of a platform, or of the folder, as a test.
+// lookedAt names what check says of a platform, or of the directory, as a test.
 func lookedAt(what, platform string) string {
 	if platform == "" {
 		return "TestCheck/" + what
@@ -63,7 +63,7 @@ func packagesWant(c plan.Cell) (verdict.Want, error) {
 	if err != nil {
 		return nil, err
 	}
-	names := []string{makePackages, lookedAt("folder", "")}
+	names := []string{makePackages, lookedAt("directory", "")}
 	for _, p := range c.Proofs() {
 		names = append(names, proved(p))
 	}
@@ -77,7 +77,7 @@ func packagesWant(c plan.Cell) (verdict.Want, error) {
 }
 
 // packages makes the packages of the cell's platforms from the cell's tree, with the
-// commands that a person would type, and looks at them.
+// commands that a user would type, and checks them.
 func (r *Runner) packages(ctx context.Context, c plan.Cell, cell *verdict.Cell) error {
 	tmp, err := os.MkdirTemp("", "gocoro-packages-")
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package runner runs the cells of a plan and leaves their raw records. It has
-// no opinion of what it saw: that is package verdict's.
+// Package runner runs the cells of a plan and writes their raw records. Package
+// verdict judges them.
 package runner
 
 import (
@@ -33,7 +33,7 @@ type Runner struct {
 	Repo     *line.Repo
 	Store    *store.Store
 	Rep      *progress.Reporter
-	Results  string // the folder of records, new
+	Results  string // the directory of records, new
 	Expected []verdict.Expectation
 	Journal  *journal.Writer // what was done when; may be nil
 
@@ -197,7 +197,7 @@ func atNight(c plan.Cell, test string) bool {
 		return !c.Of.Default && c.Method.Kind == platform.QemuUser
 	case c.Suite == "coro" && top == "TestCoroBugRaceEnd":
 		// It builds a program with the race detector, and with it the standard
-		// library, in each configuration anew.
+		// library, again in each configuration.
 		return c.Method.Kind == platform.Native && c.ID.Config != "plain"
 	case c.Suite == "testprog" && c.Method.Kind == platform.QemuUser:
 		return slices.Contains(emulatedAtNight, top)
@@ -482,8 +482,8 @@ func (r *Runner) environ(dir, key string, c plan.Cell) []string {
 	return env
 }
 
-// crossBuild records the steps of a cell whose programs cannot run here. They
-// of coro and testprog are the same, and done once for a platform.
+// crossBuild records the steps of a cell whose programs cannot run here. The
+// coro and testprog suites share these steps, so they run once per platform.
 func (r *Runner) crossBuild(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *suite.Tree, env []string) error {
 	whole := c.Suite == "std"
 	id := treeID{fmt.Sprint(c.Line, "/", c.Platform, "/", whole), c.Tree}

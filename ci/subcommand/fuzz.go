@@ -20,8 +20,8 @@ import (
 
 // Fuzz runs random programs on the toolchain of a GOROOT.
 func Fuzz(fs *flag.FlagSet) func(context.Context, []string) error {
-	root := fs.String("goroot", "", "the `folder` of the toolchain to test")
-	stock := fs.String("stock", "", "the `folder` of the stock upstream toolchain, to compare threads with where it runs a program")
+	root := fs.String("goroot", "", "the `directory` of the toolchain to test")
+	stock := fs.String("stock", "", "the `directory` of the stock upstream toolchain, to compare threads with where it runs a program")
 	seed := fs.Uint64("seed", 0, "of the first program; the next ones count up (default: by the clock)")
 	count := fs.Int("count", 0, "how many `programs` (default: as many as -time allows)")
 	limit := fs.Duration("time", 0, "how long to begin new programs (default: 1m, or unlimited with -count)")
@@ -36,7 +36,7 @@ func Fuzz(fs *flag.FlagSet) func(context.Context, []string) error {
 	hang := fs.Duration("limit", 30*time.Second, "after how long a process counts as hung")
 	shrink := fs.Duration("shrink", 2*time.Minute, "how long to make a failure smaller")
 	failures := fs.Int("failures", 20, "after how many failing `programs` to end")
-	out := fs.String("out", "", "the `folder` for findings (default: fuzz-<time> in the build cache)")
+	out := fs.String("out", "", "the `directory` for findings (default: fuzz-<time> in the build cache)")
 	args := fs.String("interp", "", "further `arguments` of the interpreter; -fault=move breaks Pull on purpose")
 	return func(ctx context.Context, rest []string) error {
 		if err := command.NoArgs(rest); err != nil {

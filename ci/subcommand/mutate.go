@@ -20,8 +20,8 @@ import (
 
 // Mutate plants faults in the runtime of a toolchain.
 func Mutate(fs *flag.FlagSet) func(context.Context, []string) error {
-	root := fs.String("goroot", "", "the `folder` of a toolchain with the shared locks")
-	stock := fs.String("stock", "", "the `folder` of stock upstream, to compare random programs with")
+	root := fs.String("goroot", "", "the `directory` of a toolchain with the shared locks")
+	stock := fs.String("stock", "", "the `directory` of stock upstream, to compare random programs with")
 	var only []string
 	fs.Func("mutant", "the `name` of a mutant to plant; may be repeated (default: all)", func(name string) error {
 		only = append(only, name)
@@ -71,7 +71,7 @@ func Mutate(fs *flag.FlagSet) func(context.Context, []string) error {
 				return fmt.Errorf("no mutant is called %q\n\tsee ci/mutate/mutants.go", name)
 			}
 		}
-		// That one does not fit is said before the hour that the others take.
+		// Report one that does not apply before the others take an hour.
 		for _, m := range planted[1:] {
 			if err := m.Plant(plant.New(*root, filepath.Join(dir, "fits"))); err != nil {
 				return err

@@ -1,4 +1,4 @@
-// Package subcommand has the commands of the CI.
+// Package subcommand implements the commands of "go run ./ci".
 package subcommand
 
 import (
@@ -151,8 +151,8 @@ func inStore(ctx context.Context, do func(*store.Store) error) error {
 func Test(fs *flag.FlagSet) func(context.Context, []string) error {
 	f := new(flags)
 	f.register(fs)
-	results := fs.String("results", "", "the `folder` for the raw records, new (default: ci-<time> in the build cache)")
-	reportDir := fs.String("report", "", "the `folder` for the report (default: report in the folder of the records)")
+	results := fs.String("results", "", "the `directory` for the raw records, new (default: ci-<time> in the build cache)")
+	reportDir := fs.String("report", "", "the `directory` for the report (default: report in the directory of the records)")
 	fresh := fs.Bool("fresh", false, "run every cell, also those that passed before with the same content")
 	within := fs.Duration("within", 0, "after this `time`, begin no cell that can wait for the night (default: no limit)")
 	return func(ctx context.Context, args []string) error {
@@ -181,7 +181,7 @@ func Test(fs *flag.FlagSet) func(context.Context, []string) error {
 	}
 }
 
-// test runs cells, leaves their records in one folder and the report in
+// test runs cells, leaves their records in one directory and the report in
 // another. Those of nightly it only names.
 func test(ctx context.Context, r *runner.Runner, lines []*plan.Line, cells []plan.Cell, nightly []verdict.ID, reportDir string) error {
 	if err := os.MkdirAll(r.Results, 0o777); err != nil {
@@ -215,7 +215,7 @@ func test(ctx context.Context, r *runner.Runner, lines []*plan.Line, cells []pla
 	planned, late, runErr := r.Run(ctx, cells)
 	runErr = errors.Join(runErr, r.Journal.Close())
 	if len(late) > 0 {
-		fmt.Printf("\nput off to the night, as not begun within %v (go run ./ci test -depth nightly):\n", r.Within)
+		fmt.Printf("\ndeferred to the nightly run, not started within %v (go run ./ci test -depth nightly):\n", r.Within)
 		for _, id := range late {
 			fmt.Printf("\t%s\n", id)
 		}
@@ -247,7 +247,7 @@ func finish(repo *line.Repo, planned []verdict.Planned, nightly []verdict.ID, ex
 	}
 	head := report.Head{Runs: runs, Title: "gocoro CI", Generated: time.Now().UTC(), Revision: revision(repo), URL: os.Getenv("GOCORO_RUN_URL"), Nightly: nightly}
 	if err := report.Write(dir, head, e); err != nil {
-		// Without a report nobody can see what passed.
+		// Without a report, what passed is not visible.
 		return fmt.Errorf("%w\n\tthe records are in %s\n\tfree some space, then: go run ./ci report %s", err, strings.Join(results, " "), strings.Join(results, " "))
 	}
 	fmt.Printf("\nreport: %s\n\n", filepath.Join(dir, report.PageFile))
@@ -274,11 +274,11 @@ func revision(repo *line.Repo) string {
 func Report(fs *flag.FlagSet) func(context.Context, []string) error {
 	f := new(flags)
 	f.register(fs)
-	dir := fs.String("report", "report", "the `folder` for the report")
+	dir := fs.String("report", "report", "the `directory` for the report")
 	fs.BoolVar(&f.hosted, "hosted", false, "judge against the plan of all hosted runners, not of this machine")
 	return func(ctx context.Context, args []string) error {
 		if len(args) == 0 {
-			return fmt.Errorf("no folder of records given\n\tgo run ./ci report RESULTS ...")
+			return fmt.Errorf("no directory of records given\n\tgo run ./ci report RESULTS ...")
 		}
 		repo, lines, cells, err := f.cells()
 		if err != nil {

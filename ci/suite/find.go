@@ -21,8 +21,8 @@ import (
 // ProgTests returns the names of the tests of package runtime that build or
 // run a program under testdata/testprog*, for the tree's platform, sorted.
 //
-// A function does so if it joins the name of a folder to "testdata/", as the
-// helper that builds the programs does, or names such a folder outright, or if
+// A function does so if it joins the name of a directory to "testdata/", as the
+// helper that builds the programs does, or names such a directory outright, or if
 // it mentions a function that does: the tests are the Test functions among the
 // closure. Nothing of this is a list of tests that could grow old.
 func ProgTests(ctx context.Context, t *Tree) ([]string, error) {
@@ -104,7 +104,7 @@ func progTests(dir string, pkgs ...[]string) ([]string, error) {
 	return names, nil
 }
 
-// isProgDir reports whether a literal is the name of a folder of test
+// isProgDir reports whether a literal is the name of a directory of test
 // programs, or the beginning that such a name is joined to.
 func isProgDir(lit *ast.BasicLit) bool {
 	s, err := strconv.Unquote(lit.Value)
@@ -216,7 +216,7 @@ func (p *listed) tests(pattern string) ([]string, error) {
 	return slices.Sorted(maps.Keys(seen)), nil
 }
 
-// parse parses files of a folder. Like go/packages it returns what it could make
+// parse parses files of a directory. Like go/packages it returns what it could make
 // of a file that has errors, together with the first of them.
 func parse(dir string, names []string) (fset *token.FileSet, files []*ast.File, err error) {
 	fset = token.NewFileSet()

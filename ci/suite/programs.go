@@ -19,7 +19,7 @@ type Rules string
 
 const (
 	Matched Rules = "matched" // the program dies: line go1.22
-	Shared  Rules = "shared"  // the program goes on: docs/corolock.md
+	Shared  Rules = "shared"  // the program continues: docs/corolock.md
 )
 
 // upstreamLocks is the setting that brings upstream's rules back on a line with

@@ -1,5 +1,5 @@
-// Package suite knows what is tested: the suites, and for each the packages
-// and tests that must have a result, found in the tree itself.
+// Package suite defines the suites, and finds in the tree itself the packages
+// and tests of each that must have a result.
 package suite
 
 import (

@@ -14,7 +14,7 @@ import (
 )
 
 // TypeCheckCgo type-checks the Go files, tests apart, of a package that uses
-// cgo, in a folder of the tree, for a platform whose C library is not there.
+// cgo, in a directory of the tree, for a platform whose C library is not there.
 // What a C compiler would say is left out: an expression C.x has whatever type
 // fits. Names that are not there, and calls that do not fit, are found.
 //

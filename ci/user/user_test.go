@@ -49,7 +49,7 @@ func play(t *testing.T, dir string) {
 			env.Setenv("PATH", env.Getenv("PATH")+string(os.PathListSeparator)+bin)
 			env.Setenv("GOPROXY", "off")
 			// The toolchains' packages; one version, so one cache for all
-			// stories, made anew for each run of them.
+			// stories, created for each run of them.
 			env.Setenv("GOCACHE", filepath.Join(filepath.Dir(bin), "gocache"))
 			return os.MkdirAll(home, 0o777)
 		},

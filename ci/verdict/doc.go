@@ -2,10 +2,10 @@
 // Use of this source code is governed by a BSD-style
 // license that can be found in the LICENSE file.
 
-// Package verdict holds the raw records of the CI and says what they mean.
+// Package verdict writes the raw records of the CI and judges them.
 //
-// The runner leaves one folder a cell (see [ID]) with what happened, byte for
-// byte, and without an opinion:
+// The runner writes one directory for each cell (see [ID]) with what happened,
+// byte for byte, and does not judge it:
 //
 //	<results>/<line>/<platform>/<suite>/<config>/<tree>/
 //		cell.json           the Cell; "finished": false until its very end

@@ -233,7 +233,7 @@ func Evaluate(plan []Planned, cells []*Cell, expected []Expectation) (*Evaluatio
 	records := map[ID]*Cell{}
 	for _, c := range cells {
 		if records[c.ID] != nil {
-			return nil, fmt.Errorf("cell %s: two records; read the results folders with verdict.Read", c.ID)
+			return nil, fmt.Errorf("cell %s: two records; read the results directories with verdict.Read", c.ID)
 		}
 		records[c.ID] = c
 	}
@@ -453,7 +453,7 @@ func judgeCell(c *Cell, planned Planned) *CellOutcome {
 		}
 	}
 
-	// That a package did not build is told by its tests, when there are some.
+	// If a package did not build, its tests say so, if it has any.
 	for k, o := range outcomes {
 		pkg := key{k.pkg, PackageItself}
 		if p := outcomes[pkg]; k != pkg && o.State == BuildFailed && p != nil && p.State == BuildFailed {
@@ -724,7 +724,7 @@ func (j *judge) attempt(i int) map[key]result {
 	}
 	switch {
 	case a.lost:
-		// The cell is not finished, which is said once.
+		// Report once that the cell is not finished.
 	case a.TimedOut && !died:
 		problem(TimedOut, around, "go test did not end in time, and no test was open")
 	case a.Signal != "" && !a.TimedOut && !died:

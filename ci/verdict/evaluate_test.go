@@ -20,7 +20,7 @@ import (
 var update = flag.Bool("update", false, "rewrite the want files in testdata")
 
 // TestGolden evaluates the records in each testdata/*.txtar. An archive holds
-// the files of a results folder, of which cell.json may leave out what is the
+// the files of a results directory, of which cell.json may leave out what is the
 // same everywhere (see fill), and
 //
 //	plan.json      []Planned, optional
@@ -115,7 +115,7 @@ func dump(e *Evaluation) string {
 	return b.String()
 }
 
-// unpack writes an archive's results folder to root.
+// unpack writes an archive's results directory to root.
 func unpack(t *testing.T, ar *txtar.Archive, root string) {
 	t.Helper()
 	cut := map[string]bool{}
@@ -151,7 +151,7 @@ func unpack(t *testing.T, ar *txtar.Archive, root string) {
 	}
 }
 
-// fill completes a cell.json: the version, the identity by its folder, that it
+// fill completes a cell.json: the version, the identity by its directory, that it
 // is finished, and the lengths of the attempts' files, which are made if need be.
 func fill(t *testing.T, root, name string) {
 	t.Helper()

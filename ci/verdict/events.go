@@ -256,7 +256,7 @@ func (t *testRun) frame(result string) {
 	}
 }
 
-// over drops what nobody will read: the output of a test that passed.
+// over drops the output of a test that passed, which no report shows.
 func (t *testRun) over() {
 	switch {
 	case t.result == "pass":

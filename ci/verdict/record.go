@@ -37,7 +37,7 @@ const (
 const recordVersion = 1
 
 // An ID names a cell. Its five parts, in this order, are also the cell's
-// folder below the results folder.
+// directory below the results directory.
 type ID struct {
 	Line     string `json:"line"`     // "go1.22"
 	Platform string `json:"platform"` // "linux-amd64", "linux-arm64-qemu-user": os-arch, then how unless native
@@ -54,7 +54,7 @@ func (id ID) parts() []string {
 
 var idPart = regexp.MustCompile(`^[\w=+,-][\w.=+,-]*$`)
 
-// Check reports whether every part of id can be a folder's name on every
+// Check reports whether every part of id can be a directory's name on every
 // platform, and the tree is one of the two.
 func (id ID) Check() error {
 	for i, p := range id.parts() {
@@ -86,14 +86,14 @@ func (id ID) baseline() ID {
 // go command happened to run: the difference is how a lost test is noticed.
 type Want map[string][]string
 
-// A Cell is the raw record of one cell, cell.json in its folder.
+// A Cell is the raw record of one cell, cell.json in its directory.
 type Cell struct {
 	Version int `json:"version"` // recordVersion
 	ID
 	How       string    `json:"how"`                 // Native, QemuUser, QemuSystem or Cross
 	Host      string    `json:"host,omitempty"`      // the machine, in words: "linux/amd64, 2 cores, kernel 6.12"
 	Toolchain string    `json:"toolchain,omitempty"` // what was tested: "go1.22.12-coro1", with its content key
-	Reproduce string    `json:"reproduce,omitempty"` // the command a person types to get this cell again
+	Reproduce string    `json:"reproduce,omitempty"` // the command that runs this cell again
 	Want      Want      `json:"want,omitempty"`
 	Started   time.Time `json:"started"`
 	Seconds   float64   `json:"seconds"`
@@ -106,7 +106,7 @@ type Cell struct {
 	dir string // where it was read from or is written to
 }
 
-// Dir returns the folder that the cell was read from or is being written to.
+// Dir returns the directory that the cell was read from or is being written to.
 func (c *Cell) Dir() string { return c.dir }
 
 // A Step is one thing that was built or checked for a cell, without running
@@ -123,7 +123,7 @@ type Step struct {
 // standard error in attempt-N.stderr, N counting from 1.
 type Attempt struct {
 	Command     []string  `json:"command"`
-	Dir         string    `json:"dir,omitempty"` // working folder
+	Dir         string    `json:"dir,omitempty"` // working directory
 	Env         []string  `json:"env,omitempty"` // KEY=value, and KEY alone when unset: differences from the CI's own environment
 	Started     time.Time `json:"started"`
 	Seconds     float64   `json:"seconds"`
@@ -136,9 +136,9 @@ type Attempt struct {
 	lost bool // found on disk only: the run was killed before the attempt ended
 }
 
-// Create starts the record of a cell below the results folder root: it makes
-// the cell's folder and writes an unfinished cell.json. The identity, How and
-// whatever else is known come from c. A folder that is already there is an
+// Create starts the record of a cell below the results directory root: it makes
+// the cell's directory and writes an unfinished cell.json. The identity, How and
+// whatever else is known come from c. A directory that is already there is an
 // error: records are never overwritten.
 func Create(root string, c Cell) (*Cell, error) {
 	if err := c.Check(); err != nil {
@@ -146,11 +146,11 @@ func Create(root string, c Cell) (*Cell, error) {
 	}
 	c.dir = filepath.Join(append([]string{root}, c.parts()...)...)
 	if err := os.MkdirAll(filepath.Dir(c.dir), 0o777); err != nil {
-		return nil, fmt.Errorf("cell %s: %w; is the results folder %s writable?", c.ID, err, root)
+		return nil, fmt.Errorf("cell %s: %w; is the results directory %s writable?", c.ID, err, root)
 	}
 	if err := os.Mkdir(c.dir, 0o777); err != nil {
 		if errors.Is(err, fs.ErrExist) {
-			return nil, fmt.Errorf("cell %s: %s is there already, want a new folder; use another results folder, or rm -r %s", c.ID, c.dir, c.dir)
+			return nil, fmt.Errorf("cell %s: %s is there already, want a new directory; use another results directory, or rm -r %s", c.ID, c.dir, c.dir)
 		}
 		return nil, fmt.Errorf("cell %s: %w", c.ID, err)
 	}
@@ -292,8 +292,8 @@ func (o *Output) End(exit int, signal string, timedOut bool) error {
 	return nil
 }
 
-// Read reads the records below the given results folders, a folder a shard.
-// The same cell in two folders is an error: no two shards have one.
+// Read reads the records below the given results directories, a directory a shard.
+// The same cell in two directories is an error: no two shards have one.
 //
 // A cell whose cell.json is missing or cannot be read comes back as a record
 // that is not finished, with Infra saying why: Evaluate makes a failure of it.
@@ -303,7 +303,7 @@ func Read(roots ...string) ([]*Cell, error) {
 	for _, root := range roots {
 		dirs, err := cellDirs(root)
 		if err != nil {
-			return nil, fmt.Errorf("results %s: %w; want a folder that `go run ./ci test` wrote", root, err)
+			return nil, fmt.Errorf("results %s: %w; want a directory that `go run ./ci test` wrote", root, err)
 		}
 		for _, dir := range dirs {
 			c := readCell(root, dir)
@@ -317,7 +317,7 @@ func Read(roots ...string) ([]*Cell, error) {
 	return cells, nil
 }
 
-// cellDirs returns the folders five levels below root, sorted.
+// cellDirs returns the directories five levels below root, sorted.
 func cellDirs(root string) ([]string, error) {
 	if _, err := os.Stat(root); err != nil {
 		return nil, err
@@ -370,7 +370,7 @@ func readCell(root, dir string) *Cell {
 		return bad("version %d, want %d: written by another version of the CI", c.Version, recordVersion)
 	}
 	if c.ID != id {
-		return bad("names the cell %s, want %s as its folder says", c.ID, id)
+		return bad("names the cell %s, want %s as its directory says", c.ID, id)
 	}
 	c.dir = dir
 	c.findLost()

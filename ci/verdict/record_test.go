@@ -151,7 +151,7 @@ func TestReadShards(t *testing.T) {
 		t.Errorf("got %v of a cell in both shards, want an error", err)
 	}
 	if _, err = Read(filepath.Join(a, "nothing")); err == nil {
-		t.Errorf("no such folder: no error")
+		t.Errorf("no such directory: no error")
 	}
 }
 

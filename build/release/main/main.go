@@ -1,5 +1,5 @@
-// Main has the commands of "go run ./build" that only those need who make or
-// check releases. That program runs it.
+// Main runs those commands of "go run ./build" that only people who make or
+// check releases need.
 package main
 
 import (

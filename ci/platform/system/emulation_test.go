@@ -18,7 +18,7 @@ import (
 //
 //	go test -tags emulation ./ci/platform/...
 //
-// They find the kernel in the project's cache folder.
+// They find the kernel in the project's cache directory.
 
 // boot runs programs in the machine and returns what its tests and its kernel
 // said.

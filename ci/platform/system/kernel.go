@@ -7,14 +7,14 @@ import (
 )
 
 // FindKernel returns the path of the arm64 kernel that scripts/setup-linux.sh
-// keeps in the cache folder, as kernel/arm64/<name of the Debian package,
+// keeps in the cache directory, as kernel/arm64/<name of the Debian package,
 // version and architecture>/vmlinuz. If there are several, it is the one that
 // came last.
 func FindKernel(cache string) (string, error) {
 	pattern := filepath.Join(cache, "kernel", "arm64", "*", "vmlinuz")
 	files, err := filepath.Glob(pattern)
 	if err != nil {
-		return "", fmt.Errorf("cache folder %q: %v", cache, err)
+		return "", fmt.Errorf("cache directory %q: %v", cache, err)
 	}
 	newest := ""
 	var latest os.FileInfo

@@ -127,7 +127,7 @@ func TestNoKernel(t *testing.T) {
 func TestFindKernel(t *testing.T) {
 	cache := t.TempDir()
 	if _, err := FindKernel(cache); err == nil || !strings.Contains(err.Error(), filepath.Join(cache, "kernel", "arm64")) {
-		t.Errorf("expected an error that names the folder, found %v", err)
+		t.Errorf("expected an error that names the directory, found %v", err)
 	}
 	now := time.Now()
 	// The last is what setup-linux.sh may leave when it is killed.

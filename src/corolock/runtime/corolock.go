@@ -672,9 +672,9 @@ func coroExitClaim(mp *m, gp *g) {
 // c's creation, and if gp exits with a claim. It never returns.
 //
 // gp, which runs on the current M, is going to be blocked in c, or exits. The
-// goroutine that is blocked in c goes on: here, by a direct switch, if it may
-// be here, or else by a hand-off through the scheduler.
-func coroswitchShared(gp *g, c *coro, exit bool) {
+// goroutine that is blocked in c, gnext, goes on: here, by a direct switch, if it
+// may be here, or else by a hand-off through the scheduler.
+func coroswitchShared(gp *g, c *coro, gnext *g, exit bool) {
 	mp := gp.m
 	mc := &mp.coro
 	mp.voidDebt()
@@ -686,7 +686,6 @@ func coroswitchShared(gp *g, c *coro, exit bool) {
 
 	// Read what the one who was blocked there has left in c. Users of c take
 	// turns, as the rules of iter.Pull say. If they do not, the CAS below fails.
-	gnext := c.gp.ptr()
 	if gnext == nil {
 		throw("coroswitch on exited coro")
 	}
@@ -894,6 +893,14 @@ func coroswitchShared(gp *g, c *coro, exit bool) {
 // the place of its own, and puts back what was there before when it returns. So
 // a callback is the innermost if g0's sp is its own.
 
+// A coroFrame is a callback that is in progress. It lies on the stack of the
+// callback's goroutine.
+type coroFrame struct {
+	unwind bool     // a panic or Goexit leaves the callback, if it does not return
+	sp     uintptr  // what the callback has set g0's sp to
+	below  guintptr // the goroutine of the callback that was the innermost before
+}
+
 // A coroDeadFrame is a callback that a panic or Goexit has left while others
 // were above it. Its C frames go when it is the innermost.
 type coroDeadFrame struct {
@@ -902,15 +909,14 @@ type coroDeadFrame struct {
 	below guintptr
 }
 
-// coroLeaveFrame is called when a callback, which has set g0's sp to sp, is about
-// to return to C. It waits until that is the innermost, and makes below the
-// goroutine of the one that is now.
-func coroLeaveFrame(sp uintptr, below guintptr) {
+// coroLeaveFrame is called when a callback is about to return to C. It waits until
+// that is the innermost, and makes the one below it so.
+func coroLeaveFrame(cf *coroFrame) {
 	for {
 		mp := acquirem()
 		mp.popDeadFrames()
-		if mp.g0.sched.sp == sp {
-			coroLeftFrame(mp, below)
+		if mp.g0.sched.sp == cf.sp {
+			coroLeftFrame(mp, cf.below)
 			releasem(mp)
 			return
 		}
@@ -922,9 +928,9 @@ func coroLeaveFrame(sp uintptr, below guintptr) {
 // coroUnwindFrame is called when a panic or Goexit unwinds C's frames below a
 // callback of the current M, mp. If the callback is not the innermost, they stay
 // where they are until those above have gone.
-func coroUnwindFrame(mp *m, sp uintptr, below guintptr) {
+func coroUnwindFrame(mp *m, cf *coroFrame) {
 	mc := &mp.coro
-	mc.deadFrames = &coroDeadFrame{mc.deadFrames, sp, below}
+	mc.deadFrames = &coroDeadFrame{mc.deadFrames, cf.sp, cf.below}
 	mp.popDeadFrames()
 }
 

@@ -7,9 +7,13 @@ package runtime_test
 import (
 	"fmt"
 	"internal/godebugs"
+	"internal/testenv"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"runtime"
 	"runtime/testdata/corotest"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -137,35 +141,73 @@ func BenchmarkCoroLockPingPong(b *testing.B) {
 	}
 }
 
-// BenchmarkCoroLockClaims times next of one of many iterators that have each
-// locked their caller's thread.
+// BenchmarkCoroLockClaims times next of one of many iterators, in turn, without
+// locks, and if each has locked its caller's thread.
 func BenchmarkCoroLockClaims(b *testing.B) {
-	if !coroLockRules() {
-		b.Skip("upstream dies")
-	}
-	for _, claims := range []int{1, 10, 1000, 10000} {
-		b.Run(fmt.Sprint(claims), func(b *testing.B) {
-			runtime.LockOSThread()
-			defer runtime.UnlockOSThread()
-			var nexts []func() (int, bool)
-			for range claims {
-				next, stop := corotest.Pull(func(yield func(int) bool) {
+	for _, locked := range []bool{false, true} {
+		for _, n := range []int{1, 10, 1000, 10000} {
+			b.Run(fmt.Sprintf("locked=%t/%d", locked, n), func(b *testing.B) {
+				if locked {
+					if !coroLockRules() {
+						b.Skip("upstream dies")
+					}
 					runtime.LockOSThread()
 					defer runtime.UnlockOSThread()
-					for yield(5) {
-					}
-				})
-				defer stop()
-				next()
-				nexts = append(nexts, next)
-			}
-			i := 0
-			for b.Loop() {
-				nexts[i]()
-				if i++; i == len(nexts) {
-					i = 0
 				}
+				var nexts []func() (int, bool)
+				for range n {
+					next, stop := corotest.Pull(func(yield func(int) bool) {
+						if locked {
+							runtime.LockOSThread()
+							defer runtime.UnlockOSThread()
+						}
+						for yield(5) {
+						}
+					})
+					defer stop()
+					next()
+					nexts = append(nexts, next)
+				}
+				i := 0
+				for b.Loop() {
+					nexts[i]()
+					if i++; i == len(nexts) {
+						i = 0
+					}
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkCoroLockCallback times callbacks from C in a program of its own, and
+// the start of that program, which locks the main thread for its initialization.
+func BenchmarkCoroLockCallback(b *testing.B) {
+	testenv.MustHaveCGO(b)
+	exe := filepath.Join(b.TempDir(), "testprogcgo.exe")
+	cmd := testenv.CleanCmdEnv(exec.Command(testenv.GoToolPath(b), "build", "-o", exe))
+	cmd.Dir = "testdata/testprogcgo"
+	if out, err := cmd.CombinedOutput(); err != nil {
+		b.Fatalf("building testprogcgo: %v\n%s", err, out)
+	}
+	for _, what := range []string{"single", "nested", "thread", "parallel"} {
+		b.Run(what, func(b *testing.B) {
+			out, err := exec.Command(exe, "CoroLockBench", what, strconv.Itoa(b.N)).Output()
+			if err != nil {
+				b.Fatal(err)
 			}
+			ns, err := strconv.ParseFloat(strings.TrimSpace(string(out)), 64)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportMetric(ns/float64(b.N), "ns/op")
 		})
 	}
+	b.Run("start", func(b *testing.B) {
+		for b.Loop() {
+			if err := exec.Command(exe, "CoroLockBench", "single", "0").Run(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }

@@ -23,6 +23,8 @@ package main
 
 extern void go_corolock_callback(uintptr_t);
 extern int go_corolock_event(uintptr_t);
+extern void go_corolock_nothing(void);
+extern void go_corolock_nested(void);
 
 // corolockUp calls back into Go as C code does that is compiled without frame
 // pointers: the register is used for something else.
@@ -96,6 +98,23 @@ static void corolockCallThread(uintptr_t f) { corolockOnThread(corolockThread, f
 // corolockRunThread is corolockLoop on a thread that C creates.
 static void corolockRunThread(uintptr_t f) { corolockOnThread(corolockLoopThread, f); }
 
+static void corolockBench(uintptr_t n) {
+	while (n-- > 0)
+		go_corolock_nothing();
+}
+
+static void corolockBenchNested(uintptr_t n) {
+	while (n-- > 0)
+		go_corolock_nested();
+}
+
+static void *corolockBenchThread(void *n) {
+	corolockBench((uintptr_t)n);
+	return 0;
+}
+
+static void corolockBenchOnThread(uintptr_t n) { corolockOnThread(corolockBenchThread, n); }
+
 static int corolockFlag;
 
 static void corolockRaise(void) { __atomic_store_n(&corolockFlag, 1, __ATOMIC_SEQ_CST); }
@@ -159,6 +178,7 @@ import (
 	"runtime/pprof"
 	"runtime/testdata/corotest"
 	"runtime/trace"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -180,6 +200,8 @@ func shared(name string, f func()) {
 }
 
 func init() {
+	register("CoroLockBench", CoroLockBench)
+
 	shared("CoroSharedCgoIterCallback", func() { sharedPlain(sharedIterCallback) })
 	shared("CoroSharedCgoIterCallbackYield", func() { sharedPlain(sharedIterCallbackYield) })
 	shared("CoroSharedCgoCallback", func() { sharedInside(sharedSimple) })
@@ -273,6 +295,40 @@ func sharedInit(name string, init, f func()) {
 //export go_corolock_callback
 func go_corolock_callback(f C.uintptr_t) {
 	cgo.Handle(f).Value().(func())()
+}
+
+//export go_corolock_nothing
+func go_corolock_nothing() {}
+
+//export go_corolock_nested
+func go_corolock_nested() { C.corolockBench(1) }
+
+// CoroLockBench times callbacks from C for BenchmarkCoroLockCallback. Its
+// arguments are which, and how many; it prints nanoseconds for all.
+func CoroLockBench() {
+	count, err := strconv.Atoi(os.Args[3])
+	if err != nil {
+		corotest.Fatal(err)
+	}
+	n := C.uintptr_t(count)
+	start := time.Now()
+	switch os.Args[2] {
+	case "single":
+		C.corolockBench(n)
+	case "nested": // each is two
+		C.corolockBenchNested(n)
+	case "thread":
+		C.corolockBenchOnThread(n)
+	case "parallel": // each is one in each goroutine
+		var wg sync.WaitGroup
+		for range runtime.GOMAXPROCS(0) {
+			wg.Go(func() { C.corolockBench(n) })
+		}
+		wg.Wait()
+	default:
+		corotest.Fatal("no benchmark ", os.Args[2])
+	}
+	fmt.Println(time.Since(start).Nanoseconds())
 }
 
 //export go_corolock_event
