@@ -34,10 +34,10 @@ type Flags struct {
 // Register defines the flags of the steps.
 func (f *Flags) Register(fs *flag.FlagSet) {
 	fs.StringVar(&f.Line, "line", "", "the `line` to build, such as go1.22, or the name of its release (default: the line of VERSION)")
-	fs.StringVar(&f.Source, "source", "module", "where upstream comes from: module, or tarball=PATH or URL")
+	fs.StringVar(&f.Source, "source", "module", "where to get the upstream release: module, or tarball=PATH or URL")
 	fs.BoolVar(&f.Trace, "x", false, "print each command before it runs")
-	fs.BoolVar(&f.Dry, "n", false, "say what would be done, and do nothing")
-	fs.BoolVar(&f.Stream, "v", false, "show the output of the commands as it comes")
+	fs.BoolVar(&f.Dry, "n", false, "print what would be done, and do nothing")
+	fs.BoolVar(&f.Stream, "v", false, "print the output of the commands as they run")
 }
 
 func (f *Flags) registerTarget(fs *flag.FlagSet) {
@@ -288,8 +288,8 @@ func API(fs *flag.FlagSet) func(context.Context, []string) error {
 func Uninstall(fs *flag.FlagSet) func(context.Context, []string) error {
 	f := new(Flags)
 	fs.StringVar(&f.Line, "line", "", "the `line` whose release to remove (default: the line of VERSION)")
-	fs.BoolVar(&f.Dry, "n", false, "say what would be removed, and remove nothing")
-	force := fs.Bool("force", false, "remove a toolchain even if files in it were changed since, or its record is damaged")
+	fs.BoolVar(&f.Dry, "n", false, "print what would be removed, and remove nothing")
+	force := fs.Bool("force", false, "remove a toolchain even if its files have changed or its record is damaged")
 	f.registerTarget(fs)
 	return func(ctx context.Context, args []string) error {
 		if len(args) == 0 {
@@ -445,7 +445,7 @@ func List(fs *flag.FlagSet) func(context.Context, []string) error {
 
 // Clean is the command that frees the cache.
 func Clean(fs *flag.FlagSet) func(context.Context, []string) error {
-	dry := fs.Bool("n", false, "say what would be removed, and remove nothing")
+	dry := fs.Bool("n", false, "print what would be removed, and remove nothing")
 	return func(ctx context.Context, args []string) error {
 		if err := command.NoArgs(args); err != nil {
 			return err

@@ -28,8 +28,8 @@ func Mutate(fs *flag.FlagSet) func(context.Context, []string) error {
 		return nil
 	})
 	workers := fs.Int("p", runtime.NumCPU(), "how many `programs` at a time")
-	limit := fs.Duration("limit", time.Minute, "after how long a program counts as hung")
-	fuzz := fs.Int("fuzz", 300, "how many random `programs` a survivor is tried with")
+	limit := fs.Duration("limit", time.Minute, "the time after which a program counts as hung")
+	fuzz := fs.Int("fuzz", 300, "how many random `programs` to run on a survivor")
 	return func(ctx context.Context, rest []string) error {
 		if err := command.NoArgs(rest); err != nil {
 			return err

@@ -36,12 +36,12 @@ type flags struct {
 }
 
 func (f *flags) register(fs *flag.FlagSet) {
-	fs.StringVar(&f.sel.Line, "line", "", "only `lines` that match (patterns as in path.Match, here and below), and of these all that the default line has")
+	fs.StringVar(&f.sel.Line, "line", "", "only `lines` that match (a pattern as in path.Match, here and below), with all cells of the default line")
 	fs.StringVar(&f.sel.Platform, "platform", "", "only `platforms` that match: linux-amd64, linux-arm64-qemu-user, ...")
 	fs.StringVar(&f.sel.Suite, "suite", "", "only `suites` that match: self, user, coro, testprog, std, fuzz, ...")
 	fs.StringVar(&f.sel.Config, "config", "", "only `configurations` that match: plain, race, procs*, ...")
 	fs.StringVar(&f.sel.Tree, "tree", "", "only this `tree`: patched or stock")
-	fs.StringVar(&f.depth, "depth", "default", "how much of the table: default or nightly")
+	fs.StringVar(&f.depth, "depth", "default", "which cells: default (of the day) or nightly (all)")
 	fs.StringVar(&f.shard, "shard", "", "part I of N of the cells, as `I/N`")
 }
 
@@ -153,8 +153,8 @@ func Test(fs *flag.FlagSet) func(context.Context, []string) error {
 	f.register(fs)
 	results := fs.String("results", "", "the `directory` for the raw records, new (default: ci-<time> in the build cache)")
 	reportDir := fs.String("report", "", "the `directory` for the report (default: report in the directory of the records)")
-	fresh := fs.Bool("fresh", false, "run every cell, also those that passed before with the same content")
-	within := fs.Duration("within", 0, "after this `time`, begin no cell that can wait for the night (default: no limit)")
+	fresh := fs.Bool("fresh", false, "run every cell, even if it passed before and nothing has changed")
+	within := fs.Duration("within", 0, "after this `time`, start no cell that can wait for the nightly run (default: no limit)")
 	return func(ctx context.Context, args []string) error {
 		if err := command.NoArgs(args); err != nil {
 			return err

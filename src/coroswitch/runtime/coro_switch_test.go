@@ -6,9 +6,12 @@ package runtime_test
 
 import (
 	"bytes"
+	"internal/profile"
+	"internal/race"
 	"internal/testenv"
 	"iter"
 	"os"
+	"os/exec"
 	"regexp"
 	. "runtime"
 	"runtime/pprof"
@@ -16,6 +19,9 @@ import (
 	"testing"
 	"time"
 )
+
+// coroDirect says whether the port has a direct switch.
+const coroDirect = (GOARCH == "amd64" || GOARCH == "arm64") && !race.Enabled
 
 // TestCoroSwitchStress lets the program use iter.Pull in all ways, while the
 // garbage collector, the tracer and the profilers are at work. With the variable
@@ -110,8 +116,8 @@ func coroSwitchFrames(t *testing.T, pull func()) string {
 func TestCoroSwitchDirect(t *testing.T) {
 	done := make(chan bool)
 	defer close(done)
-	if p := coroSwitchFrames(t, func() { coroSwitchConsumer(done) }); CoroDirect == strings.Contains(p, "runtime.coroswitch") {
-		t.Errorf("direct switch: want %v, got\n%s", CoroDirect, p)
+	if p := coroSwitchFrames(t, func() { coroSwitchConsumer(done) }); coroDirect == strings.Contains(p, "runtime.coroswitch") {
+		t.Errorf("direct switch: want %v, got\n%s", coroDirect, p)
 	}
 }
 
@@ -124,4 +130,132 @@ func coroSwitchConsumer(done chan bool) {
 	defer stop()
 	next()
 	next()
+}
+
+// TestCoroSwitchReturns checks that the functions that call corogo return by an
+// indirect jump, on ports where that is what makes a direct switch fast.
+func TestCoroSwitchReturns(t *testing.T) {
+	testenv.MustHaveGoBuild(t)
+	if !coroDirect {
+		t.Skip("no direct switch")
+	}
+	out, err := exec.Command(testenv.GoToolPath(t), "tool", "objdump", "-s", `^iter\.Pull`, os.Args[0]).CombinedOutput()
+	if err != nil {
+		t.Fatalf("go tool objdump: %v\n%s", err, out)
+	}
+	call := regexp.MustCompile(`\bCALL runtime\.corogo\(SB\)`)
+	ret := regexp.MustCompile(`(?m)\bRET\b`)
+	n := 0
+	for text := range strings.SplitSeq(string(out), "TEXT ") {
+		if call.MatchString(text) {
+			n++
+			if ret.MatchString(text) {
+				t.Errorf("it returns by a return instruction:\n%s", text)
+			}
+		}
+	}
+	if n < 3 {
+		t.Errorf("%d functions call corogo, want next, stop and yield", n)
+	}
+}
+
+// TestCoroSwitchExit checks that a goroutine that has run an iterator, and ended
+// in one way or another, leaves nothing behind for the next one: it is used
+// again.
+func TestCoroSwitchExit(t *testing.T) {
+	var ids [3]uint64
+	seqs := []iter.Seq[int]{
+		func(yield func(int) bool) { yield(1) },
+		func(yield func(int) bool) {
+			defer func() { recover() }()
+			panic("recovered")
+		},
+		func(yield func(int) bool) {
+			for yield(2) {
+			}
+		},
+	}
+	n := NumGoroutine()
+	for range 100 {
+		for i, seq := range seqs {
+			next, stop := iter.Pull(func(yield func(int) bool) {
+				ids[i] = CurrentGoid()
+				if since := WaitSince(); since != 0 {
+					t.Errorf("a new coroutine has waited since %d", since)
+				}
+				seq(yield)
+			})
+			next()
+			stop()
+			if v, ok := next(); v != 0 || ok {
+				t.Errorf("next after stop: got %v, %v", v, ok)
+			}
+		}
+		if ids[0] == ids[1] || ids[1] == ids[2] || ids[0] == 0 {
+			t.Fatalf("goroutines %v", ids)
+		}
+	}
+	if got := NumGoroutine(); got > n {
+		t.Errorf("%d goroutines, and %d before", got, n)
+	}
+}
+
+// TestCoroSwitchProfile checks that a CPU profile tells who has called next or
+// yield, at whatever instruction of the switch its signal comes.
+func TestCoroSwitchProfile(t *testing.T) {
+	if !coroDirect {
+		t.Skip("no direct switch")
+	}
+	var buf bytes.Buffer
+	if err := pprof.StartCPUProfile(&buf); err != nil {
+		t.Skip(err)
+	}
+	coroSwitchProfiled(t)
+	pprof.StopCPUProfile()
+	prof, err := profile.Parse(&buf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var next, yield, other int64
+	for _, sample := range prof.Sample {
+		var names []string
+		for _, loc := range sample.Location {
+			for _, line := range loc.Line {
+				names = append(names, line.Function.Name)
+			}
+		}
+		if len(names) == 0 || names[0] != "runtime.corogo" {
+			continue
+		}
+		switch stack := strings.Join(names, " "); {
+		case strings.Contains(stack, "iter.Pull") && strings.Contains(stack, "coroSwitchNumbers"):
+			yield += sample.Value[0]
+		case strings.Contains(stack, "iter.Pull") && strings.Contains(stack, "coroSwitchProfiled"):
+			next += sample.Value[0]
+		default:
+			other += sample.Value[0]
+			t.Logf("%d samples: %s", sample.Value[0], stack)
+		}
+	}
+	t.Logf("in the switch: %d samples below next, %d below yield, %d others", next, yield, other)
+	if other > (next+yield)/10 {
+		t.Error("the profile does not tell who has switched")
+	}
+}
+
+//go:noinline
+func coroSwitchProfiled(t *testing.T) {
+	next, stop := iter.Pull(coroSwitchNumbers)
+	defer stop()
+	for start := time.Now(); time.Since(start) < 300*time.Millisecond; {
+		for range 1000 {
+			next()
+		}
+	}
+}
+
+//go:noinline
+func coroSwitchNumbers(yield func(int) bool) {
+	for i := 0; yield(i); i++ {
+	}
 }

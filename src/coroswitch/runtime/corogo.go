@@ -4,7 +4,10 @@
 
 package runtime
 
-import "internal/runtime/atomic"
+import (
+	"internal/runtime/atomic"
+	"unsafe"
+)
 
 // The direct coroutine switch.
 //
@@ -68,5 +71,18 @@ func coroSlowSet(bit uint32, on bool) {
 		coroSlow.Or(bit)
 	} else {
 		coroSlow.And(^bit)
+	}
+}
+
+// coroSetStatus sets the status of gp where only the caller may do that: gp is
+// dead, runs on the current M, or is to run there next, and coroSlow is 0.
+//
+//go:nosplit
+func coroSetStatus(gp *g, status uint32) {
+	p := (*uint32)(unsafe.Pointer(&gp.atomicstatus))
+	if GOARCH == "amd64" {
+		*p = status // a store here is never seen before those that precede it
+	} else {
+		atomic.StoreRel(p, status)
 	}
 }
