@@ -87,8 +87,8 @@ const (
 	dIdle    dpc = iota
 	dGo          // runs Go code, at a safe point
 	dFast        // in coroswitch
-	dSlow        // in coroswitchSlow
-	dWorld       // in coroswitchSlow, in stopTheWorld
+	dSlow        // in coroswitch
+	dWorld       // in coroswitch, in stopTheWorld
 	dSwitchM     // in coroswitch_m
 	dExitM       // in the exit of a goroutine that may take plainly
 )

@@ -146,7 +146,7 @@ func (w *dworld) enter(m mid, handoff bool) {
 	}
 }
 
-// look is coroswitchSlow.
+// look is coroswitch.
 func (w *dworld) look(m mid) bool {
 	mp := &w.m[m]
 	gp := &w.g[mp.g]
@@ -523,7 +523,7 @@ func (cfg *Switch) steps(s *dstate, visit func(label, reached[dstate])) {
 		case dGo:
 			cfg.goes(s, m, &w, try)
 		case dSlow:
-			try(kindScheduler, "coroswitchSlow", m, mp.g, int(gp.c), func() bool { return w.look(m) })
+			try(kindScheduler, "coroswitch", m, mp.g, int(gp.c), func() bool { return w.look(m) })
 		case dWorld:
 			if s.stopped(cfg, m) || cfg.mutant == disownedRunning && s.mem[locStatus.of(mp.g)] == dWaiting {
 				try(kindScheduler, "disowns, the world stopped", m, mp.g, int(gp.c), func() bool {
