@@ -83,10 +83,12 @@ func fastCalls(file *ast.File) (calls []*ast.CallExpr) {
 
 // unusual are the names that tell of a lock (the runtime's, upstream's local
 // variable, and the record of the creator's thread in a coro), of race mode, a
-// processor with data independent timing, a goroutine profile, or a bubble.
+// processor with data independent timing, a goroutine profile, a bubble, or a
+// port that has a direct switch (first), on which coroswitch_m is for the unusual.
 var unusual = map[string]bool{
 	"lockedm": true, "lockedg": true, "lockedExt": true, "lockedInt": true, "locked": true, "corolock": true,
 	"raceenabled": true, "sys.DITSupported": true, "goroutineProfile.active": true, "bubble": true,
+	"first": true,
 }
 
 // isUnusual reports whether a condition is true only in an unusual state: it is
