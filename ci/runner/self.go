@@ -90,7 +90,7 @@ func (r *Runner) self(ctx context.Context, c plan.Cell, cell *verdict.Cell) erro
 		return err
 	}
 	defer store.RemoveAll(tmp)
-	args := []string{"test", "-json", "-count=1"}
+	args := []string{"test", "-json", "-count=1", "-timeout=" + c.Limit().String()}
 	if c.Depth == plan.Nightly && c.Method.Host == (platform.Platform{OS: "linux", Arch: "amd64"}) {
 		args = append(args, "-tags=emulation") // the tests of the emulators themselves take minutes
 	}
