@@ -11,17 +11,9 @@ func TestSwitch(t *testing.T) {
 	if *large {
 		switches = slices.Concat(Switches, LargerSwitches)
 	}
-	states, steps := 0, 0
-	for _, cfg := range switches {
-		r := explore[dstate](cfg)
-		t.Logf("%-22s %8d states %8d steps", cfg.Name, r.States, r.Steps)
-		states += r.States
-		steps += r.Steps
-		if r.Violation != nil {
-			t.Errorf("%s: %v", cfg.Name, r.Violation)
-		}
-	}
-	t.Logf("%-22s %8d states %8d steps", "all", states, steps)
+	exploreAll(t, len(switches), func(i int) (string, *Report) {
+		return switches[i].Name, explore[dstate](switches[i])
+	})
 }
 
 func TestSwitchMutants(t *testing.T) {
