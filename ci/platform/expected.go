@@ -35,12 +35,17 @@ const emulatorSignalled = "sends its process a SIGSEGV, which the kernel may giv
 	"of 12 such programs at once in 43 of 600 runs of the stock go1.22.12, 48 of 600 of go1.26.11, 39 of 600 of go1.27.3; " +
 	"alone in none of 100 of go1.22.12"
 
+const countedEnding = "counts the goroutines while the one of the test before may still be ending; " +
+	"under qemu-user in 2 of 300 runs of the stock go1.22.12, natively in none of 1000"
+
 // expectedFailures was measured with qemu 7.2 and go1.22.12: TestCoroRace and
 // TestCoroBugRaceEnd are this project's own, the others fail with the stock release too, whose other
 // runtime tests that run a program have no failures (99 passed, 14 skipped). From
 // go1.26 on upstream has no TestDestructorCallbackRace, and TestExitHooks does
 // not build with the race detector.
 var expectedFailures = []ExpectedFailure{
+	{QemuUser, Platform{"linux", "arm64"}, "iter", "TestPull", countedEnding, "go1.22", verdict.AtTimes},
+	{QemuUser, Platform{"linux", "arm64"}, "iter", "TestPull2", countedEnding, "go1.22", verdict.AtTimes},
 	{QemuUser, Platform{"linux", "arm64"}, "runtime", "TestCoroBugRaceEnd", tsanRange, "go1.26", verdict.Always},
 	{QemuUser, Platform{"linux", "arm64"}, "runtime", "TestCoroBugRaceEnd", tsanRange, "go1.27", verdict.Always},
 	{QemuUser, Platform{"linux", "arm64"}, "runtime", "TestCoroRace", tsanRange, "go1.22", verdict.Always},

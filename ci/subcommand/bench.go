@@ -41,7 +41,7 @@ var benchmarks = []benchmark{
 var sharedBenchmarks = []benchmark{
 	{"runtime", "^BenchmarkCoroLock(Next|Pull)$", "200ms", time.Minute},
 	{"runtime", "^BenchmarkCoroLock(OSThread|PingPong|Claims)$", "200ms", time.Minute},
-	{"runtime", "^BenchmarkCoroLockCallback$", "200ms", 5 * time.Minute}, // it builds a program
+	{"runtime", "^BenchmarkCoroLockCallback$", "200ms", 5 * time.Minute},  // it builds a program
 	{"runtime", "^BenchmarkCoroSwitch(Next|Pull)$", "200ms", time.Minute}, // of lines with the direct switch
 	{"cmd/cgo/internal/test", "^Benchmark(CgoCall|CGoCallback|CGoInCThread)$", "200ms", time.Minute},
 }

@@ -150,7 +150,8 @@ func execute(p system.Program) (output, why string) {
 
 // A program's output and its end are both looked at.
 func TestExecute(t *testing.T) {
-	for _, tt := range []struct {
+	dir := t.TempDir()
+	tests := []struct {
 		name, script, expect string
 		want                 string // part of what is wrong; "" for nothing
 	}{
@@ -167,13 +168,18 @@ func TestExecute(t *testing.T) {
 		{"late", "echo expect: OK; echo OK; exec sleep 100", "", "still running"},
 		{"orphan", "echo expect: OK; echo OK; sleep 3 &", "", ""},
 		{"flood", "head -c 1000000 /dev/zero", "", "first line"},
-	} {
+	}
+	// All are written before the first one runs: what is being written cannot be
+	// run, and a process that is just being made still has all files open.
+	for _, tt := range tests {
+		if err := os.WriteFile(dir+"/"+tt.name, []byte("#!/bin/sh\n"+tt.script+"\n"), 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			file := t.TempDir() + "/program"
-			if err := os.WriteFile(file, []byte("#!/bin/sh\n"+tt.script+"\n"), 0o777); err != nil {
-				t.Fatal(err)
-			}
+			file := dir + "/" + tt.name
 			timeout := time.Minute
 			if tt.name == "late" {
 				timeout = time.Second
