@@ -87,14 +87,23 @@ running:
 #endif
 #endif
 #endif
+	// The frame is for the unwinder. In one of no size it cannot go on from
+	// where save_g returns to: there PC equals LR.
+	MOVD	LR, -16(RSP)
+	SUB	$16, RSP
 	BL	runtime·save_g(SB) // clobbers R0 and R27
+	MOVD	(RSP), LR
+	ADD	$16, RSP
 nocgo:
+	// LR must never tell of a caller on the stack that SP is not in. 1 is in no
+	// function, and there the unwinder stops.
+	MOVD	$1, LR
+	WORD	$0x910000BF // MOVD R5, RSP
 	// LR is where the function that goes on will return to, if it is the first
 	// of its goroutine. Otherwise LR is free, and tells the unwinder who has
 	// called.
 	CMP	ZR, R11
 	CSEL	NE, R11, R6, LR
-	WORD	$0x910000BF // MOVD R5, RSP
 	MOVD	(g_sched+gobuf_bp)(g), R29
 
 	CBNZ	R10, donate
