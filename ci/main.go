@@ -10,7 +10,6 @@ import (
 	"os"
 
 	"gocoro/build/command"
-	"gocoro/ci/subcommand"
 )
 
 const selection = "[-line L] [-platform P] [-suite S] [-config C] [-tree T] [-depth D] [-shard I/N]"
@@ -20,7 +19,7 @@ var program = command.Program{
 	Doc:     "Ci tests the patched toolchains, and the program that makes them.",
 	Default: "test",
 	Commands: []command.Command{
-		{Name: "test", Args: selection + " [-fresh] [-within TIME] [-results DIR] [-report DIR]", Setup: subcommand.Test,
+		{Name: "test", Args: selection + " [-fresh] [-within TIME] [-results DIR] [-report DIR]", Setup: testCommand,
 			Short: "test the toolchains: build them, run the cells, write a report",
 			Long: `
 Test runs cells: a suite, on a platform, in a configuration, on the patched
@@ -42,24 +41,24 @@ Test writes the raw records to -results and the report (index.html,
 summary.json, summary.md, summary.txt) to -report. The last line is "N passed, N
 failed, N skipped". Test exits 0 only if nothing failed and everything planned
 did run.`},
-		{Name: "report", Args: selection + " [-report DIR] [-hosted] RESULTS ...", Setup: subcommand.Report,
+		{Name: "report", Args: selection + " [-report DIR] [-hosted] RESULTS ...", Setup: reportCommand,
 			Short: "write a report from the records of one or more runs",
 			Long: `
 Report reads the raw records in the given directories, one for each shard, judges
 them against the plan that the flags select, and writes the report. A planned
 cell without a record in any of them is a failure.`},
-		{Name: "matrix", Args: selection + " [-json]", Setup: subcommand.Matrix,
+		{Name: "matrix", Args: selection + " [-json]", Setup: matrixCommand,
 			Short: "list the cells, without running them",
 			Long: `
 Matrix lists the cells that the flags select on this machine, one on each line.
 With -json it prints the jobs for the hosted runners instead, in the form of a
 workflow's matrix.`},
-		{Name: "bench", Args: "[-line L] [-count N]", Setup: subcommand.Bench,
+		{Name: "bench", Args: "[-line L] [-count N]", Setup: benchCommand,
 			Short: "measure what the series costs, against stock upstream",
 			Long: `
 Bench runs the coroutine benchmarks on stock upstream and on the patched
 runtime, in turn, and prints benchstat's comparison.`},
-		{Name: "fuzz", Args: "-goroot DIR [-stock DIR] [-seed N] [-only coro|chan] [-count N] [-time D] [-p N] [-size N] [-limit D] [-repeat N] [-shrink D] [-out DIR] [-failures N] [-godebug S] [-race] [-plain] [-exec CMD] [-interp ARGS]", Setup: subcommand.Fuzz,
+		{Name: "fuzz", Args: "-goroot DIR [-stock DIR] [-seed N] [-only coro|chan] [-count N] [-time D] [-p N] [-size N] [-limit D] [-repeat N] [-shrink D] [-out DIR] [-failures N] [-godebug S] [-race] [-plain] [-exec CMD] [-interp ARGS]", Setup: fuzzCommand,
 			Short: "run random programs on coroutines, locks and C calls",
 			Long: `
 Fuzz compiles an interpreter with the toolchain at -goroot and runs random
@@ -71,14 +70,14 @@ output.
 
 A seed always means the same program. The last line is the summary. Fuzz exits 0
 only if programs ran and none failed.`},
-		{Name: "mutate", Args: "-goroot DIR [-stock DIR] [-mutant NAME] [-p N] [-limit D] [-fuzz N]", Setup: subcommand.Mutate,
+		{Name: "mutate", Args: "-goroot DIR [-stock DIR] [-mutant NAME] [-p N] [-limit D] [-fuzz N]", Setup: mutateCommand,
 			Short: "check that the tests notice faults planted in the runtime",
 			Long: `
 Mutate plants the faults of ci/mutate/mutants.go in the runtime of the
 toolchain at -goroot, one at a time and without writing there, and runs the
 shared-lock programs, and then the fuzzer, until one fails. A fault that none
 of them notices is a failure. Each fault takes half a minute or more.`},
-		{Name: "setup", Args: selection, Setup: subcommand.Setup,
+		{Name: "setup", Args: selection, Setup: setupCommand,
 			Short: "install the programs that the cells need on this machine",
 			Long: `
 Setup installs what the cells of this machine need and it lacks, with

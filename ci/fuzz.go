@@ -1,4 +1,4 @@
-package subcommand
+package main
 
 import (
 	"context"
@@ -18,8 +18,8 @@ import (
 	"gocoro/ci/fuzz"
 )
 
-// Fuzz runs random programs on the toolchain of a GOROOT.
-func Fuzz(fs *flag.FlagSet) func(context.Context, []string) error {
+// fuzzCommand runs random programs on the toolchain of a GOROOT.
+func fuzzCommand(fs *flag.FlagSet) func(context.Context, []string) error {
 	root := fs.String("goroot", "", "the `directory` of the toolchain to test")
 	stock := fs.String("stock", "", "the `directory` of the stock upstream toolchain, to compare threads with where it runs a program")
 	seed := fs.Uint64("seed", 0, "the seed of the first program; the next ones count up (default: from the clock)")

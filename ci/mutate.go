@@ -1,4 +1,4 @@
-package subcommand
+package main
 
 import (
 	"context"
@@ -18,8 +18,8 @@ import (
 	"gocoro/ci/plant"
 )
 
-// Mutate plants faults in the runtime of a toolchain.
-func Mutate(fs *flag.FlagSet) func(context.Context, []string) error {
+// mutateCommand plants faults in the runtime of a toolchain.
+func mutateCommand(fs *flag.FlagSet) func(context.Context, []string) error {
 	root := fs.String("goroot", "", "the `directory` of a toolchain with the shared locks")
 	stock := fs.String("stock", "", "the `directory` of stock upstream, to compare random programs with")
 	var only []string

@@ -1,6 +1,6 @@
 //go:build tools
 
-package subcommand
+package main
 
 // This import keeps benchstat, which bench runs, in go.mod. A tool line there
 // would do the same, but Go 1.22 stops at it as an unknown directive; without

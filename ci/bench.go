@@ -1,4 +1,4 @@
-package subcommand
+package main
 
 import (
 	"bytes"
@@ -46,9 +46,9 @@ var sharedBenchmarks = []benchmark{
 	{"cmd/cgo/internal/test", "^Benchmark(CgoCall|CGoCallback|CGoInCThread)$", "200ms", time.Minute},
 }
 
-// Bench measures what the series costs: the benchmarks of the overlay, on
+// benchCommand measures what the series costs: the benchmarks of the overlay, on
 // stock upstream and on the patched runtime, in turn, compared by benchstat.
-func Bench(fs *flag.FlagSet) func(context.Context, []string) error {
+func benchCommand(fs *flag.FlagSet) func(context.Context, []string) error {
 	f := driver.Flags{Source: "module"}
 	fs.StringVar(&f.Line, "line", "", "the `line` (default: the line of VERSION)")
 	count := fs.Int("count", 10, "how many `times` each side runs")

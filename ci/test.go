@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"gocoro/build/command"
+	"gocoro/build/progress"
+	"gocoro/build/store"
+	"gocoro/ci/journal"
+	"gocoro/ci/plan"
+	"gocoro/ci/platform"
+	"gocoro/ci/report"
+	"gocoro/ci/runner"
+	"gocoro/ci/verdict"
+)
+
+// testCommand runs cells and reports.
+func testCommand(fs *flag.FlagSet) func(context.Context, []string) error {
+	f := new(flags)
+	f.register(fs)
+	results := fs.String("results", "", "the `directory` for the raw records, new (default: ci-<time> in the build cache)")
+	reportDir := fs.String("report", "", "the `directory` for the report (default: report in the directory of the records)")
+	fresh := fs.Bool("fresh", false, "run every cell, even if it passed before and nothing has changed")
+	within := fs.Duration("within", 0, "after this `time`, start no cell that can wait for the nightly run (default: no limit)")
+	return func(ctx context.Context, args []string) error {
+		if err := command.NoArgs(args); err != nil {
+			return err
+		}
+		repo, lines, cells, err := f.cells()
+		if err != nil {
+			return err
+		}
+		nightly, err := f.nightly(lines)
+		if err != nil {
+			return err
+		}
+		return inStore(ctx, func(st *store.Store) error {
+			dir := *results
+			if dir == "" {
+				dir = filepath.Join(st.Root, "ci", time.Now().UTC().Format("20060102-150405"))
+			}
+			if *reportDir == "" {
+				*reportDir = filepath.Join(dir, "report")
+			}
+			r := &runner.Runner{Repo: repo, Store: st, Results: filepath.Join(dir, "records"), Within: *within, Fresh: *fresh}
+			return test(ctx, r, lines, cells, nightly, *reportDir)
+		})
+	}
+}
+
+// test runs cells, leaves their records in one directory and the report in
+// another. Those of nightly it only names.
+func test(ctx context.Context, r *runner.Runner, lines []*plan.Line, cells []plan.Cell, nightly []verdict.ID, reportDir string) error {
+	if err := os.MkdirAll(r.Results, 0o777); err != nil {
+		return err
+	}
+	expected, err := plan.Expected(platform.Host(), lines)
+	if err != nil {
+		return err
+	}
+	rep := progress.New(os.Stderr)
+	r.Rep, r.Expected = rep, expected
+	if r.Journal, err = journal.Create(r.Results); err != nil {
+		return err
+	}
+	rep.Begin = r.Begin(1)
+	// What cannot be installed is told once here, and again by each cell
+	// that fails for the want of it; the others run.
+	if err := setup(ctx, rep, r.Repo, r.Store, cells); err != nil {
+		if ctx.Err() != nil {
+			return err
+		}
+		rep.Printf("%v", err)
+	}
+	r.Done = func(c *verdict.Cell, p verdict.Planned) {
+		e, err := verdict.Evaluate([]verdict.Planned{p}, []*verdict.Cell{c}, expected)
+		if err == nil {
+			rep.Printf("%s", report.CellLine(e.Cells[0]))
+		}
+	}
+	// A run that was stopped is reported, too: with what did not run.
+	planned, late, runErr := r.Run(ctx, cells)
+	runErr = errors.Join(runErr, r.Journal.Close())
+	if len(late) > 0 {
+		fmt.Printf("\ndeferred to the nightly run, not started within %v (go run ./ci test -depth nightly):\n", r.Within)
+		for _, id := range late {
+			fmt.Printf("\t%s\n", id)
+		}
+	}
+	if err := finish(r.Repo, planned, append(nightly, late...), expected, reportDir, r.Results); err != nil {
+		return err
+	}
+	return runErr
+}
