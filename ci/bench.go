@@ -10,16 +10,22 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"gocoro/build/driver"
 	"gocoro/build/goroot"
 	"gocoro/build/run"
+	"gocoro/ci/chart"
 	"gocoro/ci/platform"
 	"gocoro/ci/suite"
 )
 
+// A side is a toolchain and how the benchmarks run with it.
+type side struct{ name, goroot, key, env string }
+
 type benchmark struct {
+	group           string
 	pkg             string
 	pattern, rounds string
 	limit           time.Duration
@@ -30,20 +36,20 @@ type benchmark struct {
 // loses locked goroutines, which is what the series is for, and hangs or dies
 // in most of these runs.
 var benchmarks = []benchmark{
-	{"runtime", "^BenchmarkCoro.*/^unlocked$", "200ms", time.Minute},
-	{"runtime", "^BenchmarkCoroNext$/^locked$", "15000x", 5 * time.Second},
-	{"runtime", "^BenchmarkCoroPull$/^locked$", "2000x", 5 * time.Second},
+	{"unlocked", "runtime", "^BenchmarkCoro.*/^unlocked$", "200ms", time.Minute},
+	{"locked", "runtime", "^BenchmarkCoroNext$/^locked$", "15000x", 5 * time.Second},
+	{"locked", "runtime", "^BenchmarkCoroPull$/^locked$", "2000x", 5 * time.Second},
 }
 
 // sharedBenchmarks are those of the shared-lock rules. A benchmark of what a
-// side does not allow skips itself there. The second are upstream's of calls to
+// side does not allow skips itself there. The last are upstream's of calls to
 // C and of callbacks, single and on a thread that C creates.
 var sharedBenchmarks = []benchmark{
-	{"runtime", "^BenchmarkCoroLock(Next|Pull)$", "200ms", time.Minute},
-	{"runtime", "^BenchmarkCoroLock(OSThread|PingPong|Claims)$", "200ms", time.Minute},
-	{"runtime", "^BenchmarkCoroLockCallback$", "200ms", 5 * time.Minute},  // it builds a program
-	{"runtime", "^BenchmarkCoroSwitch(Next|Pull)$", "200ms", time.Minute}, // of lines with the direct switch
-	{"cmd/cgo/internal/test", "^Benchmark(CgoCall|CGoCallback|CGoInCThread)$", "200ms", time.Minute},
+	{"pull", "runtime", "^BenchmarkCoroLock(Next|Pull)$", "200ms", time.Minute},
+	{"locks", "runtime", "^BenchmarkCoroLock(OSThread|PingPong|Claims)$", "200ms", time.Minute},
+	{"callbacks", "runtime", "^BenchmarkCoroLockCallback$", "200ms", 5 * time.Minute}, // it builds a program
+	{"switch", "runtime", "^BenchmarkCoroSwitch(Next|Pull)$", "200ms", time.Minute},   // of lines with the direct switch
+	{"cgo", "cmd/cgo/internal/test", "^Benchmark(CgoCall|CGoCallback|CGoInCThread)$", "200ms", time.Minute},
 }
 
 // benchCommand measures what the series costs: the benchmarks of the overlay, on
@@ -52,6 +58,12 @@ func benchCommand(fs *flag.FlagSet) func(context.Context, []string) error {
 	f := driver.Flags{Source: "module"}
 	fs.StringVar(&f.Line, "line", "", "the `line` (default: the line of VERSION)")
 	count := fs.Int("count", 10, "how many `times` each side runs")
+	var only []string
+	fs.Func("only", "a `group` of benchmarks to run; may be repeated (default: all)", func(group string) error {
+		only = append(only, group)
+		return nil
+	})
+	svg := fs.String("chart", "", "a `file` to draw the medians into, as an SVG")
 	return f.Command(func(ctx context.Context, d *driver.Driver) error {
 		stock, err := d.Baseline(ctx)
 		if err != nil {
@@ -70,12 +82,14 @@ func benchCommand(fs *flag.FlagSet) func(context.Context, []string) error {
 			return err
 		}
 		defer os.RemoveAll(tmp)
-		type side struct{ name, goroot, key, env string }
 		sides := []side{{"stock", stock, stockKey, ""}, {"patched", patched, patchedKey, ""}}
 		benchmarks := benchmarks
 		if suite.RulesOf(d.Line) == suite.Shared {
 			benchmarks = sharedBenchmarks
 			sides = append(sides, side{"channels", patched, patchedKey, "CORO_PULL=chan"})
+		}
+		if benchmarks, err = selected(benchmarks, only); err != nil {
+			return err
 		}
 		var packages []string
 		for _, b := range benchmarks {
@@ -114,7 +128,7 @@ func benchCommand(fs *flag.FlagSet) func(context.Context, []string) error {
 		for i := range *count {
 			for _, p := range benchmarks {
 				for _, s := range sides {
-					if s.name == "channels" && p != benchmarks[0] {
+					if s.name == "channels" && p.group != "pull" {
 						continue // 10,000 goroutines would have as many threads
 					}
 					d.Rep.Printf("bench    %d of %d, %s, %s", i+1, *count, p.pattern, s.name)
@@ -141,6 +155,11 @@ func benchCommand(fs *flag.FlagSet) func(context.Context, []string) error {
 				}
 			}
 		}
+		if *svg != "" {
+			if err := draw(*svg, *count, sides, out); err != nil {
+				return err
+			}
+		}
 		var files []string
 		for _, s := range sides {
 			file := filepath.Join(tmp, s.name)
@@ -154,4 +173,39 @@ func benchCommand(fs *flag.FlagSet) func(context.Context, []string) error {
 		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 		return cmd.Run()
 	})
+}
+
+// selected returns the benchmarks of the groups, or all if there are none.
+func selected(all []benchmark, groups []string) ([]benchmark, error) {
+	if len(groups) == 0 {
+		return all, nil
+	}
+	var list []benchmark
+	var names []string
+	for _, b := range all {
+		if slices.Contains(groups, b.group) {
+			list = append(list, b)
+		}
+		names = append(names, b.group)
+	}
+	for _, g := range groups {
+		if !slices.Contains(names, g) {
+			return nil, fmt.Errorf("-only %s: want one of %s", g, strings.Join(slices.Compact(names), ", "))
+		}
+	}
+	return list, nil
+}
+
+// draw writes a chart of what the sides printed.
+func draw(file string, rounds int, sides []side, out map[string]*bytes.Buffer) error {
+	var list []chart.Side
+	for _, s := range sides {
+		list = append(list, chart.Side{Name: s.name, Output: bytes.NewReader(out[s.name].Bytes())})
+	}
+	var buf bytes.Buffer
+	title := fmt.Sprintf("Time per operation: medians of %d rounds, and how many times stock's", rounds)
+	if err := chart.Write(&buf, title, list); err != nil {
+		return fmt.Errorf("-chart %s: %w", file, err)
+	}
+	return os.WriteFile(file, buf.Bytes(), 0o666)
 }

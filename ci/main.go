@@ -53,11 +53,12 @@ cell without a record in any of them is a failure.`},
 Matrix lists the cells that the flags select on this machine, one on each line.
 With -json it prints the jobs for the hosted runners instead, in the form of a
 workflow's matrix.`},
-		{Name: "bench", Args: "[-line L] [-count N]", Setup: benchCommand,
+		{Name: "bench", Args: "[-line L] [-count N] [-only GROUP] [-chart FILE]", Setup: benchCommand,
 			Short: "measure what the series costs, against stock upstream",
 			Long: `
 Bench runs the coroutine benchmarks on stock upstream and on the patched
-runtime, in turn, and prints benchstat's comparison.`},
+runtime, in turn, and prints benchstat's comparison. With -chart it also draws
+the medians.`},
 		{Name: "fuzz", Args: "-goroot DIR [-stock DIR] [-seed N] [-only coro|chan] [-count N] [-time D] [-p N] [-size N] [-limit D] [-repeat N] [-shrink D] [-out DIR] [-failures N] [-godebug S] [-race] [-plain] [-exec CMD] [-interp ARGS]", Setup: fuzzCommand,
 			Short: "run random programs on coroutines, locks and C calls",
 			Long: `
