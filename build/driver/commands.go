@@ -13,6 +13,7 @@ import (
 
 	"gocoro/build/command"
 	"gocoro/build/goroot"
+	"gocoro/build/hint"
 	"gocoro/build/install"
 	"gocoro/build/line"
 	"gocoro/build/progress"
@@ -105,7 +106,7 @@ func (f *Flags) existing(ctx context.Context, name string) (*install.Target, err
 		{"-bin", f.Bin, "give the directory that holds their links, or leave -bin out for GOBIN"},
 	} {
 		if _, err := os.Stat(v.dir); v.dir != "" && err != nil {
-			return nil, fmt.Errorf("%s %s is not a directory\n\t%s", v.flag, v.dir, v.next)
+			return nil, hint.Add(fmt.Errorf("%s %s is not a directory", v.flag, v.dir), "%s", v.next)
 		}
 	}
 	t, err := f.target(ctx, name, nil)
@@ -119,7 +120,7 @@ func (f *Flags) existing(ctx context.Context, name string) (*install.Target, err
 func directories(t *install.Target) error {
 	for _, v := range [][2]string{{"-root", t.Root}, {"-bin", t.Bin}} {
 		if st, err := os.Stat(v[1]); err == nil && !st.IsDir() {
-			return fmt.Errorf("%s %s is not a directory\n\tgive another one with %s", v[0], v[1], v[0])
+			return hint.Add(fmt.Errorf("%s %s is not a directory", v[0], v[1]), "give another one with %s", v[0])
 		}
 	}
 	return nil
@@ -202,8 +203,8 @@ func Install(fs *flag.FlagSet) func(context.Context, []string) error {
 		}
 		if changed {
 			fmt.Print(next(t, f.again(), os.Getenv("PATH")))
-		} else if hint := pathHint(t, os.Getenv("PATH")); hint != "" {
-			fmt.Print("\n" + hint)
+		} else if h := pathHint(t, os.Getenv("PATH")); h != "" {
+			fmt.Print("\n" + h)
 		}
 		return nil
 	})
@@ -301,7 +302,7 @@ func Uninstall(fs *flag.FlagSet) func(context.Context, []string) error {
 		}
 		for _, name := range args {
 			if !line.IsName(name) {
-				return fmt.Errorf("%q is not the name of a gocoro release such as go1.22.12-coro1\n\tgo run ./build list shows what is installed", name)
+				return hint.Add(fmt.Errorf("%q is not the name of a gocoro release such as go1.22.12-coro1", name), "go run ./build list shows what is installed")
 			}
 		}
 		st, err := store.Open()

@@ -4,6 +4,7 @@
 package plan
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"gocoro/build/dist"
+	"gocoro/build/hint"
 	"gocoro/build/line"
 	"gocoro/ci/platform"
 	"gocoro/ci/suite"
@@ -411,7 +413,7 @@ func Cells(host platform.Platform, lines []*Line, sel Selection) ([]Cell, error)
 		}
 	}
 	if len(out) == 0 {
-		return nil, fmt.Errorf("no cell matches the selection\n\tgo run ./ci matrix lists the cells")
+		return nil, hint.Add(errors.New("no cell matches the selection"), "go run ./ci matrix lists the cells")
 	}
 	if sel.Shards > 0 {
 		var shard []Cell

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"gocoro/build/hint"
 	"gocoro/ci/verdict"
 )
 
@@ -65,7 +66,7 @@ func asTests(ctx context.Context, limit time.Duration, cell *verdict.Cell, pkg s
 // text returns what err says, "" for nothing.
 func text(err error) string {
 	if err != nil {
-		return err.Error()
+		return hint.Text(err)
 	}
 	return ""
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"gocoro/build/hint"
 	"gocoro/build/store"
 	"gocoro/ci/plan"
 	"gocoro/ci/verdict"
@@ -151,7 +152,7 @@ func (r *Runner) reuse(id verdict.ID, key string) (*verdict.Cell, error) {
 	}
 	cell, err := verdict.Copy(r.Results, r.Store.Path(recordKind, key), id)
 	if err != nil {
-		return nil, fmt.Errorf("kept record of %s: %w\n\trun it again: go run ./ci test -fresh", id, err)
+		return nil, hint.Add(fmt.Errorf("kept record of %s: %w", id, err), "run it again: go run ./ci test -fresh")
 	}
 	return cell, nil
 }

@@ -17,6 +17,7 @@ import (
 
 	"gocoro/build/driver"
 	"gocoro/build/goroot"
+	"gocoro/build/hint"
 	"gocoro/build/line"
 	"gocoro/build/progress"
 	"gocoro/build/run"
@@ -108,11 +109,11 @@ func (r *Runner) cell(ctx context.Context, c plan.Cell) (verdict.Planned, error)
 		return p, cerr
 	}
 	if err != nil {
-		cell.Infra = err.Error()
+		cell.Infra = hint.Text(err)
 	} else {
 		err = r.fill(ctx, c, cell, t, env)
 		if err != nil && ctx.Err() == nil {
-			cell.Infra = err.Error()
+			cell.Infra = hint.Text(err)
 		}
 	}
 	if ctx.Err() != nil {
@@ -125,7 +126,7 @@ func (r *Runner) cell(ctx context.Context, c plan.Cell) (verdict.Planned, error)
 		return p, err
 	}
 	if err := r.keep(ctx, cell, p, recKey); err != nil {
-		r.Rep.Printf("%s: its record cannot be kept for the next run: %v", c.ID, err)
+		r.Rep.Printf("%s: its record cannot be kept for the next run: %s", c.ID, hint.Text(err))
 	}
 	step.Done("")
 	r.done(cell, p)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"gocoro/build/command"
+	"gocoro/build/hint"
 	"gocoro/build/line"
 	"gocoro/build/progress"
 	"gocoro/build/run"
@@ -203,7 +204,7 @@ func test(ctx context.Context, r *runner.Runner, lines []*plan.Line, cells []pla
 		if ctx.Err() != nil {
 			return err
 		}
-		rep.Printf("%v", err)
+		rep.Printf("%s", hint.Text(err))
 	}
 	r.Done = func(c *verdict.Cell, p verdict.Planned) {
 		e, err := verdict.Evaluate([]verdict.Planned{p}, []*verdict.Cell{c}, expected)
@@ -248,7 +249,7 @@ func finish(repo *line.Repo, planned []verdict.Planned, nightly []verdict.ID, ex
 	head := report.Head{Runs: runs, Title: "gocoro CI", Generated: time.Now().UTC(), Revision: revision(repo), URL: os.Getenv("GOCORO_RUN_URL"), Nightly: nightly}
 	if err := report.Write(dir, head, e); err != nil {
 		// Without a report, what passed is not visible.
-		return fmt.Errorf("%w\n\tthe records are in %s\n\tfree some space, then: go run ./ci report %s", err, strings.Join(results, " "), strings.Join(results, " "))
+		return hint.Add(err, "the records are in %s\nfree some space, then: go run ./ci report %s", strings.Join(results, " "), strings.Join(results, " "))
 	}
 	fmt.Printf("\nreport: %s\n\n", filepath.Join(dir, report.PageFile))
 	if err := report.Text(os.Stdout, e); err != nil {
@@ -278,7 +279,7 @@ func Report(fs *flag.FlagSet) func(context.Context, []string) error {
 	fs.BoolVar(&f.hosted, "hosted", false, "judge against the plan of all hosted runners, not of this machine")
 	return func(ctx context.Context, args []string) error {
 		if len(args) == 0 {
-			return fmt.Errorf("no directory of records given\n\tgo run ./ci report RESULTS ...")
+			return hint.Add(errors.New("no directory of records given"), "go run ./ci report RESULTS ...")
 		}
 		repo, lines, cells, err := f.cells()
 		if err != nil {
