@@ -126,11 +126,7 @@ func TestRecordKey(t *testing.T) {
 		}
 	}
 	write := func(name, text string) {
-		err := os.MkdirAll(filepath.Dir(filepath.Join(repo, name)), 0o777)
-		if err == nil {
-			err = os.WriteFile(filepath.Join(repo, name), []byte(text), 0o666)
-		}
-		if err != nil {
+		if err := store.WriteFile(filepath.Join(repo, name), []byte(text)); err != nil {
 			t.Fatal(err)
 		}
 	}
