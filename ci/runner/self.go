@@ -75,7 +75,7 @@ func (r *Runner) self(ctx context.Context, c plan.Cell, cell *verdict.Cell) erro
 		quiet bool // any output is a failure
 	}{
 		{"gofmt", gofmt(ctx, r.Repo.Dir), true},
-		{"go vet", r.hostGo(ctx, "vet", "./..."), false},
+		{"go vet", r.hostGo(ctx, "vet", "-tags=emulation,guest", "./..."), false},
 		{"actionlint", r.hostGo(ctx, "run", actionlint), false},
 		{"lint of the series", r.buildCommand(ctx, lint...), false},
 	} {
