@@ -22,6 +22,7 @@ import (
 	"gocoro/ci/journal"
 	"gocoro/ci/plan"
 	"gocoro/ci/platform"
+	"gocoro/ci/record"
 	"gocoro/ci/report"
 	"gocoro/ci/runner"
 	"gocoro/ci/verdict"
@@ -83,7 +84,7 @@ func (f *flags) plan(lines []*plan.Line, sel plan.Selection) ([]plan.Cell, error
 
 // nightly returns the cells that the selection would have at nightly depth and
 // does not have at its own, whatever its shard.
-func (f *flags) nightly(lines []*plan.Line) ([]verdict.ID, error) {
+func (f *flags) nightly(lines []*plan.Line) ([]record.ID, error) {
 	sel := f.sel
 	sel.Shard, sel.Shards = 0, 0
 	cells, err := f.plan(lines, sel)
@@ -95,11 +96,11 @@ func (f *flags) nightly(lines []*plan.Line) ([]verdict.ID, error) {
 	if err != nil {
 		return nil, err
 	}
-	now := map[verdict.ID]bool{}
+	now := map[record.ID]bool{}
 	for _, c := range cells {
 		now[c.ID] = true
 	}
-	var ids []verdict.ID
+	var ids []record.ID
 	for _, c := range all {
 		if !now[c.ID] {
 			ids = append(ids, c.ID)
@@ -184,7 +185,7 @@ func Test(fs *flag.FlagSet) func(context.Context, []string) error {
 
 // test runs cells, leaves their records in one directory and the report in
 // another. Those of nightly it only names.
-func test(ctx context.Context, r *runner.Runner, lines []*plan.Line, cells []plan.Cell, nightly []verdict.ID, reportDir string) error {
+func test(ctx context.Context, r *runner.Runner, lines []*plan.Line, cells []plan.Cell, nightly []record.ID, reportDir string) error {
 	if err := os.MkdirAll(r.Results, 0o777); err != nil {
 		return err
 	}
@@ -206,8 +207,8 @@ func test(ctx context.Context, r *runner.Runner, lines []*plan.Line, cells []pla
 		}
 		rep.Printf("%s", hint.Text(err))
 	}
-	r.Done = func(c *verdict.Cell, p verdict.Planned) {
-		e, err := verdict.Evaluate([]verdict.Planned{p}, []*verdict.Cell{c}, expected)
+	r.Done = func(c *record.Cell, p verdict.Planned) {
+		e, err := verdict.Evaluate([]verdict.Planned{p}, []*record.Cell{c}, expected)
 		if err == nil {
 			rep.Printf("%s", report.CellLine(e.Cells[0]))
 		}
@@ -229,8 +230,8 @@ func test(ctx context.Context, r *runner.Runner, lines []*plan.Line, cells []pla
 
 // finish judges the records, writes the report, prints the summary and turns
 // the verdict into the exit status.
-func finish(repo *line.Repo, planned []verdict.Planned, nightly []verdict.ID, expected []verdict.Expectation, dir string, results ...string) error {
-	cells, err := verdict.Read(results...)
+func finish(repo *line.Repo, planned []verdict.Planned, nightly []record.ID, expected []verdict.Expectation, dir string, results ...string) error {
+	cells, err := record.Read(results...)
 	if err != nil {
 		return err
 	}
@@ -295,11 +296,11 @@ func Report(fs *flag.FlagSet) func(context.Context, []string) error {
 		}
 		// What was wanted of a cell, its record knows: it was found in a
 		// tree that may not be on this machine.
-		recs, err := verdict.Read(args...)
+		recs, err := record.Read(args...)
 		if err != nil {
 			return err
 		}
-		want := map[verdict.ID]verdict.Want{}
+		want := map[record.ID]record.Want{}
 		for _, c := range recs {
 			want[c.ID] = c.Want
 		}
