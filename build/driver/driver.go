@@ -1,4 +1,4 @@
-// Package driver runs the build steps in order and keeps their results:
+// Package driver runs the steps of a build in order and keeps their results:
 // pin → fetch and verify → tree (unpack, overlay, apply) → make → install.
 package driver
 
@@ -468,7 +468,7 @@ func (d *Driver) Install(ctx context.Context, t *install.Target, replace bool) (
 	if err != nil {
 		return false, err
 	}
-	lock, err := lockTarget(ctx, d.Store, t)
+	lock, err := t.Lock(ctx, d.Store)
 	if err != nil {
 		return false, err
 	}

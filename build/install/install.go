@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -269,6 +270,13 @@ func MayWrite(dir string) error {
 
 // writeAndSearch is W_OK|X_OK of access(2).
 const writeAndSearch = 2 | 1
+
+// Lock keeps other processes from changing what is installed at the target.
+func (t *Target) Lock(ctx context.Context, st *store.Store) (io.Closer, error) {
+	var k store.Key
+	k.Add("install", []byte(t.GOROOT()))
+	return st.Lock(ctx, "install-"+k.String())
+}
 
 // Writable makes the target's directories and checks that files can be made in
 // them. It is called before a build of minutes, not after.

@@ -1,4 +1,4 @@
-package driver
+package subcommand
 
 import (
 	"context"
@@ -19,7 +19,7 @@ import (
 
 // Env is the command that prints the settings of a route to the toolchain.
 func Env(fs *flag.FlagSet) func(context.Context, []string) error {
-	f := new(Flags)
+	f := new(flags)
 	fs.StringVar(&f.Line, "line", "", "the `line` whose release to use (default: the line of VERSION)")
 	f.registerTarget(fs)
 	route := fs.String("route", "path", "the `way` to the toolchain: path (installed), unpacked (an archive or a copy elsewhere) or module (a release directory)")
@@ -32,7 +32,7 @@ func Env(fs *flag.FlagSet) func(context.Context, []string) error {
 		if err := command.NoArgs(args); err != nil {
 			return err
 		}
-		l, err := f.line()
+		l, err := f.FindLine()
 		if err != nil {
 			return err
 		}
@@ -91,7 +91,7 @@ func Env(fs *flag.FlagSet) func(context.Context, []string) error {
 
 // Doctor is the command that looks for what is wrong with the user's machine.
 func Doctor(fs *flag.FlagSet) func(context.Context, []string) error {
-	f := new(Flags)
+	f := new(flags)
 	fs.StringVar(&f.Line, "line", "", "the `line` to look at (default: the line of VERSION)")
 	f.registerTarget(fs)
 	dir := fs.String("dir", ".", "the `directory` of the module that you build with the toolchain")
@@ -99,7 +99,7 @@ func Doctor(fs *flag.FlagSet) func(context.Context, []string) error {
 		if err := command.NoArgs(args); err != nil {
 			return err
 		}
-		l, err := f.line()
+		l, err := f.FindLine()
 		if err != nil {
 			return err
 		}
