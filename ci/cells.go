@@ -10,7 +10,7 @@ import (
 	"gocoro/build/store"
 	"gocoro/ci/plan"
 	"gocoro/ci/platform"
-	"gocoro/ci/verdict"
+	"gocoro/ci/record"
 )
 
 // flags are the flags that select cells.
@@ -69,7 +69,7 @@ func (f *flags) plan(lines []*plan.Line, sel plan.Selection) ([]plan.Cell, error
 
 // nightly returns the cells that the selection would have at nightly depth and
 // does not have at its own, whatever its shard.
-func (f *flags) nightly(lines []*plan.Line) ([]verdict.ID, error) {
+func (f *flags) nightly(lines []*plan.Line) ([]record.ID, error) {
 	sel := f.sel
 	sel.Shard, sel.Shards = 0, 0
 	cells, err := f.plan(lines, sel)
@@ -81,11 +81,11 @@ func (f *flags) nightly(lines []*plan.Line) ([]verdict.ID, error) {
 	if err != nil {
 		return nil, err
 	}
-	now := map[verdict.ID]bool{}
+	now := map[record.ID]bool{}
 	for _, c := range cells {
 		now[c.ID] = true
 	}
-	var ids []verdict.ID
+	var ids []record.ID
 	for _, c := range all {
 		if !now[c.ID] {
 			ids = append(ids, c.ID)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"gocoro/build/command"
+	"gocoro/build/hint"
 	"gocoro/build/line"
 	"gocoro/build/progress"
 	"gocoro/build/store"
@@ -43,7 +45,7 @@ func fuzzCommand(fs *flag.FlagSet) func(context.Context, []string) error {
 			return err
 		}
 		if *root == "" {
-			return fmt.Errorf("no toolchain given\n\tgo run ./ci fuzz -goroot \"$(go env GOROOT)\"")
+			return hint.Add(errors.New("no toolchain given"), "go run ./ci fuzz -goroot \"$(go env GOROOT)\"")
 		}
 		repo, err := line.FindRepo(".")
 		if err != nil {

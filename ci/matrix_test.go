@@ -6,8 +6,8 @@ import (
 
 	"gocoro/build/line"
 	"gocoro/ci/plan"
+	"gocoro/ci/record"
 	"gocoro/ci/suite"
-	"gocoro/ci/verdict"
 )
 
 // The hosted jobs are the hosted plan: each cell is in exactly one of them.
@@ -21,7 +21,7 @@ func TestJobs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		seen := map[verdict.ID]int{}
+		seen := map[record.ID]int{}
 		names := map[string]bool{}
 		for _, j := range jobs(lines, depth) {
 			if names[j.Name] {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"gocoro/build/command"
+	"gocoro/build/hint"
 	"gocoro/build/line"
 	"gocoro/build/progress"
 	"gocoro/build/store"
@@ -35,7 +37,7 @@ func mutateCommand(fs *flag.FlagSet) func(context.Context, []string) error {
 			return err
 		}
 		if *root == "" {
-			return fmt.Errorf("no toolchain given\n\tgo run ./ci mutate -goroot \"$HOME/sdk/go1.27.4-coro1\"")
+			return hint.Add(errors.New("no toolchain given"), "go run ./ci mutate -goroot \"$HOME/sdk/go1.27.4-coro1\"")
 		}
 		repo, err := line.FindRepo(".")
 		if err != nil {
@@ -68,7 +70,7 @@ func mutateCommand(fs *flag.FlagSet) func(context.Context, []string) error {
 		}
 		for _, name := range only {
 			if !slices.ContainsFunc(mutate.Mutants, func(m mutate.Mutant) bool { return m.Name == name }) {
-				return fmt.Errorf("no mutant is called %q\n\tsee ci/mutate/mutants.go", name)
+				return hint.Add(fmt.Errorf("no mutant is called %q", name), "see ci/mutate/mutants.go")
 			}
 		}
 		// Report one that does not apply before the others take an hour.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -11,10 +12,12 @@ import (
 	"time"
 
 	"gocoro/build/command"
+	"gocoro/build/hint"
 	"gocoro/build/line"
 	"gocoro/ci/journal"
 	"gocoro/ci/plan"
 	"gocoro/ci/platform"
+	"gocoro/ci/record"
 	"gocoro/ci/report"
 	"gocoro/ci/verdict"
 )
@@ -27,7 +30,7 @@ func reportCommand(fs *flag.FlagSet) func(context.Context, []string) error {
 	fs.BoolVar(&f.hosted, "hosted", false, "judge against the plan of all hosted runners, not of this machine")
 	return func(ctx context.Context, args []string) error {
 		if len(args) == 0 {
-			return fmt.Errorf("no directory of records given\n\tgo run ./ci report RESULTS ...")
+			return hint.Add(errors.New("no directory of records given"), "go run ./ci report RESULTS ...")
 		}
 		repo, lines, cells, err := f.cells()
 		if err != nil {
@@ -43,11 +46,11 @@ func reportCommand(fs *flag.FlagSet) func(context.Context, []string) error {
 		}
 		// What was wanted of a cell, its record knows: it was found in a
 		// tree that may not be on this machine.
-		recs, err := verdict.Read(args...)
+		recs, err := record.Read(args...)
 		if err != nil {
 			return err
 		}
-		want := map[verdict.ID]verdict.Want{}
+		want := map[record.ID]record.Want{}
 		for _, c := range recs {
 			want[c.ID] = c.Want
 		}
@@ -61,8 +64,8 @@ func reportCommand(fs *flag.FlagSet) func(context.Context, []string) error {
 
 // finish judges the records, writes the report, prints the summary and turns
 // the verdict into the exit status.
-func finish(repo *line.Repo, planned []verdict.Planned, nightly []verdict.ID, expected []verdict.Expectation, dir string, results ...string) error {
-	cells, err := verdict.Read(results...)
+func finish(repo *line.Repo, planned []verdict.Planned, nightly []record.ID, expected []verdict.Expectation, dir string, results ...string) error {
+	cells, err := record.Read(results...)
 	if err != nil {
 		return err
 	}
@@ -81,7 +84,7 @@ func finish(repo *line.Repo, planned []verdict.Planned, nightly []verdict.ID, ex
 	head := report.Head{Runs: runs, Title: "gocoro CI", Generated: time.Now().UTC(), Revision: revision(repo), URL: os.Getenv("GOCORO_RUN_URL"), Nightly: nightly}
 	if err := report.Write(dir, head, e); err != nil {
 		// Without a report, what passed is not visible.
-		return fmt.Errorf("%w\n\tthe records are in %s\n\tfree some space, then: go run ./ci report %s", err, strings.Join(results, " "), strings.Join(results, " "))
+		return hint.Add(err, "the records are in %s\nfree some space, then: go run ./ci report %s", strings.Join(results, " "), strings.Join(results, " "))
 	}
 	fmt.Printf("\nreport: %s\n\n", filepath.Join(dir, report.PageFile))
 	if err := report.Text(os.Stdout, e); err != nil {

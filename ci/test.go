@@ -10,11 +10,13 @@ import (
 	"time"
 
 	"gocoro/build/command"
+	"gocoro/build/hint"
 	"gocoro/build/progress"
 	"gocoro/build/store"
 	"gocoro/ci/journal"
 	"gocoro/ci/plan"
 	"gocoro/ci/platform"
+	"gocoro/ci/record"
 	"gocoro/ci/report"
 	"gocoro/ci/runner"
 	"gocoro/ci/verdict"
@@ -56,7 +58,7 @@ func testCommand(fs *flag.FlagSet) func(context.Context, []string) error {
 
 // test runs cells, leaves their records in one directory and the report in
 // another. Those of nightly it only names.
-func test(ctx context.Context, r *runner.Runner, lines []*plan.Line, cells []plan.Cell, nightly []verdict.ID, reportDir string) error {
+func test(ctx context.Context, r *runner.Runner, lines []*plan.Line, cells []plan.Cell, nightly []record.ID, reportDir string) error {
 	if err := os.MkdirAll(r.Results, 0o777); err != nil {
 		return err
 	}
@@ -76,10 +78,10 @@ func test(ctx context.Context, r *runner.Runner, lines []*plan.Line, cells []pla
 		if ctx.Err() != nil {
 			return err
 		}
-		rep.Printf("%v", err)
+		rep.Printf("%s", hint.Text(err))
 	}
-	r.Done = func(c *verdict.Cell, p verdict.Planned) {
-		e, err := verdict.Evaluate([]verdict.Planned{p}, []*verdict.Cell{c}, expected)
+	r.Done = func(c *record.Cell, p verdict.Planned) {
+		e, err := verdict.Evaluate([]verdict.Planned{p}, []*record.Cell{c}, expected)
 		if err == nil {
 			rep.Printf("%s", report.CellLine(e.Cells[0]))
 		}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 )
 
 // Workflows and documents are written by hand and read by machines and people
@@ -222,29 +223,25 @@ func TestReleaseWorkflow(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			dir := t.TempDir()
-			write := func(name, text string) {
-				t.Helper()
-				file := filepath.Join(dir, name)
-				if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
-					t.Fatal(err)
-				}
-				if err := os.WriteFile(file, []byte(text), 0o777); err != nil {
-					t.Fatal(err)
-				}
+			gh := "#!/bin/sh\necho \"$@\" >gh.args\nmkdir download\nfor f; do case $f in assets/*) cp \"$f\" download;; esac; done\n"
+			files := fstest.MapFS{
+				"packages/" + tag + "/stray": {},
+				"report/index.html":          {},
+				"report/summary.json":        {},
+				"bin/gh":                     {Data: []byte(gh), Mode: 0o777},
 			}
-			var sums strings.Builder
+			var sums []byte
 			packages := []string{tag + ".linux-amd64.tar.gz", tag + ".notes.md", "v0.0.1-" + tag + ".linux-amd64.zip"}
 			for _, name := range packages {
-				write("packages/"+tag+"/"+name, name)
-				fmt.Fprintf(&sums, "%x  %s\n", sha256.Sum256([]byte(name)), name)
+				files["packages/"+tag+"/"+name] = &fstest.MapFile{Data: []byte(name)}
+				sums = fmt.Appendf(sums, "%x  %s\n", sha256.Sum256([]byte(name)), name)
 			}
-			write("packages/"+tag+"/SHA256SUMS", sums.String())
-			write("packages/"+tag+"/stray", "")
-			write("report/index.html", "")
-			write("report/summary.json", "")
-			write("bin/gh", "#!/bin/sh\necho \"$@\" >gh.args\nmkdir download\nfor f; do case $f in assets/*) cp \"$f\" download;; esac; done\n")
+			files["packages/"+tag+"/SHA256SUMS"] = &fstest.MapFile{Data: sums}
 			if tc.spoil != "" {
-				write(tc.spoil, "other bytes")
+				files[tc.spoil] = &fstest.MapFile{Data: []byte("other bytes")}
+			}
+			if err := os.CopyFS(dir, files); err != nil {
+				t.Fatal(err)
 			}
 			sh := func(dir, script string) (string, error) {
 				cmd := exec.Command("bash", "-e", "-o", "pipefail", "-c", script) // as a runner does

@@ -19,6 +19,7 @@ import (
 	"strings"
 	"syscall"
 
+	"gocoro/build/hint"
 	"gocoro/build/run"
 )
 
@@ -143,7 +144,7 @@ func (p *Program) run(ctx context.Context, args []string, stdout, stderr io.Writ
 		fmt.Fprintf(stderr, "%s: interrupted; finished steps are kept, run the command again to continue\n", p.Name)
 		return 1
 	}
-	fmt.Fprintf(stderr, "%s: %v\n", p.Name, err)
+	fmt.Fprintf(stderr, "%s: %s\n", p.Name, hint.Text(err))
 	return 1
 }
 

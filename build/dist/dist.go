@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"gocoro/build/goroot"
+	"gocoro/build/hint"
 	"gocoro/build/progress"
 	"gocoro/build/run"
 	"gocoro/build/tree"
@@ -34,7 +35,7 @@ func ParsePlatforms(list string) ([]string, error) {
 	want := map[string]bool{}
 	for _, p := range strings.Split(list, ",") {
 		if !slices.Contains(Platforms, p) {
-			return nil, fmt.Errorf("unknown platform %q: want all, or some of %s separated by commas\n\tgo run ./build dist -platform all makes the packages of every one", p, strings.Join(Platforms, ", "))
+			return nil, hint.Add(fmt.Errorf("unknown platform %q: want all, or some of %s separated by commas", p, strings.Join(Platforms, ", ")), "go run ./build dist -platform all makes the packages of every one")
 		}
 		want[p] = true
 	}
@@ -120,7 +121,7 @@ func (j *Job) Pack(ctx context.Context, out string) error {
 	names := FilesOf(j.Release, j.Platform).All()
 	for _, name := range names {
 		if err := os.Rename(filepath.Join(root, "pkg/distpack", name), filepath.Join(out, name)); errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("cmd/distpack wrote no %s\n\tsee its output: %s", name, j.Log+"-pack.log")
+			return hint.Add(fmt.Errorf("cmd/distpack wrote no %s", name), "see its output: %s", j.Log+"-pack.log")
 		} else if err != nil {
 			return err
 		}
@@ -130,7 +131,7 @@ func (j *Job) Pack(ctx context.Context, out string) error {
 		return err
 	}
 	for _, e := range rest {
-		return fmt.Errorf("cmd/distpack wrote a file %s, want only %s\n\tupstream's distpack has changed: build/dist must learn its names", e.Name(), strings.Join(names, ", "))
+		return hint.Add(fmt.Errorf("cmd/distpack wrote a file %s, want only %s", e.Name(), strings.Join(names, ", ")), "upstream's distpack has changed: build/dist must learn its names")
 	}
 	return nil
 }
@@ -170,7 +171,7 @@ func readDist(root string) (*distBuild, error) {
 	}
 	text := string(data)
 	unknown := func(what string) error {
-		return fmt.Errorf("%s: found no %s where this program looks for it: upstream's cmd/dist has changed\n\tcompare its toolenv and cmdbootstrap with readDist in build/dist/dist.go", file, what)
+		return hint.Add(fmt.Errorf("%s: found no %s where this program looks for it: upstream's cmd/dist has changed", file, what), "compare its toolenv and cmdbootstrap with readDist in build/dist/dist.go")
 	}
 	flags := toolFlags.FindAllStringSubmatch(text, -1)
 	if len(flags) != 1 {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"gocoro/build/hint"
 	"gocoro/build/install"
 	"gocoro/build/line"
 	"gocoro/build/run"
@@ -143,8 +144,7 @@ func Examine(m *Machine) []Finding {
 		add(Note, "install gcc or clang with the C library's headers", "there is no C compiler on PATH: the toolchain builds without one, programs that use cgo do not")
 	}
 	if m.Cache != nil {
-		text, next, _ := strings.Cut(m.Cache.Error(), "\n\t")
-		add(Stop, next, "%s", text)
+		add(Stop, strings.Join(hint.Of(m.Cache), "\n\t"), "%v", m.Cache)
 	}
 	for _, d := range m.Disks {
 		if d.Err != nil {

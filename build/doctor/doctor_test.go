@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"gocoro/build/hint"
 	"gocoro/build/install"
 	"gocoro/build/line"
 )
@@ -73,7 +74,7 @@ func TestExamine(t *testing.T) {
 		{func(m *Machine) {
 			m.Installed = append(m.Installed, Install{Name: "go1.22.12-coro7", Damaged: errors.New("cut")})
 		}, "trap  /home/u/sdk/go1.22.12-coro7 is damaged: cut", "uninstall -force go1.22.12-coro7"},
-		{func(m *Machine) { m.Cache = errors.New("/c is not a build cache\n\tset GOCORO_CACHE") }, "stop  /c is not a build cache", "set GOCORO_CACHE"},
+		{func(m *Machine) { m.Cache = hint.Add(errors.New("/c is not a build cache"), "set GOCORO_CACHE") }, "stop  /c is not a build cache", "set GOCORO_CACHE"},
 		{func(m *Machine) {
 			m.First, m.FirstNames, m.FirstSize = "/home/u/.cache/gocoro", []string{"tmp", "lock"}, 3e6
 		}, "note  /home/u/.cache/gocoro has 3 MB that the first release of gocoro left", "cd /home/u/.cache/gocoro && rm -rf tmp lock"},

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 
+	"gocoro/build/hint"
 	"gocoro/build/install"
 	"gocoro/build/line"
 	"gocoro/build/store"
@@ -32,7 +33,7 @@ func Look(ctx context.Context, repo *line.Repo, l *line.Line, st *store.Store, t
 		return nil, err
 	}
 	if s, err := os.Stat(abs); err != nil || !s.IsDir() {
-		return nil, fmt.Errorf("-dir %s is not a directory\n\tgive the directory of the module that you build", dir)
+		return nil, hint.Add(fmt.Errorf("-dir %s is not a directory", dir), "give the directory of the module that you build")
 	}
 	m := &Machine{
 		Pin:     l.Pin,

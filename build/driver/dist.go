@@ -12,6 +12,7 @@ import (
 
 	"gocoro/build/dist"
 	"gocoro/build/goroot"
+	"gocoro/build/hint"
 	"gocoro/build/store"
 )
 
@@ -91,7 +92,7 @@ func (d *Driver) sameSource(platforms []string, dirs map[string]string) error {
 		sums[sum] = p
 	}
 	if len(sums) > 1 {
-		return fmt.Errorf("dist: the source archive differs between platforms: %v\n\tcompare them: the sources must not depend on what they are packed for", sums)
+		return hint.Add(fmt.Errorf("dist: the source archive differs between platforms: %v", sums), "compare them: the sources must not depend on what they are packed for")
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-// Package driver runs the build steps in order and keeps their results:
+// Package driver runs the steps of a build in order and keeps their results:
 // pin → fetch and verify → tree (unpack, overlay, apply) → make → install.
 package driver
 
@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"gocoro/build/goroot"
+	"gocoro/build/hint"
 	"gocoro/build/install"
 	"gocoro/build/line"
 	"gocoro/build/progress"
@@ -373,7 +374,7 @@ func (d *Driver) API(ctx context.Context) ([]byte, error) {
 		return nil, err
 	}
 	if dir == "" {
-		return nil, fmt.Errorf("api: this source has no binaries to make the API baseline with\n\tuse -source module")
+		return nil, hint.Add(errors.New("api: this source has no binaries to make the API baseline with"), "use -source module")
 	}
 	return os.ReadFile(filepath.Join(dir, "go1.txt"))
 }
@@ -389,7 +390,7 @@ func (d *Driver) CheckAPI(ctx context.Context) error {
 		return err
 	}
 	if !bytes.Equal(got, want) {
-		return fmt.Errorf("%s is not the API of %s: it has %d lines, upstream's cmd/api prints %d\n\tmake it again: go run ./build api -w", d.Line.API(), d.Line.Pin.Upstream, bytes.Count(got, []byte("\n")), bytes.Count(want, []byte("\n")))
+		return hint.Add(fmt.Errorf("%s is not the API of %s: it has %d lines, upstream's cmd/api prints %d", d.Line.API(), d.Line.Pin.Upstream, bytes.Count(got, []byte("\n")), bytes.Count(want, []byte("\n"))), "make it again: go run ./build api -w")
 	}
 	return nil
 }
@@ -426,7 +427,7 @@ func (d *Driver) Stock(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if _, err := os.Stat(filepath.Join(up, "bin", "go")); err != nil {
-		return "", fmt.Errorf("%s has no binaries for %s: %v\n\tuse -source module", up, d.env.Platform, err)
+		return "", hint.Add(fmt.Errorf("%s has no binaries for %s: %v", up, d.env.Platform, err), "use -source module")
 	}
 	return up, nil
 }
@@ -467,7 +468,7 @@ func (d *Driver) Install(ctx context.Context, t *install.Target, replace bool) (
 	if err != nil {
 		return false, err
 	}
-	lock, err := lockTarget(ctx, d.Store, t)
+	lock, err := t.Lock(ctx, d.Store)
 	if err != nil {
 		return false, err
 	}
@@ -500,12 +501,12 @@ func (d *Driver) check(t *install.Target, key string, replace bool) (install.Sta
 	switch {
 	case err != nil || replace:
 	case state == install.Other:
-		err = fmt.Errorf("%s is installed with other content: the patches, the overlay or the upstream have changed since\n\ta release does not change under its name: raise the revision in %s and in VERSION,\n\tor replace it anyway: go run ./build install -replace -line %s%s", t.GOROOT(), d.Line.Pin.File, d.Line.Name, t.Flags)
+		err = hint.Add(fmt.Errorf("%s is installed with other content: the patches, the overlay or the upstream have changed since", t.GOROOT()), "a release does not change under its name: raise the revision in %s and in VERSION,\nor replace it anyway: go run ./build install -replace -line %s%s", d.Line.Pin.File, d.Line.Name, t.Flags)
 	case state == install.Modified:
 		if _, err := install.Read(t.GOROOT()); err != nil {
-			return state, fmt.Errorf("%w\n\trepair it: %s", err, t.Repair())
+			return state, hint.Add(err, "repair it: %s", t.Repair())
 		}
-		err = fmt.Errorf("files in %s have changed since it was installed\n\tmove the directory away to keep them, or discard them: go run ./build install -replace -line %s%s", t.GOROOT(), d.Line.Name, t.Flags)
+		err = hint.Add(fmt.Errorf("files in %s have changed since it was installed", t.GOROOT()), "move the directory away to keep them, or discard them: go run ./build install -replace -line %s%s", d.Line.Name, t.Flags)
 	}
 	return state, err
 }
@@ -553,13 +554,13 @@ func (d *Driver) Smoke(ctx context.Context, t *install.Target) error {
 	d.Rep.TraceCmd(cmd)
 	out, err := cmd.CombinedOutput()
 	if err != nil && !t.Linked() {
-		return fmt.Errorf("another command has removed %s since it was installed\n\tinstall it again: go run ./build -line %s%s", t.Name, d.Line.Name, t.Flags)
+		return hint.Add(fmt.Errorf("another command has removed %s since it was installed", t.Name), "install it again: go run ./build -line %s%s", d.Line.Name, t.Flags)
 	}
 	if err != nil {
-		return fmt.Errorf("what is installed does not run: %s version: %v: %s\n\tbuild it again (go run ./build clean && %s), or choose other directories with -root and -bin", t.Link(), err, out, t.Repair())
+		return hint.Add(fmt.Errorf("what is installed does not run: %s version: %v: %s", t.Link(), err, out), "build it again (go run ./build clean && %s), or choose other directories with -root and -bin", t.Repair())
 	}
 	if want := "go version " + t.Name + " "; len(out) < len(want) || string(out[:len(want)]) != want {
-		return fmt.Errorf("%s version printed %q, want it to begin with %q\n\tthe build is not what VERSION says: go run ./build clean && %s", t.Link(), out, want, t.Repair())
+		return hint.Add(fmt.Errorf("%s version printed %q, want it to begin with %q", t.Link(), out, want), "the build is not what VERSION says: go run ./build clean && %s", t.Repair())
 	}
 	return nil
 }

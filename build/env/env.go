@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"gocoro/build/hint"
 	"gocoro/build/run"
 )
 
@@ -58,7 +59,7 @@ func Module(name, url, key, others string) ([]Setting, error) {
 	case !strings.Contains(url, "://") || strings.ContainsAny(url, ",| "):
 		return nil, fmt.Errorf("-url %q is not a URL such as https://dl.example.org/gocoro or file:///srv/gocoro", url)
 	case key != "" && (strings.Count(key, "+") < 2 || strings.ContainsAny(key, " ,")):
-		return nil, fmt.Errorf("-key %q is not the public key of a checksum database, NAME+HASH+KEY\n\tgo run ./build key printed it, and dist does", key)
+		return nil, hint.Add(fmt.Errorf("-key %q is not the public key of a checksum database, NAME+HASH+KEY", key), "go run ./build key printed it, and dist does")
 	case key != "":
 		return []Setting{
 			{Name: "GOPROXY", Value: proxy + "," + others, Why: "where the toolchain's module is, then all others"},
@@ -66,7 +67,7 @@ func Module(name, url, key, others string) ([]Setting, error) {
 			use,
 		}, nil
 	case !strings.HasPrefix(url, "file://"):
-		return nil, fmt.Errorf("the go command asks a checksum database for every toolchain that comes from %s, and the public one does not know this one\n\tgive the public key of the release directory's own: -key NAME+HASH+KEY", url)
+		return nil, hint.Add(fmt.Errorf("the go command asks a checksum database for every toolchain that comes from %s, and the public one does not know this one", url), "give the public key of the release directory's own: -key NAME+HASH+KEY")
 	}
 	return []Setting{
 		{Name: "GOPROXY", Value: proxy, Why: "where the toolchain's module is; it must be the only proxy"},
@@ -120,14 +121,14 @@ func Print(w io.Writer, shell string, settings []Setting) error {
 			return "echo " + run.SingleQuote(s.Name+"="+s.Value, `'\''`) + ` >>"$GITHUB_ENV"`
 		}
 	default:
-		return fmt.Errorf("unknown -shell %q: want %s\n\tmost shells take the words of sh: go run ./build env -shell sh", shell, Shells)
+		return hint.Add(fmt.Errorf("unknown -shell %q: want %s", shell, Shells), "most shells take the words of sh: go run ./build env -shell sh")
 	}
 	for _, s := range settings {
 		if strings.ContainsAny(s.Value, "\n\r") {
-			return fmt.Errorf("%s=%q holds a line break, which no setting may\n\tchoose another directory", s.Name, s.Value)
+			return hint.Add(fmt.Errorf("%s=%q holds a line break, which no setting may", s.Name, s.Value), "choose another directory")
 		}
 		if (s.Prepend || s.Append) && strings.Contains(s.Value, ":") {
-			return fmt.Errorf("%q holds a colon, which separates the entries of %s\n\tchoose another directory", s.Value, s.Name)
+			return hint.Add(fmt.Errorf("%q holds a colon, which separates the entries of %s", s.Value, s.Name), "choose another directory")
 		}
 		if _, err := fmt.Fprintf(w, "# %s\n%s\n", s.Why, line(s)); err != nil {
 			return err

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"gocoro/build/hint"
 )
 
 // What is printed is run by the shells themselves, with values that need care.
@@ -54,7 +56,7 @@ func TestPrint(t *testing.T) {
 			}
 		})
 	}
-	if err := Print(new(strings.Builder), "csh", settings); err == nil || !strings.Contains(err.Error(), "want sh (or bash, zsh, dash, ksh: the same), fish, github\n\t") {
+	if err := Print(new(strings.Builder), "csh", settings); err == nil || !strings.HasSuffix(err.Error(), "want sh (or bash, zsh, dash, ksh: the same), fish, github") || hint.Of(err) == nil {
 		t.Errorf("csh: error %v", err)
 	}
 	if err := Print(new(strings.Builder), "sh", []Setting{{Name: "X", Value: "a\nb"}}); err == nil {

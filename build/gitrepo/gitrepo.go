@@ -19,6 +19,7 @@ import (
 	"strconv"
 	"strings"
 
+	"gocoro/build/hint"
 	"gocoro/build/series"
 )
 
@@ -127,7 +128,7 @@ func (r *Repo) run(ctx context.Context, in []byte, env []string, args ...string)
 	}
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) {
-		return "", fmt.Errorf("git %s: %v\n\tgit is needed to edit and move patches: install it and run the command again", args[0], err)
+		return "", hint.Add(fmt.Errorf("git %s: %v", args[0], err), "git is needed to edit and move patches: install it and run the command again")
 	}
 	msg := stderr.String()
 	if msg == "" {
@@ -144,7 +145,7 @@ func (r *Repo) git(ctx context.Context, args ...string) (string, error) {
 func Check(ctx context.Context) error {
 	out, err := series.Git(ctx, os.TempDir(), "version").Output()
 	if err != nil {
-		return fmt.Errorf("git version: %v\n\tinstall git and run the command again", err)
+		return hint.Add(fmt.Errorf("git version: %v", err), "install git and run the command again")
 	}
 	m := regexp.MustCompile(`(\d+)\.(\d+)`).FindStringSubmatch(string(out))
 	if m == nil {
@@ -153,7 +154,7 @@ func Check(ctx context.Context) error {
 	major, _ := strconv.Atoi(m[1])
 	minor, _ := strconv.Atoi(m[2])
 	if major < 2 || major == 2 && minor < 38 {
-		return fmt.Errorf("git is %s, want 2.38 or later to merge patches\n\tinstall a newer git (building needs none)", m[0])
+		return hint.Add(fmt.Errorf("git is %s, want 2.38 or later to merge patches", m[0]), "install a newer git (building needs none)")
 	}
 	return nil
 }
@@ -495,7 +496,7 @@ func (r *Repo) message(ctx context.Context, p *series.Patch) (message string, au
 	}
 	for _, k := range []string{"Author", "Email", "Date", "Subject"} {
 		if info[k] == "" {
-			return "", nil, fmt.Errorf("%s has no header with From:, Date: and Subject: lines (git mailinfo finds no %s)\n\twrite it again with git format-patch", p.File, k)
+			return "", nil, hint.Add(fmt.Errorf("%s has no header with From:, Date: and Subject: lines (git mailinfo finds no %s)", p.File, k), "write it again with git format-patch")
 		}
 	}
 	body, err := os.ReadFile(msg)

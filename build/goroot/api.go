@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"gocoro/build/hint"
 	"gocoro/build/progress"
 	"gocoro/build/run"
 )
@@ -51,11 +52,11 @@ func ReadAPI(file string) ([]byte, error) {
 	defer f.Close()
 	zr, err := gzip.NewReader(f)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w\n\tmake it again: go run ./build api -w", file, err)
+		return nil, hint.Add(fmt.Errorf("%s: %w", file, err), "make it again: go run ./build api -w")
 	}
 	text, err := io.ReadAll(zr)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w\n\tmake it again: go run ./build api -w", file, err)
+		return nil, hint.Add(fmt.Errorf("%s: %w", file, err), "make it again: go run ./build api -w")
 	}
 	return text, nil
 }

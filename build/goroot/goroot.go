@@ -4,6 +4,7 @@
 package goroot
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"gocoro/build/hint"
 	"gocoro/build/line"
 	"gocoro/build/progress"
 	"gocoro/build/run"
@@ -67,7 +69,7 @@ func FindBootstrap(ctx context.Context, pin *line.Pin, rep *progress.Reporter) (
 	rep.Printf("%s is too old to build %s; getting %s", b.Version, pin.Upstream, pin.Bootstrap)
 	b2, err := goEnv(ctx, rep, pin.Bootstrap)
 	if err != nil {
-		return nil, fmt.Errorf("%s needs Go %s or newer to build it, this is %s, and downloading %s failed: %w\n\tinstall a newer Go, put it first on PATH, and run the command again", pin.Upstream, pin.Bootstrap, b.Version, pin.Bootstrap, err)
+		return nil, hint.Add(fmt.Errorf("%s needs Go %s or newer to build it, this is %s, and downloading %s failed: %w", pin.Upstream, pin.Bootstrap, b.Version, pin.Bootstrap, err), "install a newer Go, put it first on PATH, and run the command again")
 	}
 	return b2, nil
 }
@@ -115,10 +117,7 @@ func Make(ctx context.Context, dir string, boot *Bootstrap, leak []string, rep *
 	})
 	var ce *run.Error
 	if errors.As(err, &ce) {
-		ce.Next = next
-		if hint := hintFor(ce.Tail); hint != "" {
-			ce.Next = hint
-		}
+		return hint.Add(err, "next: %s", cmp.Or(outside(ce.Tail), next))
 	}
 	if err != nil {
 		return err
@@ -127,8 +126,9 @@ func Make(ctx context.Context, dir string, boot *Bootstrap, leak []string, rep *
 	return os.RemoveAll(filepath.Join(dir, "pkg", "obj"))
 }
 
-// hintFor recognizes failures that have a cause outside the tree.
-func hintFor(tail []string) string {
+// outside recognizes failures that have a cause outside the tree, and returns
+// what to do about it.
+func outside(tail []string) string {
 	text := strings.Join(tail, "\n")
 	switch {
 	case strings.Contains(text, "signal: killed"):

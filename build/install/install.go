@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -19,6 +20,7 @@ import (
 	"strings"
 	"syscall"
 
+	"gocoro/build/hint"
 	"gocoro/build/line"
 	"gocoro/build/run"
 	"gocoro/build/store"
@@ -67,7 +69,7 @@ func (t *Target) Link() string { return filepath.Join(t.Bin, t.Name) }
 func DefaultRoot() (string, error) {
 	home, err := os.UserHomeDir()
 	if err != nil {
-		return "", fmt.Errorf("no home directory to install to: %v\n\tgive one with -root", err)
+		return "", hint.Add(fmt.Errorf("no home directory to install to: %v", err), "give one with -root")
 	}
 	return filepath.Join(home, "sdk"), nil
 }
@@ -84,7 +86,7 @@ func DefaultBin(ctx context.Context, trace func(*exec.Cmd)) (string, error) {
 	}
 	out, err := cmd.Output()
 	if err != nil {
-		return "", fmt.Errorf("go env GOBIN GOPATH: %v\n\tgive the directory of the link with -bin", err)
+		return "", hint.Add(fmt.Errorf("go env GOBIN GOPATH: %v", err), "give the directory of the link with -bin")
 	}
 	gobin, gopath, _ := strings.Cut(strings.TrimRight(string(out), "\n"), "\n")
 	if gobin != "" {
@@ -93,12 +95,12 @@ func DefaultBin(ctx context.Context, trace func(*exec.Cmd)) (string, error) {
 	if list := filepath.SplitList(gopath); len(list) > 0 && list[0] != "" {
 		return filepath.Join(list[0], "bin"), nil
 	}
-	return "", errors.New("neither GOBIN nor GOPATH is set\n\tgive the directory of the link with -bin")
+	return "", hint.Add(errors.New("neither GOBIN nor GOPATH is set"), "give the directory of the link with -bin")
 }
 
 // Read returns the record of the GOROOT at dir. The error is fs.ErrNotExist
-// if there is nothing of that name, a ForeignError if it has no record, and a
-// DamagedError if the record cannot be read.
+// if there is nothing of that name, and a DamagedError if the record cannot be
+// read. A directory without a record is somebody else's: an error, too.
 func Read(dir string) (*Record, error) {
 	switch _, err := os.Lstat(dir); {
 	case errors.Is(err, syscall.ENOTDIR): // a file is in the way
@@ -108,7 +110,7 @@ func Read(dir string) (*Record, error) {
 	}
 	data, err := os.ReadFile(filepath.Join(dir, RecordFile))
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
-		return nil, &ForeignError{dir}
+		return nil, hint.Add(fmt.Errorf("%s exists and was not installed by gocoro (it has no %s)", dir, RecordFile), "move it away, or choose another directory with -root")
 	}
 	if err != nil {
 		return nil, err
@@ -121,13 +123,6 @@ func Read(dir string) (*Record, error) {
 		return nil, &DamagedError{dir, errors.New("it names no release")}
 	}
 	return r, nil
-}
-
-// A ForeignError reports a directory that gocoro did not install.
-type ForeignError struct{ Dir string }
-
-func (e *ForeignError) Error() string {
-	return fmt.Sprintf("%s exists and was not installed by gocoro (it has no %s)\n\tmove it away, or choose another directory with -root", e.Dir, RecordFile)
 }
 
 // A DamagedError reports an installation whose record cannot be read.
@@ -201,7 +196,7 @@ func (t *Target) Allowed(cache string) error {
 			return cannotInstall(v.flag, v.dir, err)
 		}
 		if within(v.dir, cache) {
-			return fmt.Errorf("%s %s is in the build cache, which go run ./build clean empties\n\tchoose a directory outside of it with %s", v.flag, v.dir, v.flag)
+			return hint.Add(fmt.Errorf("%s %s is in the build cache, which go run ./build clean empties", v.flag, v.dir), "choose a directory outside of it with %s", v.flag)
 		}
 		goroot := around(v.dir, "VERSION", "bin/go")
 		if v.flag == "-bin" { // a link in another's bin does no harm
@@ -211,18 +206,18 @@ func (t *Target) Allowed(cache string) error {
 			goroot = t.GOROOT()
 		}
 		if goroot != "" {
-			return fmt.Errorf("%s %s is in a Go toolchain, %s, which must not change\n\tchoose a directory outside of it, such as %s %s", v.flag, v.dir, goroot, v.flag, filepath.Dir(goroot))
+			return hint.Add(fmt.Errorf("%s %s is in a Go toolchain, %s, which must not change", v.flag, v.dir, goroot), "choose a directory outside of it, such as %s %s", v.flag, filepath.Dir(goroot))
 		}
 	}
 	if t.Link() == t.GOROOT() {
-		return fmt.Errorf("-root and -bin are both %s, where the toolchain and its link would have the same name\n\tchoose another directory with -bin", t.Root)
+		return hint.Add(fmt.Errorf("-root and -bin are both %s, where the toolchain and its link would have the same name", t.Root), "choose another directory with -bin")
 	}
 	switch to, err := os.Readlink(t.Link()); {
 	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR):
 	case err != nil:
-		return fmt.Errorf("%s exists and is not a link made by gocoro\n\tmove it away, or choose another directory with -bin", t.Link())
+		return hint.Add(fmt.Errorf("%s exists and is not a link made by gocoro", t.Link()), "move it away, or choose another directory with -bin")
 	case !strings.HasSuffix(to, filepath.Join("/", t.Name, "bin", "go")):
-		return fmt.Errorf("%s is a link to %s, which gocoro did not make\n\tmove it away, or choose another directory with -bin", t.Link(), to)
+		return hint.Add(fmt.Errorf("%s is a link to %s, which gocoro did not make", t.Link(), to), "move it away, or choose another directory with -bin")
 	}
 	return nil
 }
@@ -254,7 +249,7 @@ func within(path, dir string) bool {
 }
 
 func cannotInstall(flag, dir string, err error) error {
-	return fmt.Errorf("cannot install into %s: %w\n\tchoose a directory that you may write to with %s", dir, err, flag)
+	return hint.Add(fmt.Errorf("cannot install into %s: %w", dir, err), "choose a directory that you may write to with %s", flag)
 }
 
 // MayWrite checks that files may be made in dir or, if it is not there, that it
@@ -275,6 +270,13 @@ func MayWrite(dir string) error {
 
 // writeAndSearch is W_OK|X_OK of access(2).
 const writeAndSearch = 2 | 1
+
+// Lock keeps other processes from changing what is installed at the target.
+func (t *Target) Lock(ctx context.Context, st *store.Store) (io.Closer, error) {
+	var k store.Key
+	k.Add("install", []byte(t.GOROOT()))
+	return st.Lock(ctx, "install-"+k.String())
+}
 
 // Writable makes the target's directories and checks that files can be made in
 // them. It is called before a build of minutes, not after.

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 
+	"gocoro/build/hint"
 	"gocoro/build/store"
 )
 
@@ -237,7 +238,7 @@ func TestRemoval(t *testing.T) {
 				t.Errorf("Removal changed files")
 			}
 			if tc.err != "" {
-				if err == nil || !strings.Contains(err.Error(), strings.ReplaceAll(tc.err, "NAME", release)) || !strings.Contains(err.Error(), "\n\t") {
+				if err == nil || !strings.Contains(hint.Text(err), strings.ReplaceAll(tc.err, "NAME", release)) || hint.Of(err) == nil {
 					t.Fatalf("got %v, want %q and what to do", err, tc.err)
 				}
 				return
@@ -309,7 +310,7 @@ func TestAllowed(t *testing.T) {
 			tg := &Target{Root: filepath.Join(dir, tc.root), Bin: filepath.Join(dir, tc.bin), Name: release}
 			err := tg.Allowed(cache)
 			want := strings.ReplaceAll(tc.want, "DIR", dir)
-			if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(hint.Text(err), want)) {
 				t.Errorf("got %v, want %q", err, want)
 			}
 		})

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"gocoro/build/hint"
 	"gocoro/build/run"
 	"gocoro/build/store"
 )
@@ -37,22 +38,22 @@ func (t *Target) Removal(force bool) (*Removal, error) {
 	case errors.As(err, &damaged):
 		version, _ := os.ReadFile(filepath.Join(t.GOROOT(), "VERSION"))
 		if name, _, _ := strings.Cut(string(version), "\n"); name != t.Name {
-			return nil, fmt.Errorf("%s may not be gocoro's: its %s is damaged (%v), and its VERSION is %q\n\tlook at it, and remove it by hand: rm -rf %s", t.GOROOT(), RecordFile, damaged.Err, name, run.Quote(t.GOROOT()))
+			return nil, hint.Add(fmt.Errorf("%s may not be gocoro's: its %s is damaged (%v), and its VERSION is %q", t.GOROOT(), RecordFile, damaged.Err, name), "look at it, and remove it by hand: rm -rf %s", run.Quote(t.GOROOT()))
 		}
 		if !force {
-			return nil, fmt.Errorf("%s is damaged (%s: %v), so it is unknown whether its files were changed\n\tto remove it anyway: go run ./build uninstall -force%s %s", t.GOROOT(), RecordFile, damaged.Err, t.Flags, t.Name)
+			return nil, hint.Add(fmt.Errorf("%s is damaged (%s: %v), so it is unknown whether its files were changed", t.GOROOT(), RecordFile, damaged.Err), "to remove it anyway: go run ./build uninstall -force%s %s", t.Flags, t.Name)
 		}
 	case err != nil:
 		return nil, err
 	case r.Release != t.Name:
-		return nil, fmt.Errorf("%s holds %s: it was renamed or copied after it was installed\n\tlook at it, and remove it by hand: rm -rf %s", t.GOROOT(), r.Release, run.Quote(t.GOROOT()))
+		return nil, hint.Add(fmt.Errorf("%s holds %s: it was renamed or copied after it was installed", t.GOROOT(), r.Release), "look at it, and remove it by hand: rm -rf %s", run.Quote(t.GOROOT()))
 	case !force:
 		seal, err := store.Seal(t.GOROOT(), RecordFile)
 		if err != nil {
 			return nil, err
 		}
 		if seal != r.Seal {
-			return nil, fmt.Errorf("files in %s have changed since it was installed\n\tmove the directory away to keep them, or discard them: go run ./build uninstall -force%s %s", t.GOROOT(), t.Flags, t.Name)
+			return nil, hint.Add(fmt.Errorf("files in %s have changed since it was installed", t.GOROOT()), "move the directory away to keep them, or discard them: go run ./build uninstall -force%s %s", t.Flags, t.Name)
 		}
 	}
 	if t.Linked() {
@@ -66,7 +67,7 @@ func (t *Target) Removal(force bool) (*Removal, error) {
 	}
 	for _, path := range rm.Paths {
 		if err := MayWrite(filepath.Dir(path)); err != nil {
-			return nil, fmt.Errorf("cannot remove %s: %w\n\tuninstall it as the user who installed it", path, err)
+			return nil, hint.Add(fmt.Errorf("cannot remove %s: %w", path, err), "uninstall it as the user who installed it")
 		}
 	}
 	if len(rm.Paths) > 0 {
@@ -83,14 +84,14 @@ func (t *Target) Removal(force bool) (*Removal, error) {
 	if len(names) == 0 {
 		names = []string{"no gocoro toolchain"}
 	}
-	return nil, fmt.Errorf("%s is not installed: %s has %s\n\tgo run ./build list%s shows what is installed; -root names another directory", t.Name, t.Root, strings.Join(names, ", "), t.Flags)
+	return nil, hint.Add(fmt.Errorf("%s is not installed: %s has %s", t.Name, t.Root, strings.Join(names, ", ")), "go run ./build list%s shows what is installed; -root names another directory", t.Flags)
 }
 
 // Do removes it.
 func (rm *Removal) Do() error {
 	t := rm.Target
 	if err := rm.do(); err != nil {
-		return fmt.Errorf("removing %s: %w\n\tto remove the rest: go run ./build uninstall -force%s %s", t.Name, err, t.Flags, t.Name)
+		return hint.Add(fmt.Errorf("removing %s: %w", t.Name, err), "to remove the rest: go run ./build uninstall -force%s %s", t.Flags, t.Name)
 	}
 	return nil
 }

@@ -18,6 +18,7 @@ import (
 	"sort"
 	"strings"
 
+	"gocoro/build/hint"
 	"gocoro/build/run"
 )
 
@@ -38,7 +39,7 @@ func FindRepo(dir string) (*Repo, error) {
 			return &Repo{Dir: d}, nil
 		}
 		if d == filepath.Dir(d) {
-			return nil, fmt.Errorf("%s is not in a gocoro checkout: no directory above it has both VERSION and patches/\n\tcd to your clone of gocoro and run the command again", abs)
+			return nil, hint.Add(fmt.Errorf("%s is not in a gocoro checkout: no directory above it has both VERSION and patches/", abs), "cd to your clone of gocoro and run the command again")
 		}
 	}
 }
@@ -109,12 +110,12 @@ func (r *Repo) Line(name string) (*Line, error) {
 		if err != nil {
 			return nil, err
 		}
-		return nil, fmt.Errorf("no line %q: patches/ has %s\n\tchoose one of these with -line", name, strings.Join(have, ", "))
+		return nil, hint.Add(fmt.Errorf("no line %q: patches/ has %s", name, strings.Join(have, ", ")), "choose one of these with -line")
 	}
 	pinFile := filepath.Join(dir, "pin")
 	data, err := os.ReadFile(pinFile)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("line %s has no pin: %s is missing\n\trestore it (git checkout -- %s): without it nothing says which upstream the patches are for", name, pinFile, r.rel(pinFile))
+		return nil, hint.Add(fmt.Errorf("line %s has no pin: %s is missing", name, pinFile), "restore it (git checkout -- %s): without it nothing says which upstream the patches are for", r.rel(pinFile))
 	}
 	if err != nil {
 		return nil, err
@@ -127,7 +128,7 @@ func (r *Repo) Line(name string) (*Line, error) {
 		return nil, err
 	}
 	if got := version.Lang(pin.Upstream); got != name {
-		return nil, fmt.Errorf("%s: upstream %s belongs to line %s, but the directory is %s\n\tcorrect the upstream line of the pin, or move the directory", r.rel(pinFile), pin.Upstream, got, name)
+		return nil, hint.Add(fmt.Errorf("%s: upstream %s belongs to line %s, but the directory is %s", r.rel(pinFile), pin.Upstream, got, name), "correct the upstream line of the pin, or move the directory")
 	}
 	l := &Line{Name: name, Dir: dir, Pin: pin, repo: r}
 	if name == def {
@@ -136,16 +137,16 @@ func (r *Repo) Line(name string) (*Line, error) {
 			return nil, err
 		}
 		if text != l.VERSION() {
-			return nil, fmt.Errorf("VERSION and %s disagree about the release of line %s\n\tVERSION says:  %q\n\tthe pin says:  %q\n\tmake VERSION equal to what the pin says", r.rel(pinFile), name, text, l.VERSION())
+			return nil, hint.Add(fmt.Errorf("VERSION and %s disagree about the release of line %s\n\tVERSION says:  %q\n\tthe pin says:  %q", r.rel(pinFile), name, text, l.VERSION()), "make VERSION equal to what the pin says")
 		}
 	}
 	for _, o := range pin.Overlays {
 		if !isDir(filepath.Join(r.Dir, "src", o)) {
-			return nil, fmt.Errorf("%s: overlay %q: there is no directory src/%s\n\tcorrect the overlay line of the pin", r.rel(pinFile), o, o)
+			return nil, hint.Add(fmt.Errorf("%s: overlay %q: there is no directory src/%s", r.rel(pinFile), o, o), "correct the overlay line of the pin")
 		}
 	}
 	if release != "" && release != l.Release() {
-		return nil, fmt.Errorf("line %s is at %s here, not at %s\n\tgit checkout %[3]s, if there is such a tag, or -line %[1]s for what is here", name, l.Release(), release)
+		return nil, hint.Add(fmt.Errorf("line %s is at %s here, not at %s", name, l.Release(), release), "git checkout %s, if there is such a tag, or -line %s for what is here", release, name)
 	}
 	return l, nil
 }
@@ -162,7 +163,7 @@ func (r *Repo) readVERSION() (name, text string, err error) {
 	text = string(data)
 	name, _, _ = strings.Cut(text, "\n")
 	if !IsName(name) || IsOldName(name) {
-		return "", "", fmt.Errorf("%s: first line is %q, want a release name such as go1.22.12-coro1\n\tput it back: git -C %s checkout -- VERSION", file, name, run.Quote(r.Dir))
+		return "", "", hint.Add(fmt.Errorf("%s: first line is %q, want a release name such as go1.22.12-coro1", file, name), "put it back: git -C %s checkout -- VERSION", run.Quote(r.Dir))
 	}
 	return name, text, nil
 }
@@ -173,16 +174,16 @@ func (r *Repo) readVERSION() (name, text string, err error) {
 // would not be what it seems, to the letter and in its hash.
 func CheckLineEnds(file string, text []byte) error {
 	if bytes.HasPrefix(text, []byte("\xef\xbb\xbf")) {
-		return fmt.Errorf("%s begins with a byte order mark, which an editor has put there\n\ttake it out: tail -c +4 <%s >%[2]s.new && mv %[2]s.new %[2]s", file, run.Quote(file))
+		return hint.Add(fmt.Errorf("%s begins with a byte order mark, which an editor has put there", file), "take it out: tail -c +4 <%s >%[1]s.new && mv %[1]s.new %[1]s", run.Quote(file))
 	}
 	first, _, _ := bytes.Cut(text, []byte("\n"))
 	if !bytes.HasSuffix(first, []byte("\r")) {
 		return nil
 	}
 	word := run.Quote(file)
-	return fmt.Errorf("%s has CRLF line ends, want LF: git (with core.autocrlf=true) or an editor has converted it"+
-		"\n\tthis file alone: tr -d '\\r' <%s >%[2]s.lf && mv %[2]s.lf %[2]s"+
-		"\n\tall files, where you have changed none: git config core.autocrlf false && git rm -r -q --cached . && git reset --hard", file, word)
+	return hint.Add(fmt.Errorf("%s has CRLF line ends, want LF: git (with core.autocrlf=true) or an editor has converted it", file),
+		"this file alone: tr -d '\\r' <%s >%[1]s.lf && mv %[1]s.lf %[1]s\n"+
+			"all files, where you have changed none: git config core.autocrlf false && git rm -r -q --cached . && git reset --hard", word)
 }
 
 func (r *Repo) rel(file string) string {
@@ -233,7 +234,7 @@ func (l *Line) Patches() ([]string, error) {
 	}
 	i := slices.Index(files, filepath.Join(l.Dir, l.last))
 	if i < 0 {
-		return nil, fmt.Errorf("line %s has no patch %s\n\tlook at what is in %s", l.Name, l.last, l.repo.rel(l.Dir))
+		return nil, hint.Add(fmt.Errorf("line %s has no patch %s", l.Name, l.last), "look at what is in %s", l.repo.rel(l.Dir))
 	}
 	return files[:i+1], nil
 }
@@ -244,7 +245,7 @@ func (l *Line) Patches() ([]string, error) {
 func Numbered(patches []string) error {
 	for i, p := range patches {
 		if want := fmt.Sprintf("%04d-", i+1); !strings.HasPrefix(filepath.Base(p), want) {
-			return fmt.Errorf("%s is number %d of its series, want a name that begins with %s: a patch is missing, or one is too many\n\tlook at git status; go run ./build edit, then save, renumbers the patches", p, i+1, want)
+			return hint.Add(fmt.Errorf("%s is number %d of its series, want a name that begins with %s: a patch is missing, or one is too many", p, i+1, want), "look at git status; go run ./build edit, then save, renumbers the patches")
 		}
 	}
 	return nil
@@ -295,14 +296,14 @@ func (l *Line) Overlay() ([]OverlayFile, error) {
 				return err
 			}
 			if !d.Type().IsRegular() {
-				return fmt.Errorf("overlay file %s is not a regular file\n\ttake it out of src/", l.repo.rel(path))
+				return hint.Add(fmt.Errorf("overlay file %s is not a regular file", l.repo.rel(path)), "take it out of src/")
 			}
 			if Stray(filepath.ToSlash(rel)) {
-				return fmt.Errorf("overlay file %s is one that an editor, git or the system has left, and would get into the release\n\tremove it: rm %s", l.repo.rel(path), run.Quote(path))
+				return hint.Add(fmt.Errorf("overlay file %s is one that an editor, git or the system has left, and would get into the release", l.repo.rel(path)), "remove it: rm %s", run.Quote(path))
 			}
 			name := "src/" + filepath.ToSlash(rel)
 			if prev, dup := from[name]; dup {
-				return fmt.Errorf("overlays src/%s and src/%s both have %s\n\tkeep one of them", prev, o, name)
+				return hint.Add(fmt.Errorf("overlays src/%s and src/%s both have %s", prev, o, name), "keep one of them")
 			}
 			if strings.HasSuffix(name, ".go") {
 				data, err := os.ReadFile(path)

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/tools/go/analysis/checker"
 	"golang.org/x/tools/go/packages"
 
+	"gocoro/build/hint"
 	"gocoro/build/line"
 	"gocoro/build/series"
 	"gocoro/build/tree"
@@ -210,7 +211,7 @@ func (c *compiler) load(ctx context.Context, patch, platform string, patterns []
 		}
 	})
 	if files == 0 {
-		return nil, nil, fmt.Errorf("type-checking %s for %s after %s: no Go files were found\n\tthe go command of the release, %s, does not work", strings.Join(patterns, " "), platform, patch, filepath.Join(c.up, "bin", "go"))
+		return nil, nil, hint.Add(fmt.Errorf("type-checking %s for %s after %s: no Go files were found", strings.Join(patterns, " "), platform, patch), "the go command of the release, %s, does not work", filepath.Join(c.up, "bin", "go"))
 	}
 	return errs, pkgs, nil
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/bluekeyes/go-gitdiff/gitdiff"
 
+	"gocoro/build/hint"
 	"gocoro/build/line"
 	"gocoro/build/series"
 	"gocoro/build/workspace"
@@ -167,7 +168,7 @@ func checkPatch(p *series.Patch, tests map[string]bool) (problems []Problem, tit
 	const amend = "go run ./build edit, amend its commit there, then save"
 	diffs, preamble, err := gitdiff.Parse(bytes.NewReader(p.Data))
 	if err != nil {
-		return nil, "", fmt.Errorf("%s: %v\n\twrite it again: %s", p.File, err, amend)
+		return nil, "", hint.Add(fmt.Errorf("%s: %v", p.File, err), "write it again: %s", amend)
 	}
 	// The header's own date of a zero commit; git writes it into every patch.
 	const zero = "From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001\n"

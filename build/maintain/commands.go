@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"go/version"
@@ -17,6 +18,7 @@ import (
 	"gocoro/build/command"
 	"gocoro/build/driver"
 	"gocoro/build/goroot"
+	"gocoro/build/hint"
 	"gocoro/build/line"
 	"gocoro/build/lint"
 	"gocoro/build/options"
@@ -86,7 +88,7 @@ func (s *session) name() (string, error) {
 		name = version.Lang(name)
 	}
 	if version.Lang(name) != name || name == "" {
-		return "", fmt.Errorf("%q is not the name of a line such as go1.27\n\tgo run ./build list shows the lines", s.flags.Line)
+		return "", hint.Add(fmt.Errorf("%q is not the name of a line such as go1.27", s.flags.Line), "go run ./build list shows the lines")
 	}
 	return name, nil
 }
@@ -164,7 +166,7 @@ func edit(fs *flag.FlagSet) func(context.Context, []string) error {
 			return nil
 		}
 		if err := s.shell(ctx, w, *o.Run); err != nil {
-			return fmt.Errorf("nothing is saved: %v\n\tyour work is in %s; go run ./build save -line %s saves it", err, w.Dir, l.Name)
+			return hint.Add(fmt.Errorf("nothing is saved: %v", err), "your work is in %s; go run ./build save -line %s saves it", w.Dir, l.Name)
 		}
 		return s.save(ctx, l, workspace.SaveOptions{})
 	})
@@ -237,7 +239,7 @@ func rebase(fs *flag.FlagSet) func(context.Context, []string) error {
 			}
 		}
 		if n != 1 {
-			return fmt.Errorf("rebase requires one of -to RELEASE, -continue, -skip and -abort\n\tgo run ./build watch lists the releases that are newer than the pins")
+			return hint.Add(errors.New("rebase requires one of -to RELEASE, -continue, -skip and -abort"), "go run ./build watch lists the releases that are newer than the pins")
 		}
 		return withSession(ctx, &o.Series, func(s *session) error {
 			name, err := s.name()
@@ -263,10 +265,10 @@ func rebase(fs *flag.FlagSet) func(context.Context, []string) error {
 					return nil
 				}
 				if got := version.Lang(o.To); version.IsValid(o.To) && got != l.Name {
-					return fmt.Errorf("%s is not a release of line %s\n\tstart a line for it: go run ./build new-line %s -from %s -to %s", o.To, l.Name, got, l.Name, o.To)
+					return hint.Add(fmt.Errorf("%s is not a release of line %s", o.To, l.Name), "start a line for it: go run ./build new-line %s -from %s -to %s", got, l.Name, o.To)
 				}
 				if version.Compare(o.To, l.Pin.Upstream) < 0 && version.IsValid(o.To) && !o.Back {
-					return fmt.Errorf("%s is older than %s, which line %s is on\n\tto do it anyway: go run ./build rebase -line %[3]s -to %[1]s -back", o.To, l.Pin.Upstream, l.Name)
+					return hint.Add(fmt.Errorf("%s is older than %s, which line %s is on", o.To, l.Pin.Upstream, l.Name), "to do it anyway: go run ./build rebase -line %s -to %s -back", l.Name, o.To)
 				}
 				names, err = s.move(ctx, l, l.Name, o.To, nil)
 			}
@@ -282,15 +284,15 @@ func newLine(fs *flag.FlagSet) func(context.Context, []string) error {
 		if len(args) == 1 && version.Lang(args[0]) != args[0] {
 			name := version.Lang("go" + strings.TrimPrefix(args[0], "go"))
 			if name == "" {
-				return fmt.Errorf("%q is not the name of a line, which is that of a minor release of Go such as go1.28\n\tfor example: go run ./build new-line go1.28 -from go1.27", args[0])
+				return hint.Add(fmt.Errorf("%q is not the name of a line, which is that of a minor release of Go such as go1.28", args[0]), "for example: go run ./build new-line go1.28 -from go1.27")
 			}
-			return fmt.Errorf("%q is not the name of a line: want %s\n\tgo run ./build new-line %[2]s -from %s", args[0], name, cmp.Or(f.From, "L"))
+			return hint.Add(fmt.Errorf("%q is not the name of a line: want %s", args[0], name), "go run ./build new-line %s -from %s", name, cmp.Or(f.From, "L"))
 		}
 		if len(args) == 1 && f.From == "" {
-			return fmt.Errorf("new-line requires -from, the line whose series %s starts with\n\tfor example: go run ./build new-line %[1]s -from go1.27", args[0])
+			return hint.Add(fmt.Errorf("new-line requires -from, the line whose series %s starts with", args[0]), "for example: go run ./build new-line %s -from go1.27", args[0])
 		}
 		if len(args) != 1 {
-			return fmt.Errorf("new-line requires the name of a line, and the line that it starts with\n\tfor example: go run ./build new-line go1.28 -from go1.27")
+			return hint.Add(errors.New("new-line requires the name of a line, and the line that it starts with"), "for example: go run ./build new-line go1.28 -from go1.27")
 		}
 		name := args[0]
 		f.Line = f.From
@@ -301,11 +303,11 @@ func newLine(fs *flag.FlagSet) func(context.Context, []string) error {
 			}
 			for _, o := range f.Overlays {
 				if st, err := os.Stat(filepath.Join(s.Repo.Dir, "src", o)); err != nil || !st.IsDir() || filepath.Base(o) != o {
-					return fmt.Errorf("-overlay %q: there is no directory src/%s\n\tmake it, or name existing ones, separated by commas", o, o)
+					return hint.Add(fmt.Errorf("-overlay %q: there is no directory src/%s", o, o), "make it, or name existing ones, separated by commas")
 				}
 			}
 			if _, err := os.Lstat(filepath.Join(s.Repo.Dir, "patches", name)); err == nil {
-				return fmt.Errorf("patches/%s already exists\n\tmove it to another release with: go run ./build rebase -line %s -to RELEASE", name, name)
+				return hint.Add(fmt.Errorf("patches/%s already exists", name), "move it to another release with: go run ./build rebase -line %s -to RELEASE", name)
 			}
 			release := f.To
 			if release == "" {
@@ -313,7 +315,7 @@ func newLine(fs *flag.FlagSet) func(context.Context, []string) error {
 					return err
 				}
 			} else if version.Lang(release) != name {
-				return fmt.Errorf("%s is not a release of line %s\n\tgive another -to, or another name", release, name)
+				return hint.Add(fmt.Errorf("%s is not a release of line %s", release, name), "give another -to, or another name")
 			}
 			names, err := s.move(ctx, l, name, release, f.Overlays)
 			return s.moved(ctx, name, names, err, f.Fast, false)
@@ -336,7 +338,7 @@ func target(l *line.Line, name, release string) (*line.Line, error) {
 	pin := *l.Pin
 	pin.Upstream, pin.Revision, pin.Modules, pin.Tarball, pin.Commit = release, 1, map[string]string{}, "", ""
 	if !version.IsValid(release) || strings.Contains(release, "-") {
-		return nil, fmt.Errorf("%q is not the name of a Go release such as go1.27.4\n\tgo run ./build watch lists those that are newer than the pins", release)
+		return nil, hint.Add(fmt.Errorf("%q is not the name of a Go release such as go1.27.4", release), "go run ./build watch lists those that are newer than the pins")
 	}
 	return l.For(name, &pin), nil
 }
@@ -360,7 +362,7 @@ func (s *session) newPin(ctx context.Context, l *line.Line, name, release string
 		return nil, nil, err
 	}
 	if to.Pin.Time, err = line.VersionTime(data); err != nil {
-		return nil, nil, fmt.Errorf("%s: %w\n\ta release takes its time from there; upstream's have one since Go 1.21: go run ./build watch lists them", release, err)
+		return nil, nil, hint.Add(fmt.Errorf("%s: %w", release, err), "a release takes its time from there; upstream's have one since Go 1.21: go run ./build watch lists them")
 	}
 	if script, err := os.ReadFile(filepath.Join(up, "src", "make.bash")); err == nil {
 		if m := bootgo.FindSubmatch(script); m != nil {
@@ -388,7 +390,8 @@ func (s *session) newPin(ctx context.Context, l *line.Line, name, release string
 		if p == upstream.Host() || ctx.Err() != nil || strings.Contains(err.Error(), "SECURITY ERROR") {
 			return nil, nil, err
 		}
-		s.rep.Printf("%s is left out of the pin: %v\n\twhen it is available, add a line \"module %s h1:...\" to patches/%s/pin", p, err, p, name)
+		err = hint.Add(fmt.Errorf("%s is left out of the pin: %w", p, err), "when it is available, add a line \"module %s h1:...\" to patches/%s/pin", p, name)
+		s.rep.Printf("%s", hint.Text(err))
 	}
 	to.Pin.Modules = hashes
 	old, err := os.ReadFile(filepath.Join(l.Dir, "pin"))

@@ -18,6 +18,7 @@ import (
 	"strings"
 	"time"
 
+	"gocoro/build/hint"
 	"gocoro/build/line"
 	"gocoro/build/options"
 )
@@ -51,7 +52,7 @@ func watch(fs *flag.FlagSet) func(context.Context, []string) error {
 	o.Register(fs)
 	return noArgs(&o.Series, func(ctx context.Context, s *session) error {
 		if o.Post && o.Line != "all" {
-			return fmt.Errorf("-post maintains one issue about all lines, and -line %s selects one\n\tgo run ./build watch -post", o.Line)
+			return hint.Add(fmt.Errorf("-post maintains one issue about all lines, and -line %s selects one", o.Line), "go run ./build watch -post")
 		}
 		lines, err := s.lines(ctx)
 		if err != nil {
@@ -80,7 +81,7 @@ func (s *session) watch(ctx context.Context, lines []*line.Line, index, history 
 		return nil, err
 	}
 	if len(releases) == 0 {
-		return nil, fmt.Errorf("%s lists no release of Go\n\ttry the other list: go run ./build watch -index proxy", from)
+		return nil, hint.Add(fmt.Errorf("%s lists no release of Go", from), "try the other list: go run ./build watch -index proxy")
 	}
 	w := &watchReport{From: from}
 	if note != "" {
@@ -104,7 +105,7 @@ func (s *session) watch(ctx context.Context, lines []*line.Line, index, history 
 			r := release{Name: name, Security: secure[name]}
 			if r.Status, err = s.status(ctx, l, name); err != nil {
 				// One that is announced and not there yet must not hide the rest.
-				w.Notes = append(w.Notes, fmt.Sprintf("%s cannot be tried: %v", name, err))
+				w.Notes = append(w.Notes, fmt.Sprintf("%s cannot be tried: %s", name, hint.Text(err)))
 			}
 			n.Newer = append(n.Newer, r)
 		}
@@ -192,7 +193,7 @@ func proxyReleases(ctx context.Context) ([]string, error) {
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return nil, fmt.Errorf("cannot list the releases of the module proxy: go list: %v: %s\n\tcheck the network and GOPROXY (go env GOPROXY)", err, strings.TrimSpace(stderr.String()))
+		return nil, hint.Add(fmt.Errorf("cannot list the releases of the module proxy: go list: %v: %s", err, strings.TrimSpace(stderr.String())), "check the network and GOPROXY (go env GOPROXY)")
 	}
 	var names []string
 	for _, v := range strings.Fields(string(out)) {
@@ -244,7 +245,7 @@ func newest(ctx context.Context, name string) (string, error) {
 		}
 	}
 	if found == "" {
-		return "", fmt.Errorf("%s has no release of %s\n\tname one with -to", from, name)
+		return "", hint.Add(fmt.Errorf("%s has no release of %s", from, name), "name one with -to")
 	}
 	return found, nil
 }
@@ -295,10 +296,10 @@ func (w *watchReport) post(ctx context.Context, s *session) error {
 		s.rep.TraceCmd(cmd)
 		out, err := cmd.Output()
 		if errors.Is(err, exec.ErrNotFound) {
-			return "", fmt.Errorf("-post needs GitHub's command gh: %v\n\tinstall it, or run watch without -post", err)
+			return "", hint.Add(fmt.Errorf("-post needs GitHub's command gh: %v", err), "install it, or run watch without -post")
 		}
 		if err != nil {
-			return "", fmt.Errorf("gh %s: %v: %s\n\tgh auth status shows its permissions", strings.Join(args[:2], " "), err, strings.TrimSpace(stderr.String()))
+			return "", hint.Add(fmt.Errorf("gh %s: %v: %s", strings.Join(args[:2], " "), err, strings.TrimSpace(stderr.String())), "gh auth status shows its permissions")
 		}
 		return strings.TrimSpace(string(out)), nil
 	}

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"gocoro/build/hint"
 	"gocoro/build/run"
 )
 
@@ -198,7 +199,7 @@ func Explain(err error, cache string) error {
 		return nil
 	}
 	if text := strings.ToLower(err.Error()); strings.Contains(text, "no space left on device") || strings.Contains(text, "disk quota exceeded") {
-		return fmt.Errorf("%w\n\tthe disk is full; no unfinished work was kept, and existing installations are unchanged\n\tfree some space (go run ./build clean), or choose another disk: GOCORO_CACHE=DIR for the cache\n\t(now %s), -root DIR for the installation", err, cache)
+		return hint.Add(err, "the disk is full; no unfinished work was kept, and existing installations are unchanged\nfree some space (go run ./build clean), or choose another disk: GOCORO_CACHE=DIR for the cache\n(now %s), -root DIR for the installation", cache)
 	}
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"gocoro/build/line"
+	"gocoro/build/store"
 )
 
 // CHANGELOG.md is what the command makes of it.
@@ -31,11 +32,7 @@ func TestChangelog(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string) {
 		t.Helper()
-		file := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, []byte(text), 0o666); err != nil {
+		if err := store.WriteFile(filepath.Join(dir, name), []byte(text)); err != nil {
 			t.Fatal(err)
 		}
 	}

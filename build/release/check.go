@@ -25,6 +25,7 @@ import (
 	"gocoro/build/command"
 	"gocoro/build/dist"
 	"gocoro/build/goroot"
+	"gocoro/build/hint"
 	"gocoro/build/line"
 	"gocoro/build/options"
 	"gocoro/build/progress"
@@ -116,10 +117,10 @@ func (c *Checker) Run(ctx context.Context) error {
 		return err
 	}
 	if _, err := os.Stat(f.path(SumsFile)); err == nil && len(f.Sums) == 0 {
-		return fmt.Errorf("%s lists nothing: the go run ./build dist that made it was killed\n\trun that again", f.path(SumsFile))
+		return hint.Add(fmt.Errorf("%s lists nothing: the go run ./build dist that made it was killed", f.path(SumsFile)), "run that again")
 	}
 	if len(f.Sums) == 0 {
-		return fmt.Errorf("%s has no %s\n\tgive a directory that go run ./build dist has made", c.Dir, SumsFile)
+		return hint.Add(fmt.Errorf("%s has no %s", c.Dir, SumsFile), "give a directory that go run ./build dist has made")
 	}
 	if err := c.sums(f); err != nil {
 		return err
@@ -136,7 +137,7 @@ func (c *Checker) Run(ctx context.Context) error {
 		}
 	}
 	if !any {
-		return fmt.Errorf("%s lists no archive of %s\n\tname another release with -release", filepath.Join(c.Dir, SumsFile), c.Release)
+		return hint.Add(fmt.Errorf("%s lists no archive of %s", filepath.Join(c.Dir, SumsFile), c.Release), "name another release with -release")
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ import (
 	"gocoro/build/command"
 	"gocoro/build/dist"
 	"gocoro/build/driver"
+	"gocoro/build/hint"
 	"gocoro/build/line"
 	"gocoro/build/options"
 	"gocoro/build/run"
@@ -50,7 +51,7 @@ func Dist(fs *flag.FlagSet) func(context.Context, []string) error {
 			return err
 		}
 		if f.Flat && f.KeyFile != "" {
-			return errors.New("a checksum database has directories, a flat release has none\n\tleave out -sumdb-key or -flat")
+			return hint.Add(errors.New("a checksum database has directories, a flat release has none"), "leave out -sumdb-key or -flat")
 		}
 		if f.KeyFile != "" {
 			if o.key, err = sumdb.ReadKey(f.KeyFile); err != nil {
@@ -98,7 +99,7 @@ func Dist(fs *flag.FlagSet) func(context.Context, []string) error {
 			}
 			if err := o.publish(ctx, d, dirs); err != nil {
 				if text := err.Error(); strings.Contains(text, "no space left") {
-					err = fmt.Errorf("%w\n\t%s is full: choose another release directory with -o", err, o.folder.Dir)
+					err = hint.Add(err, "%s is full: choose another release directory with -o", o.folder.Dir)
 				}
 				return fmt.Errorf("dist: %w", err)
 			}
@@ -175,7 +176,7 @@ func (o *distribution) publish(ctx context.Context, d *driver.Driver, dirs map[s
 		}
 		for _, r := range records {
 			if _, err := sumdb.Lookup(dir, databases[dir], r.Path, r.Version); err != nil {
-				return fmt.Errorf("the checksum database in %s would not know %s: %v\n\tgive its key with -sumdb-key, or another directory with -o", dir, r.Version, err)
+				return hint.Add(fmt.Errorf("the checksum database in %s would not know %s: %v", dir, r.Version, err), "give its key with -sumdb-key, or another directory with -o")
 			}
 		}
 	}

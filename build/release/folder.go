@@ -18,6 +18,7 @@ import (
 	"syscall"
 
 	"gocoro/build/dist"
+	"gocoro/build/hint"
 	"gocoro/build/run"
 	"gocoro/build/store"
 	"gocoro/build/sumdb"
@@ -83,9 +84,9 @@ func (f *Folder) lay(flat bool) error {
 		f.Flat = flat
 		return nil
 	case flat:
-		return fmt.Errorf("%s has a module proxy: it is not flat\n\tgive another directory with -o, or leave out -flat", f.Dir)
+		return hint.Add(fmt.Errorf("%s has a module proxy: it is not flat", f.Dir), "give another directory with -o, or leave out -flat")
 	}
-	return fmt.Errorf("%s is flat: its modules are not in a module proxy\n\tgive another directory with -o, or -flat", f.Dir)
+	return hint.Add(fmt.Errorf("%s is flat: its modules are not in a module proxy", f.Dir), "give another directory with -o, or -flat")
 }
 
 // OpenFolder reads the list of hashes of the directory at dir, which need not
@@ -117,7 +118,7 @@ func OpenFolder(dir string) (*Folder, error) {
 // changes nothing.
 func (f *Folder) ours(cache string) error {
 	if rel, err := filepath.Rel(cache, f.Dir); err == nil && filepath.IsLocal(rel) {
-		return fmt.Errorf("%s is in the build cache, which is not for releases\n\tgive another directory with -o", f.Dir)
+		return hint.Add(fmt.Errorf("%s is in the build cache, which is not for releases", f.Dir), "give another directory with -o")
 	}
 	if _, err := os.Lstat(f.path(SumsFile)); err == nil {
 		return nil
@@ -127,11 +128,11 @@ func (f *Folder) ours(cache string) error {
 		return nil // what writable says of the second
 	}
 	if err != nil {
-		return fmt.Errorf("cannot read the release directory: %w\n\tgive another directory with -o", err)
+		return hint.Add(fmt.Errorf("cannot read the release directory: %w", err), "give another directory with -o")
 	}
 	for _, e := range entries {
 		if n := e.Name(); n != "lost+found" && !strings.HasPrefix(n, probe) && !temporary.MatchString(n) {
-			return fmt.Errorf("%s is not a release directory: it is not empty and has no %s\n\tgive a new or an empty directory with -o; or, if the release should be among these files: touch %s", f.Dir, SumsFile, run.Quote(f.path(SumsFile)))
+			return hint.Add(fmt.Errorf("%s is not a release directory: it is not empty and has no %s", f.Dir, SumsFile), "give a new or an empty directory with -o; or, if the release should be among these files: touch %s", run.Quote(f.path(SumsFile)))
 		}
 	}
 	return nil
@@ -179,7 +180,7 @@ func (f *Folder) Accept(name, sum string) error {
 		return err
 	}
 	if has != "" && has != sum {
-		return fmt.Errorf("%s is published with other bytes\n\tpublished  %s\n\tbuilt now  %s\n\ta published name never changes: raise the revision in the line's pin and in VERSION, or give another directory with -o", f.path(name), has, sum)
+		return hint.Add(fmt.Errorf("%s is published with other bytes\n\tpublished  %s\n\tbuilt now  %s", f.path(name), has, sum), "a published name never changes: raise the revision in the line's pin and in VERSION, or give another directory with -o")
 	}
 	return nil
 }
@@ -221,7 +222,7 @@ func (f *Folder) writable() error {
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("cannot write into the release directory %s: %w\n\tchoose another one with -o", f.Dir, err)
+		return hint.Add(fmt.Errorf("cannot write into the release directory %s: %w", f.Dir, err), "choose another one with -o")
 	}
 	return nil
 }
@@ -298,7 +299,7 @@ func sign(ctx context.Context, command, file string) ([]string, error) {
 	cmd.Dir = dir
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stderr, os.Stderr
 	if err := cmd.Run(); err != nil {
-		return nil, fmt.Errorf("-sign-cmd: %s %s: %w\n\tnothing was published; fix what it reports, and run the command again", command, filepath.Base(file), err)
+		return nil, hint.Add(fmt.Errorf("-sign-cmd: %s %s: %w", command, filepath.Base(file), err), "nothing was published; fix what it reports, and run the command again")
 	}
 	after, err := os.ReadDir(dir)
 	if err != nil {
@@ -311,7 +312,7 @@ func sign(ctx context.Context, command, file string) ([]string, error) {
 		}
 	}
 	if len(made) == 0 {
-		return nil, fmt.Errorf("-sign-cmd: %s %s made no file beside it, want a signature\n\tnothing was published; gpg --batch --armor --detach-sign is a command that makes one", command, filepath.Base(file))
+		return nil, hint.Add(fmt.Errorf("-sign-cmd: %s %s made no file beside it, want a signature", command, filepath.Base(file)), "nothing was published; gpg --batch --armor --detach-sign is a command that makes one")
 	}
 	return made, nil
 }

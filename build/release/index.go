@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"gocoro/build/hint"
 	"gocoro/build/line"
 )
 
@@ -52,7 +53,7 @@ func ReadIndex(file string) ([]*Release, error) {
 	}
 	var list []*Release
 	if err := json.Unmarshal(data, &list); err != nil {
-		return nil, fmt.Errorf("%s: %w\n\trestore it, or remove it: then dist makes it from this build", file, err)
+		return nil, hint.Add(fmt.Errorf("%s: %w", file, err), "restore it, or remove it: then dist makes it from this build")
 	}
 	return list, nil
 }
@@ -90,7 +91,7 @@ func (f *Folder) makeIndex(size map[string]int64) ([]byte, error) {
 			} else if b := before[name]; b.SHA256 == d.SHA256 && b.Size > 0 {
 				d.Size = b.Size
 			} else {
-				return nil, fmt.Errorf("%s lists %s, and neither the directory nor %s says how large it is\n\trestore the file", f.path(SumsFile), name, IndexFile)
+				return nil, hint.Add(fmt.Errorf("%s lists %s, and neither the directory nor %s says how large it is", f.path(SumsFile), name, IndexFile), "restore the file")
 			}
 		}
 		r := byName[d.Version]

@@ -17,6 +17,7 @@ import (
 	"github.com/bluekeyes/go-gitdiff/gitdiff"
 
 	"gocoro/build/driver"
+	"gocoro/build/hint"
 	"gocoro/build/line"
 	"gocoro/build/series"
 )
@@ -155,7 +156,7 @@ func ReadNote(file string) (*Note, error) {
 	}
 	h, err := gitdiff.ParsePatchHeader(preamble, gitdiff.WithSubjectCleanMode(gitdiff.SubjectCleanPatchOnly))
 	if err != nil || h.Title == "" || h.Author == nil {
-		return nil, fmt.Errorf("%s has no header with From, Date and Subject before a line ---: %v\n\twrite it again with git format-patch", file, err)
+		return nil, hint.Add(fmt.Errorf("%s has no header with From, Date and Subject before a line ---: %v", file, err), "write it again with git format-patch")
 	}
 	n := &Note{File: filepath.Base(file), Subject: h.Title}
 	paragraphs := strings.Split(strings.TrimSpace(h.Body), "\n\n")

@@ -20,7 +20,6 @@ type Error struct {
 	Log  string // path of the full output
 	Tail []string
 	Err  error
-	Next string // the command to try next
 }
 
 // tailLines is how much of a failed command's output its error shows.
@@ -33,9 +32,6 @@ func (e *Error) Error() string {
 		fmt.Fprintf(&b, "\t| %s\n", l)
 	}
 	fmt.Fprintf(&b, "\tfull log: %s", e.Log)
-	if e.Next != "" {
-		fmt.Fprintf(&b, "\n\tnext: %s", e.Next)
-	}
 	return b.String()
 }
 

@@ -19,6 +19,7 @@ import (
 	"strconv"
 	"strings"
 
+	"gocoro/build/hint"
 	"gocoro/build/line"
 )
 
@@ -54,15 +55,15 @@ func allowed(name string) error {
 	top, _, below := strings.Cut(name, "/")
 	switch {
 	case path.Clean(name) != name || path.IsAbs(name) || name == ".." || top == ".." || name == ".":
-		return fmt.Errorf("names the file %q, which is not inside GOROOT\n\tremove that from the patch", name)
+		return hint.Add(fmt.Errorf("names the file %q, which is not inside GOROOT", name), "remove that from the patch")
 	case strings.ContainsFunc(name, func(c rune) bool { return c < ' ' || c == 0x7f || c == '\\' }) || slices.ContainsFunc(strings.Split(name, "/"), func(s string) bool { return strings.EqualFold(s, ".git") }):
-		return fmt.Errorf("names the file %q, which no release of Go has\n\tremove that from the patch", name)
+		return hint.Add(fmt.Errorf("names the file %q, which no release of Go has", name), "remove that from the patch")
 	case name == "VERSION" || name == "go.env":
-		return fmt.Errorf("changes %s, which the driver writes\n\tremove that from the patch; the pin has the release's revision and time", name)
+		return hint.Add(fmt.Errorf("changes %s, which the driver writes", name), "remove that from the patch; the pin has the release's revision and time")
 	case !below || !slices.Contains(sources, top):
-		return fmt.Errorf("changes %s, which is in none of upstream's source directories (%s)\n\tremove that from the patch", name, strings.Join(sources, ", "))
+		return hint.Add(fmt.Errorf("changes %s, which is in none of upstream's source directories (%s)", name, strings.Join(sources, ", ")), "remove that from the patch")
 	case slices.Contains(generated, name):
-		return fmt.Errorf("changes %s, which cmd/dist generates during make.bash\n\tchange its generator in src/cmd/dist instead", name)
+		return hint.Add(fmt.Errorf("changes %s, which cmd/dist generates during make.bash", name), "change its generator in src/cmd/dist instead")
 	}
 	return nil
 }
@@ -80,7 +81,7 @@ func (p *Patch) onlyFiles() error {
 	for _, m := range modeLine.FindAllSubmatch(p.Data[i:], -1) {
 		mode, err := strconv.ParseUint(strings.TrimSpace(string(m[1])), 8, 32)
 		if err != nil || mode&^0o7777 != 0o100000 {
-			return fmt.Errorf("%s has a file of mode %s: a link, a submodule or something else that is not a regular file\n\tremove that from the patch", p.File, m[1])
+			return hint.Add(fmt.Errorf("%s has a file of mode %s: a link, a submodule or something else that is not a regular file", p.File, m[1]), "remove that from the patch")
 		}
 	}
 	return nil
@@ -150,12 +151,12 @@ func (p *Patch) list(extra ...string) ([]string, error) {
 	out, err := cmd.Output()
 	if _, ok := err.(*exec.ExitError); ok {
 		if noDiff.MatchString(stderr.String()) {
-			return nil, fmt.Errorf("%s changes nothing: it has no diff\n\tremove it, or write it again with git format-patch", p.File)
+			return nil, hint.Add(fmt.Errorf("%s changes nothing: it has no diff", p.File), "remove it, or write it again with git format-patch")
 		}
-		return nil, fmt.Errorf("%s is not a patch that git can read: %s\n\twrite it again with git format-patch", p.File, errorLines(stderr.String()))
+		return nil, hint.Add(fmt.Errorf("%s is not a patch that git can read: %s", p.File, errorLines(stderr.String())), "write it again with git format-patch")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %v\n\tgit is needed to apply patches: install it and run the command again", p.File, err)
+		return nil, hint.Add(fmt.Errorf("reading %s: %v", p.File, err), "git is needed to apply patches: install it and run the command again")
 	}
 	var files []string
 	for _, entry := range strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00") {
@@ -192,8 +193,7 @@ func (e *ConflictError) Error() string {
 	if e.Fuzz {
 		s += "\n\tit applies only with fuzz (some lines of its context ignored), which is refused: the lines around the change are not those it was written for"
 	}
-	return s + "\n\tgit says: " + strings.ReplaceAll(e.Git, "\n", "\n\t          ") +
-		"\n\tcompare the patch with the file; then write it again against this upstream"
+	return s + "\n\tgit says: " + strings.ReplaceAll(e.Git, "\n", "\n\t          ")
 }
 
 // Git returns a git command that runs in dir and sees neither the user's
@@ -231,7 +231,7 @@ func (p *Patch) Apply(ctx context.Context, dir string, trace func(*exec.Cmd)) ([
 	// A patch that states no mode changes what is there, a link as well.
 	for _, name := range p.Files {
 		if st, err := os.Lstat(filepath.Join(dir, filepath.FromSlash(name))); err == nil && !st.Mode().IsRegular() {
-			return nil, fmt.Errorf("%s changes %s, which is not a regular file (%v)\n\tremove that from the patch", p.File, name, st.Mode())
+			return nil, hint.Add(fmt.Errorf("%s changes %s, which is not a regular file (%v)", p.File, name, st.Mode()), "remove that from the patch")
 		}
 	}
 	return p.ApplyWith(ctx, func(args ...string) *exec.Cmd { return Git(ctx, dir, args...) }, trace)
@@ -260,10 +260,10 @@ func (p *Patch) ApplyWith(ctx context.Context, git func(args ...string) *exec.Cm
 			return nil, ctx.Err()
 		}
 		if _, ok := err.(*exec.ExitError); !ok {
-			return nil, fmt.Errorf("applying %s: %v\n\tgit is needed to apply patches: install it and run the command again", p.File, err)
+			return nil, hint.Add(fmt.Errorf("applying %s: %v", p.File, err), "git is needed to apply patches: install it and run the command again")
 		}
 		if broken.MatchString(out) { // not the patch's fault
-			return nil, fmt.Errorf("applying %s: git apply: %v: %s\n\tfix what git reports, and run the command again", p.File, err, strings.TrimSpace(out))
+			return nil, hint.Add(fmt.Errorf("applying %s: git apply: %v: %s", p.File, err, strings.TrimSpace(out)), "fix what git reports, and run the command again")
 		}
 		e := &ConflictError{Patch: p.File, Git: errorLines(out)}
 		if m := failedAt.FindStringSubmatch(out); m != nil {
@@ -274,11 +274,11 @@ func (p *Patch) ApplyWith(ctx context.Context, git func(args ...string) *exec.Cm
 		} else if m := errorAt.FindStringSubmatch(out); m != nil {
 			e.At = m[1]
 		}
-		return nil, e
+		return nil, hint.Add(e, "compare the patch with the file; then write it again against this upstream")
 	}
 	if m := skipped.FindString(out); m != "" {
 		// In a subfolder of a repository git leaves out files without failing.
-		return nil, fmt.Errorf("applying %s: git treated %s as part of the repository around it and printed: %s\n\tset GOCORO_CACHE to a directory outside of any git repository", p.File, dir, m)
+		return nil, hint.Add(fmt.Errorf("applying %s: git treated %s as part of the repository around it and printed: %s", p.File, dir, m), "set GOCORO_CACHE to a directory outside of any git repository")
 	}
 	var offsets []Offset
 	var file string

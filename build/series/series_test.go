@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"gocoro/build/store"
 )
 
 const header = `From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001
@@ -49,10 +51,7 @@ rename to src/to.go
 
 func write(t *testing.T, name, text string) string {
 	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(name, []byte(text), 0o666); err != nil {
+	if err := store.WriteFile(name, []byte(text)); err != nil {
 		t.Fatal(err)
 	}
 	return name

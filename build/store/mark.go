@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 
+	"gocoro/build/hint"
 	"gocoro/build/run"
 )
 
@@ -76,29 +77,29 @@ func (s *Store) marked() (bool, error) {
 	switch st, err := os.Stat(s.Root); {
 	case errors.Is(err, fs.ErrNotExist):
 		if to, err := os.Readlink(s.Root); err == nil {
-			return false, fmt.Errorf("the build cache %s is a symbolic link to %s, which does not exist\n\tmake that directory, or %s", s.Root, to, other)
+			return false, hint.Add(fmt.Errorf("the build cache %s is a symbolic link to %s, which does not exist", s.Root, to), "make that directory, or %s", other)
 		}
 		return false, nil // to be made
 	case errors.Is(err, syscall.ENOTDIR):
-		return false, fmt.Errorf("the build cache cannot be made: %v\n\t%s", err, other)
+		return false, hint.Add(fmt.Errorf("the build cache cannot be made: %v", err), other)
 	case err != nil:
-		return false, fmt.Errorf("cannot read the build cache: %v\n\t%s", err, other)
+		return false, hint.Add(fmt.Errorf("cannot read the build cache: %v", err), other)
 	case !st.IsDir():
-		return false, fmt.Errorf("the build cache %s is not a directory\n\t%s", s.Root, other)
+		return false, hint.Add(fmt.Errorf("the build cache %s is not a directory", s.Root), other)
 	}
 	text, err := os.ReadFile(filepath.Join(s.Root, MarkFile))
 	if err == nil {
 		if got, _, _ := strings.Cut(string(text), "\n"); got != version {
-			return false, fmt.Errorf("%s begins with %q, want %q: the build cache is of another version of gocoro\n\t%s", filepath.Join(s.Root, MarkFile), got, version, other)
+			return false, hint.Add(fmt.Errorf("%s begins with %q, want %q: the build cache is of another version of gocoro", filepath.Join(s.Root, MarkFile), got, version), other)
 		}
 		return true, nil
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
-		return false, fmt.Errorf("cannot read the build cache: %v\n\t%s", err, other)
+		return false, hint.Add(fmt.Errorf("cannot read the build cache: %v", err), other)
 	}
 	ents, err := os.ReadDir(s.Root)
 	if err != nil {
-		return false, fmt.Errorf("cannot read the build cache: %v\n\t%s", err, other)
+		return false, hint.Add(fmt.Errorf("cannot read the build cache: %v", err), other)
 	}
 	for _, e := range ents {
 		// Another process may be writing the mark. A file system has lost+found
@@ -124,7 +125,7 @@ func (s *Store) foreign(next string) error {
 		why += ", as gocoro's first release left its cache"
 		next = "remove what that release has written (" + RemoveNames(s.Root, names) + "), or " + next
 	}
-	return fmt.Errorf("%s\n\t%s", why, next)
+	return hint.Add(errors.New(why), "%s", next)
 }
 
 // FirstNames returns what the directory has of the names that gocoro's first
@@ -171,5 +172,5 @@ func (s *Store) mark() error {
 }
 
 func cannotWrite(err error) error {
-	return fmt.Errorf("cannot write to the build cache: %w\n\tset GOCORO_CACHE to a directory that you may write to", err)
+	return hint.Add(fmt.Errorf("cannot write to the build cache: %w", err), "set GOCORO_CACHE to a directory that you may write to")
 }

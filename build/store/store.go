@@ -26,6 +26,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/lockedfile"
+
+	"gocoro/build/hint"
 )
 
 // A Store is a directory of items.
@@ -48,7 +50,7 @@ func Open() (*Store, error) {
 		}
 	}
 	if !filepath.IsAbs(root) {
-		return nil, fmt.Errorf("GOCORO_CACHE is %q, want an absolute path\n\tset it to the full path of a directory, or unset it", root)
+		return nil, hint.Add(fmt.Errorf("GOCORO_CACHE is %q, want an absolute path", root), "set it to the full path of a directory, or unset it")
 	}
 	s := &Store{Root: filepath.Clean(root)}
 	if _, err := s.marked(); err != nil {
@@ -62,7 +64,7 @@ func Open() (*Store, error) {
 func First() (string, error) {
 	dir, err := os.UserCacheDir()
 	if err != nil {
-		return "", fmt.Errorf("no directory for the build cache: %v\n\tset GOCORO_CACHE to a directory of your choice", err)
+		return "", hint.Add(fmt.Errorf("no directory for the build cache: %v", err), "set GOCORO_CACHE to a directory of your choice")
 	}
 	return filepath.Join(dir, "gocoro"), nil
 }
@@ -131,7 +133,7 @@ func (s *Store) sealFile(kind, key string) string { return s.Path(kind, key) + "
 // and they live on, the next one waits for them before it starts afresh.
 func (s *Store) Item(ctx context.Context, kind, key string, build func(dir string, lock *os.File) error) (path string, err error) {
 	if Names[kind] != item {
-		return "", fmt.Errorf("store: an item of kind %q: Clean does not know it\n\tadd the kind to Names in build/store/mark.go", kind)
+		return "", hint.Add(fmt.Errorf("store: an item of kind %q: Clean does not know it", kind), "add the kind to Names in build/store/mark.go")
 	}
 	path = s.Path(kind, key)
 	if s.Has(kind, key) {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"gocoro/build/hint"
 )
 
 // Every change that a person or a program can make to a file is seen, but not
@@ -184,7 +186,7 @@ func TestMark(t *testing.T) {
 				t.Errorf("Open changed the directory")
 			}
 			if tc.refuse != "" {
-				if err == nil || !strings.Contains(err.Error(), tc.refuse) {
+				if err == nil || !strings.Contains(hint.Text(err), tc.refuse) {
 					t.Fatalf("got %v, want %q", err, tc.refuse)
 				}
 				// Nor does a store that was opened before do anything there.

@@ -31,6 +31,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
+	"gocoro/build/hint"
 	"gocoro/build/store"
 )
 
@@ -51,15 +52,15 @@ func (k *Key) Name() string { return k.verifier.Name() }
 
 // ReadKey reads a key from a file that NewKey has written.
 func ReadKey(file string) (*Key, error) {
-	const how = "\n\tmake one, once, and keep it from others: go run ./build key -o FILE NAME"
+	const how = "make one, once, and keep it from others: go run ./build key -o FILE NAME"
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("the key of the checksum database: %w%s", err, how)
+		return nil, hint.Add(fmt.Errorf("the key of the checksum database: %w", err), how)
 	}
 	text := strings.TrimSpace(string(data))
 	signer, err := note.NewSigner(text)
 	if err != nil {
-		return nil, fmt.Errorf("%s is not a key of a checksum database (PRIVATE+KEY+NAME+HASH+DATA): %v%s", file, err, how)
+		return nil, hint.Add(fmt.Errorf("%s is not a key of a checksum database (PRIVATE+KEY+NAME+HASH+DATA): %v", file, err), how)
 	}
 	if err := checkName(signer.Name()); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
@@ -86,7 +87,7 @@ func ReadKey(file string) (*Key, error) {
 // CheckPublic returns an error if text is not the public part of a key.
 func CheckPublic(text string) error {
 	if _, err := note.NewVerifier(text); err != nil {
-		return fmt.Errorf("%q is not the public key of a checksum database (NAME+HASH+KEY): %v\n\tgive what go run ./build key printed", text, err)
+		return hint.Add(fmt.Errorf("%q is not the public key of a checksum database (NAME+HASH+KEY): %v", text, err), "give what go run ./build key printed")
 	}
 	return nil
 }
@@ -94,7 +95,7 @@ func CheckPublic(text string) error {
 // checkName checks the name of a database, which is a path below proxy/sumdb.
 func checkName(name string) error {
 	if !fs.ValidPath(name) || name == "." || strings.ContainsAny(name, "+\\ \t\n") {
-		return fmt.Errorf("%q cannot be the name of a checksum database\n\tgive a host, with a path if you like, such as dl.example.org/gocoro", name)
+		return hint.Add(fmt.Errorf("%q cannot be the name of a checksum database", name), "give a host, with a path if you like, such as dl.example.org/gocoro")
 	}
 	return nil
 }
@@ -111,7 +112,7 @@ func NewKey(file, name string) (public string, err error) {
 	}
 	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return "", fmt.Errorf("%s exists: a key is never replaced, because that would lock out whoever trusts it\n\tgive another file", file)
+		return "", hint.Add(fmt.Errorf("%s exists: a key is never replaced, because that would lock out whoever trusts it", file), "give another file")
 	}
 	if err != nil {
 		return "", err
@@ -270,7 +271,10 @@ func prepare(dir string, k *Key, records []Record) (*database, error) {
 			have[id(text)] = text
 			db.texts = append(db.texts, text)
 		default:
-			return nil, fmt.Errorf("the checksum database in %s has other hashes for %s@%s:\n\thas   %s\twants %s\ta published name never changes: raise the revision in the line's pin", dir, r.Path, r.Version, strings.ReplaceAll(t, "\n", "\n\t      "), strings.ReplaceAll(text, "\n", "\n\t      "))
+			indented := func(text string) string {
+				return strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n\t      ")
+			}
+			return nil, hint.Add(fmt.Errorf("the checksum database in %s has other hashes for %s@%s:\n\thas   %s\n\twants %s", dir, r.Path, r.Version, indented(t), indented(text)), "a published name never changes: raise the revision in the line's pin")
 		}
 	}
 	return db, nil
@@ -310,14 +314,14 @@ type database struct {
 // read reads the database in dir, which is empty if there is none: the records
 // that the signed head in "latest" speaks of.
 func read(dir string, k *Key) (*database, error) {
-	const restore = "\n\trestore it from where it is served"
+	const restore = "restore it from where it is served"
 	latest := filepath.Join(dir, "latest")
 	data, err := os.ReadFile(latest)
 	if errors.Is(err, fs.ErrNotExist) {
 		// Without it, another history would begin under the same name, and
 		// clients that have seen this one refuse that.
 		if _, err := os.Lstat(filepath.Join(dir, "lookup")); err == nil {
-			return nil, fmt.Errorf("the checksum database in %s has answers and no signed head, %s%s", dir, latest, restore)
+			return nil, hint.Add(fmt.Errorf("the checksum database in %s has answers and no signed head, %s", dir, latest), restore)
 		}
 		return new(database), nil
 	}
@@ -326,25 +330,25 @@ func read(dir string, k *Key) (*database, error) {
 	}
 	n, err := note.Open(data, note.VerifierList(k.verifier))
 	if err != nil {
-		return nil, fmt.Errorf("%s is not signed by the key %s: %v\n\tuse the key that the database was begun with", latest, k.Public, err)
+		return nil, hint.Add(fmt.Errorf("%s is not signed by the key %s: %v", latest, k.Public, err), "use the key that the database was begun with")
 	}
 	tree, err := tlog.ParseTree([]byte(n.Text))
 	if err != nil {
-		return nil, fmt.Errorf("%s: %v%s", latest, err, restore)
+		return nil, hint.Add(fmt.Errorf("%s: %v", latest, err), restore)
 	}
 	db := &database{signed: tree.N, head: data}
 	for i := int64(0); i<<tileHeight < db.signed; i++ {
 		t, part := dataTile(i, db.signed)
 		data, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(t.Path())))
 		if err != nil {
-			return nil, fmt.Errorf("the checksum database is not whole: %w%s", err, restore)
+			return nil, hint.Add(fmt.Errorf("the checksum database is not whole: %w", err), restore)
 		}
 		// A blank line separates records, each of whose lines ends in \n.
 		for _, r := range strings.Split(strings.TrimSuffix(string(data), "\n"), "\n\n") {
 			db.texts = append(db.texts, r+"\n")
 		}
 		if int64(len(db.texts)) != part[1] {
-			return nil, fmt.Errorf("%s holds %d records up to its end, the signed head %s wants %d%s", filepath.Join(dir, t.Path()), len(db.texts), latest, part[1], restore)
+			return nil, hint.Add(fmt.Errorf("%s holds %d records up to its end, the signed head %s wants %d", filepath.Join(dir, t.Path()), len(db.texts), latest, part[1]), restore)
 		}
 	}
 	hashes, err := hash(db.texts)
@@ -354,7 +358,7 @@ func read(dir string, k *Key) (*database, error) {
 	if got, err := tlog.TreeHash(tree.N, hashes); err != nil {
 		return nil, err
 	} else if got != tree.Hash {
-		return nil, fmt.Errorf("the records of the checksum database in %s are not those that the head in %s was signed for: hash %v, want %v%s", dir, latest, got, tree.Hash, restore)
+		return nil, hint.Add(fmt.Errorf("the records of the checksum database in %s are not those that the head in %s was signed for: hash %v, want %v", dir, latest, got, tree.Hash), restore)
 	}
 	return db, nil
 }

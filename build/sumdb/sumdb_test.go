@@ -14,6 +14,7 @@ import (
 	"golang.org/x/mod/sumdb"
 	"golang.org/x/mod/sumdb/note"
 
+	"gocoro/build/hint"
 	"gocoro/build/store"
 )
 
@@ -255,7 +256,7 @@ func TestRefuse(t *testing.T) {
 	}
 	check := func(what string, err error, want string) {
 		t.Helper()
-		if err == nil || !strings.Contains(err.Error(), want) {
+		if err == nil || !strings.Contains(hint.Text(err), want) {
 			t.Errorf("%s: error %v, want one with %q", what, err, want)
 		}
 	}
@@ -294,7 +295,7 @@ func TestRefuse(t *testing.T) {
 func TestKey(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "key")
-	if _, err := ReadKey(file); err == nil || !strings.Contains(err.Error(), "go run ./build key") {
+	if _, err := ReadKey(file); err == nil || !strings.Contains(hint.Text(err), "go run ./build key") {
 		t.Errorf("no file: %v", err)
 	}
 	if err := os.WriteFile(file, []byte("PRIVATE+KEY+nonsense"), 0o600); err != nil {

@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"gocoro/build/hint"
 	"gocoro/build/line"
 	"gocoro/build/series"
 )
@@ -115,7 +116,7 @@ func AddFile(dst string, f line.OverlayFile) error {
 	}
 	err := copyFile(to, f.Path, 0o644)
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("overlay file %s would overwrite upstream's %s\n\tchange upstream's file with a patch, or give the overlay file another name", f.Path, f.Name)
+		return hint.Add(fmt.Errorf("overlay file %s would overwrite upstream's %s", f.Path, f.Name), "change upstream's file with a patch, or give the overlay file another name")
 	}
 	return err
 }
@@ -134,7 +135,7 @@ func LocalToolchain(file string) ([]byte, error) {
 	const old = "\nGOTOOLCHAIN=auto\n"
 	text := string(data)
 	if strings.Count(text, old) != 1 {
-		return nil, fmt.Errorf("%s: want exactly one line GOTOOLCHAIN=auto to change, the file is\n%s\n\tthis is not an official release of Go: give another -source", file, text)
+		return nil, hint.Add(fmt.Errorf("%s: want exactly one line GOTOOLCHAIN=auto to change, the file is\n%s", file, text), "this is not an official release of Go: give another -source")
 	}
 	return []byte(strings.Replace(text, old, "\n# gocoro stays: a newer go line in a go.mod must not switch to a toolchain\n# without its changes. (Upstream's default is auto.)\nGOTOOLCHAIN=local\n", 1)), nil
 }

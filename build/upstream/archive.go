@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"gocoro/build/hint"
 	"gocoro/build/run"
 )
 
@@ -23,7 +24,7 @@ type tarball struct {
 
 func (t *tarball) ID(context.Context) (string, error) {
 	if t.env.Pin.Tarball == "" {
-		return "", fmt.Errorf("%s has no tarball hash, so %s cannot be verified\n\tadd the archive's SHA-256 as published with the release to the pin, or use -source module", t.env.Pin.File, t.from)
+		return "", hint.Add(fmt.Errorf("%s has no tarball hash, so %s cannot be verified", t.env.Pin.File, t.from), "add the archive's SHA-256 as published with the release to the pin, or use -source module")
 	}
 	return "sha256:" + t.env.Pin.Tarball, nil
 }
@@ -57,7 +58,7 @@ func (t *tarball) Unpack(ctx context.Context, dir string) error {
 		return fmt.Errorf("reading %s: %w", file, err)
 	}
 	if sum := hex.EncodeToString(h.Sum(nil)); sum != t.env.Pin.Tarball {
-		return fmt.Errorf("%s is not the archive that the pin of line %s names (or was cut short)\n\tgot  SHA-256 %s\n\twant SHA-256 %s (%s)\n\tdownload %s.src.tar.gz again", t.from, t.env.Line, sum, t.env.Pin.Tarball, t.env.Pin.File, t.env.Pin.Upstream)
+		return hint.Add(fmt.Errorf("%s is not the archive that the pin of line %s names (or was cut short)\n\tgot  SHA-256 %s\n\twant SHA-256 %s (%s)", t.from, t.env.Line, sum, t.env.Pin.Tarball, t.env.Pin.File), "download %s.src.tar.gz again", t.env.Pin.Upstream)
 	}
 	// The very file that was read, whatever has its name by now.
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
@@ -83,9 +84,9 @@ func (t *tarball) download(ctx context.Context, file string) error {
 		return ctx.Err()
 	}
 	if errors.Is(err, exec.ErrNotFound) {
-		return fmt.Errorf("cannot download %s: %v\n\tinstall curl, or download the file yourself and give -source tarball=PATH", t.from, err)
+		return hint.Add(fmt.Errorf("cannot download %s: %v", t.from, err), "install curl, or download the file yourself and give -source tarball=PATH")
 	}
-	return fmt.Errorf("cannot download %s: %v: %s\n\tcheck the URL and the network, or download the file yourself and give -source tarball=PATH", t.from, err, strings.TrimSpace(string(out)))
+	return hint.Add(fmt.Errorf("cannot download %s: %v: %s", t.from, err, strings.TrimSpace(string(out))), "check the URL and the network, or download the file yourself and give -source tarball=PATH")
 }
 
 // untar unpacks an archive, whose content is verified, into dir with the tar

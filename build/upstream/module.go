@@ -19,6 +19,7 @@ import (
 	"golang.org/x/mod/module"
 	"golang.org/x/mod/sumdb/dirhash"
 
+	"gocoro/build/hint"
 	"gocoro/build/run"
 )
 
@@ -91,7 +92,7 @@ func (m *moduleSource) download(ctx context.Context) error {
 		if why == "" {
 			why = fmt.Sprintf("%v: %s", err, bytes.TrimSpace(stderr))
 		}
-		return fmt.Errorf("cannot download %s@%s: %s\n\tcheck the network and GOPROXY (go env GOPROXY), or use -source tarball=", modulePath, m.version(), why)
+		return hint.Add(fmt.Errorf("cannot download %s@%s: %s", modulePath, m.version(), why), "check the network and GOPROXY (go env GOPROXY), or use -source tarball=")
 	}
 	m.sum = info.Sum
 	m.zip, err = filepath.EvalSymlinks(info.Zip) // where it is in the user's own module cache
@@ -149,7 +150,7 @@ func (m *moduleSource) zipCache(ctx context.Context, tmp string) (string, error)
 func (m *moduleSource) needChecksumDatabase(ctx context.Context, dir string) error {
 	db, asked, err := m.checksumDatabase(ctx, dir)
 	if err == nil && !asked {
-		err = fmt.Errorf("the pin of line %s has no h1 for %s, and %s leave the checksum database out\n\tunset these, or use -source tarball=", m.env.Line, m.env.Platform, db)
+		err = hint.Add(fmt.Errorf("the pin of line %s has no h1 for %s, and %s leave the checksum database out", m.env.Line, m.env.Platform, db), "unset these, or use -source tarball=")
 	}
 	return err
 }
@@ -196,13 +197,13 @@ func (m *moduleSource) Unpack(ctx context.Context, dir string) error {
 	// what there is to tell, and not what a wrong zip led to.
 	sum, unpackErr, err := unzip(dir, m.zip, modulePath+"@"+m.version()+"/")
 	if err != nil {
-		return fmt.Errorf("%s is damaged: %v\n\tremove it (rm %s), and run the command again", m.zip, err, run.Quote(m.zip))
+		return hint.Add(fmt.Errorf("%s is damaged: %v", m.zip, err), "remove it (rm %s), and run the command again", run.Quote(m.zip))
 	}
 	if sum != m.sum {
-		return fmt.Errorf("%s has changed since the go command downloaded it\n\tgot  %s\n\twant %s\n\tremove it (rm %s), and run the command again", m.zip, sum, m.sum, run.Quote(m.zip))
+		return hint.Add(fmt.Errorf("%s has changed since the go command downloaded it\n\tgot  %s\n\twant %s", m.zip, sum, m.sum), "remove it (rm %s), and run the command again", run.Quote(m.zip))
 	}
 	if want := m.pinned(); want != "" && sum != want {
-		return fmt.Errorf("%s is not the module that the pin of line %s names\n\tgot  %s\n\twant %s (%s)\n\tthe pin is wrong, or what GOPROXY serves was tampered with: remove the file (rm %s), unset\n\tGOPROXY and run the command again; if it says the same, the pin is wrong", m.zip, m.env.Line, sum, want, m.env.Pin.File, run.Quote(m.zip))
+		return hint.Add(fmt.Errorf("%s is not the module that the pin of line %s names\n\tgot  %s\n\twant %s (%s)", m.zip, m.env.Line, sum, want, m.env.Pin.File), "the pin is wrong, or what GOPROXY serves was tampered with: remove the file (rm %s), unset\nGOPROXY and run the command again; if it says the same, the pin is wrong", run.Quote(m.zip))
 	}
 	if unpackErr != nil {
 		return fmt.Errorf("unpacking %s: %w", m.zip, unpackErr)

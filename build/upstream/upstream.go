@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 
+	"gocoro/build/hint"
 	"gocoro/build/line"
 )
 
@@ -70,11 +71,11 @@ func checkVersion(dir string, pin *line.Pin) error {
 	file := filepath.Join(dir, "VERSION")
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return fmt.Errorf("%s is not the root of a Go release: %v\n\tgive the directory that holds VERSION and src/", dir, err)
+		return hint.Add(fmt.Errorf("%s is not the root of a Go release: %v", dir, err), "give the directory that holds VERSION and src/")
 	}
 	got, _, _ := strings.Cut(string(data), "\n")
 	if got != pin.Upstream {
-		return fmt.Errorf("%s says %q, but %s is pinned to %q\n\tgive a source of %s", file, got, pin.File, pin.Upstream, pin.Upstream)
+		return hint.Add(fmt.Errorf("%s says %q, but %s is pinned to %q", file, got, pin.File, pin.Upstream), "give a source of %s", pin.Upstream)
 	}
 	return nil
 }

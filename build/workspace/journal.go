@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"gocoro/build/hint"
 	"gocoro/build/store"
 )
 
@@ -58,7 +59,7 @@ func finish(root, file string, changes []change, step func(string) error) error 
 			return err
 		}
 		if err := put(root, c.Path, c.New); err != nil {
-			return fmt.Errorf("%w\n\t"+next, err, file)
+			return hint.Add(err, next, file)
 		}
 	}
 	if err := step("end"); err != nil {
@@ -94,7 +95,7 @@ func readJournal(root string) (changes []change, file string, err error) {
 			return nil, "", err
 		}
 		if err := json.Unmarshal(data, &changes); err != nil {
-			return nil, "", fmt.Errorf("%s is damaged: %v\n\tlook at git status and git diff, restore what is wrong, and remove the file", file, err)
+			return nil, "", hint.Add(fmt.Errorf("%s is damaged: %v", file, err), "look at git status and git diff, restore what is wrong, and remove the file")
 		}
 		if file == undoFile(root) {
 			for i := range changes {
@@ -124,7 +125,7 @@ func rollBack(root string, step func(string) error) (bool, error) {
 		}
 		// A rename, which a full disk does not keep from happening.
 		if err := os.Rename(journalFile(root), undoFile(root)); err != nil {
-			return false, fmt.Errorf("nothing is reverted yet: %w\n\tfix the cause and, before any other command, run: go run ./build rebase -abort", err)
+			return false, hint.Add(fmt.Errorf("nothing is reverted yet: %w", err), "fix the cause and, before any other command, run: go run ./build rebase -abort")
 		}
 	}
 	return recoverJournal(root, step)

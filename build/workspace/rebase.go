@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"gocoro/build/gitrepo"
+	"gocoro/build/hint"
 	"gocoro/build/line"
 )
 
@@ -67,7 +68,7 @@ func (e *Env) Rebase(ctx context.Context, from, to *line.Line, pin []byte) ([]st
 			return nil, err
 		}
 		if why != "" {
-			return nil, fmt.Errorf("%s has changes that are not saved: %s\n\tsave them (go run ./build save -line %s) or discard them (go run ./build edit -line %s -discard)", w.Dir, why, to.Name, to.Name)
+			return nil, hint.Add(fmt.Errorf("%s has changes that are not saved: %s", w.Dir, why), "save them (go run ./build save -line %s) or discard them (go run ./build edit -line %s -discard)", to.Name, to.Name)
 		}
 	}
 	oldUp, oldRepo, err := e.upstream(ctx, from)
@@ -197,7 +198,7 @@ func sides(dir string, files []string) string {
 // moving returns the workspace of the line that is being moved, with the line
 // as it will be.
 func (e *Env) moving(name string) (*Workspace, error) {
-	none := fmt.Errorf("line %s is not being moved\n\tstart with: go run ./build rebase -line %s -to RELEASE", name, name)
+	none := hint.Add(fmt.Errorf("line %s is not being moved", name), "start with: go run ./build rebase -line %s -to RELEASE", name)
 	w, err := e.open((&line.Line{Name: name}))
 	if err != nil {
 		return nil, err
@@ -219,7 +220,7 @@ func (e *Env) moving(name string) (*Workspace, error) {
 		return nil, err
 	}
 	if !maps.Equal(snap, w.state.Files) {
-		return nil, fmt.Errorf("the files of line %s in patches/ or src/ have changed since the move to %s began: %s\n\trestore them (git stash, or git checkout), or undo the move: go run ./build rebase -abort -line %s", from.Name, w.state.Rebase.To, difference(snap, w.state.Files), name)
+		return nil, hint.Add(fmt.Errorf("the files of line %s in patches/ or src/ have changed since the move to %s began: %s", from.Name, w.state.Rebase.To, difference(snap, w.state.Files)), "restore them (git stash, or git checkout), or undo the move: go run ./build rebase -abort -line %s", name)
 	}
 	return w, nil
 }
@@ -258,7 +259,7 @@ func (e *Env) Continue(ctx context.Context, name string, skip bool) ([]string, e
 			return nil, err
 		}
 	} else if skip {
-		return nil, fmt.Errorf("no patch of line %s is in conflict\n\tcontinue with: go run ./build rebase -continue -line %s", name, name)
+		return nil, hint.Add(fmt.Errorf("no patch of line %s is in conflict", name), "continue with: go run ./build rebase -continue -line %s", name)
 	}
 	if err := e.step("resolved"); err != nil {
 		return nil, err
@@ -269,13 +270,13 @@ func (e *Env) Continue(ctx context.Context, name string, skip bool) ([]string, e
 // resolved returns the commit of what the person made of the conflict, or "" if
 // nothing is left of the patch.
 func (w *Workspace) resolved(ctx context.Context, p patch) (string, error) {
-	again := fmt.Sprintf("\n\tcorrect it there, git add it, and run: go run ./build rebase -continue -line %s", w.line.Name)
+	again := fmt.Sprintf("correct it there, git add it, and run: go run ./build rebase -continue -line %s", w.line.Name)
 	unmerged, err := w.git.Unmerged(ctx)
 	if err != nil {
 		return "", err
 	}
 	if len(unmerged) > 0 {
-		return "", fmt.Errorf("%s: the conflict of %s is not resolved in %s%s", w.Dir, p.Name, strings.Join(unmerged, ", "), again)
+		return "", hint.Add(fmt.Errorf("%s: the conflict of %s is not resolved in %s", w.Dir, p.Name, strings.Join(unmerged, ", ")), "%s", again)
 	}
 	dirty, err := w.git.Status(ctx)
 	if err != nil {
@@ -283,7 +284,7 @@ func (w *Workspace) resolved(ctx context.Context, p patch) (string, error) {
 	}
 	for _, l := range dirty {
 		if l[1] != ' ' {
-			return "", fmt.Errorf("%s: %s is not added: git status says %q%s", w.Dir, l[3:], l[:2], again)
+			return "", hint.Add(fmt.Errorf("%s: %s is not added: git status says %q", w.Dir, l[3:], l[:2]), "%s", again)
 		}
 	}
 	onto := w.state.Rebase.Onto
@@ -297,7 +298,7 @@ func (w *Workspace) resolved(ctx context.Context, p patch) (string, error) {
 			return "", err
 		}
 	} else if parent, err := w.git.Parent(ctx, head); err != nil || parent != onto || len(dirty) > 0 {
-		return "", errors.Join(err, fmt.Errorf("%s: %s is checked out, want one commit on %s, or that commit with the files that you resolved added\n\tgit reset --soft %s makes one of several", w.Dir, head, onto, onto))
+		return "", errors.Join(err, hint.Add(fmt.Errorf("%s: %s is checked out, want one commit on %s, or that commit with the files that you resolved added", w.Dir, head, onto), "git reset --soft %s makes one of several", onto))
 	}
 	changes, err := w.git.Changes(ctx, onto, c)
 	if err != nil {
@@ -394,7 +395,7 @@ func (e *Env) Abort(ctx context.Context, name string) error {
 		if back {
 			return nil
 		}
-		return fmt.Errorf("line %s is not being moved: there is nothing to undo\n\tgit diff shows what differs in patches/ and src/", name)
+		return hint.Add(fmt.Errorf("line %s is not being moved: there is nothing to undo", name), "git diff shows what differs in patches/ and src/")
 	}
 	return e.remove(name)
 }

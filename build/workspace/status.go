@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"gocoro/build/gitrepo"
+	"gocoro/build/hint"
 	"gocoro/build/line"
 	"gocoro/build/series"
 )
@@ -105,7 +106,7 @@ func (e *Env) Status(ctx context.Context, from, to *line.Line) (*Table, error) {
 			for _, name := range row.After {
 				i := slices.IndexFunc(files, func(f string) bool { return strings.HasSuffix(f, "-"+name+".patch") })
 				if i < 0 || files[i] == file {
-					return nil, fmt.Errorf("%s is to follow %s, and there is no such patch\n\tcorrect the end of its line Upstream:", p.Name, name)
+					return nil, hint.Add(fmt.Errorf("%s is to follow %s, and there is no such patch", p.Name, name), "correct the end of its line Upstream:")
 				}
 				before, err := series.Read(files[i])
 				if err != nil {

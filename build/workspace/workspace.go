@@ -30,6 +30,7 @@ import (
 	"strings"
 
 	"gocoro/build/gitrepo"
+	"gocoro/build/hint"
 	"gocoro/build/line"
 	"gocoro/build/run"
 	"gocoro/build/series"
@@ -163,7 +164,7 @@ func (e *Env) open(l *line.Line) (*Workspace, error) {
 	data, err := os.ReadFile(w.stateFile())
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := os.Lstat(w.Dir); err == nil {
-			return nil, fmt.Errorf("%s exists but is not a workspace: it has no %s\n\tmove it away and run the command again", w.Dir, w.stateFile())
+			return nil, hint.Add(fmt.Errorf("%s exists but is not a workspace: it has no %s", w.Dir, w.stateFile()), "move it away and run the command again")
 		}
 		return nil, nil
 	}
@@ -171,7 +172,7 @@ func (e *Env) open(l *line.Line) (*Workspace, error) {
 		return nil, err
 	}
 	if err := json.Unmarshal(data, &w.state); err != nil {
-		return nil, fmt.Errorf("%s is damaged: %v\n\tkeep what you need of %s, then: go run ./build edit -line %s -discard", w.stateFile(), err, w.Dir, l.Name)
+		return nil, hint.Add(fmt.Errorf("%s is damaged: %v", w.stateFile(), err), "keep what you need of %s, then: go run ./build edit -line %s -discard", w.Dir, l.Name)
 	}
 	return w, nil
 }
@@ -230,7 +231,7 @@ func (w *Workspace) layer(ctx context.Context, up, base string) (commit string, 
 		return "", nil, err
 	}
 	if len(have) > 0 {
-		return "", nil, &OverlayError{Release: w.line.Pin.Upstream, Line: w.line.Name, Files: slices.Sorted(maps.Keys(have))}
+		return "", nil, hint.Add(fmt.Errorf("upstream's %s has files of the overlay of line %s: %s", w.line.Pin.Upstream, w.line.Name, strings.Join(slices.Sorted(maps.Keys(have)), ", ")), "remove ours, or give them other names in src/; a line that needs them still keeps them in another overlay directory, which its pin names")
 	}
 	files["VERSION"] = []byte(w.line.VERSION())
 	if files["go.env"], err = tree.LocalToolchain(filepath.Join(up, "go.env")); err != nil {
@@ -238,16 +239,6 @@ func (w *Workspace) layer(ctx context.Context, up, base string) (commit string, 
 	}
 	commit, err = w.git.Lay(ctx, base, files, "gocoro: overlay, VERSION and go.env\n\nNot a patch. \"save\" takes what you change in the overlay's files from\nany commit.\n")
 	return commit, files, err
-}
-
-// An OverlayError reports files of the overlay that upstream has, too.
-type OverlayError struct {
-	Release, Line string
-	Files         []string // relative to GOROOT
-}
-
-func (e *OverlayError) Error() string {
-	return fmt.Sprintf("upstream's %s has files of the overlay of line %s: %s\n\tremove ours, or give them other names in src/; a line that needs them still keeps them in another overlay directory, which its pin names", e.Release, e.Line, strings.Join(e.Files, ", "))
 }
 
 // apply makes the commits of the line's patches, the first one on parent.
@@ -264,7 +255,7 @@ func (w *Workspace) apply(ctx context.Context, parent string) ([]patch, error) {
 		}
 		for _, name := range p.Files {
 			if _, ok := w.state.Overlay[name]; ok {
-				return nil, fmt.Errorf("%s changes %s, which is not upstream's: it comes from the overlay\n\tremove that from the patch", file, name)
+				return nil, hint.Add(fmt.Errorf("%s changes %s, which is not upstream's: it comes from the overlay", file, name), "remove that from the patch")
 			}
 		}
 		c, _, err := w.git.Apply(ctx, parent, p)
@@ -361,7 +352,7 @@ func (e *Env) Edit(ctx context.Context, l *line.Line) (*Workspace, error) {
 		case current:
 			return w, nil
 		case why != "":
-			return nil, fmt.Errorf("%s has changes that are not saved (%s), and the files of line %s in patches/ or src/ are not those that it was made of\n\trestore those files (git stash, or git checkout) and run: go run ./build save -line %s\n\tor discard the changes: go run ./build edit -line %s -discard", w.Dir, why, l.Name, l.Name, l.Name)
+			return nil, hint.Add(fmt.Errorf("%s has changes that are not saved (%s), and the files of line %s in patches/ or src/ are not those that it was made of", w.Dir, why, l.Name), "restore those files (git stash, or git checkout) and run: go run ./build save -line %s\nor discard the changes: go run ./build edit -line %s -discard", l.Name, l.Name)
 		}
 	}
 	up, repo, err := e.upstream(ctx, l)
@@ -469,7 +460,7 @@ func (w *Workspace) unsaved(ctx context.Context) (string, error) {
 
 func (w *Workspace) notMoving() error {
 	if r := w.state.Rebase; r != nil {
-		return fmt.Errorf("line %s is being moved to %s, in %s\n\tcontinue with: go run ./build rebase -continue -line %s\n\tor undo the move: go run ./build rebase -abort -line %s", w.line.Name, r.To, w.Dir, w.line.Name, w.line.Name)
+		return hint.Add(fmt.Errorf("line %s is being moved to %s, in %s", w.line.Name, r.To, w.Dir), "continue with: go run ./build rebase -continue -line %s\nor undo the move: go run ./build rebase -abort -line %s", w.line.Name, w.line.Name)
 	}
 	return nil
 }
@@ -528,27 +519,27 @@ func (e *Env) Save(ctx context.Context, l *line.Line, o SaveOptions) ([]string, 
 		return nil, err
 	}
 	if w == nil {
-		return nil, fmt.Errorf("line %s is not being edited: there is no %s\n\tstart with: go run ./build edit -line %s", l.Name, e.dir(l.Name), l.Name)
+		return nil, hint.Add(fmt.Errorf("line %s is not being edited: there is no %s", l.Name, e.dir(l.Name)), "start with: go run ./build edit -line %s", l.Name)
 	}
 	if err := w.notMoving(); err != nil {
 		return nil, err
 	}
 	if s := w.git.InProgress(); s != "" {
-		return nil, fmt.Errorf("a git %s is in progress in %s\n\tfinish it there (git %s --continue or --abort), then save", s, w.Dir, s)
+		return nil, hint.Add(fmt.Errorf("a git %s is in progress in %s", s, w.Dir), "finish it there (git %s --continue or --abort), then save", s)
 	}
 	dirty, err := w.git.Status(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if len(dirty) > 0 {
-		return nil, fmt.Errorf("%s has files that are in no commit; save writes only commits:\n\t  %s\n\tgit add and git commit them there (git commit --fixup and git rebase -i --autosquash put them into an earlier patch), or git stash -u", w.Dir, strings.Join(dirty, "\n\t  "))
+		return nil, hint.Add(fmt.Errorf("%s has files that are in no commit; save writes only commits:\n\t  %s", w.Dir, strings.Join(dirty, "\n\t  ")), "git add and git commit them there (git commit --fixup and git rebase -i --autosquash put them into an earlier patch), or git stash -u")
 	}
 	snap, err := e.snapshot(l)
 	if err != nil {
 		return nil, err
 	}
 	if !maps.Equal(snap, w.state.Files) || l.Pin.Upstream != w.state.Upstream {
-		return nil, fmt.Errorf("the files of line %s in patches/ or src/ are not those that %s was made of\n\t%s\n\trestore them (git stash, or git checkout) and save again; or, to discard what is in the workspace: go run ./build edit -line %s -discard", l.Name, w.Dir, difference(snap, w.state.Files), l.Name)
+		return nil, hint.Add(fmt.Errorf("the files of line %s in patches/ or src/ are not those that %s was made of\n\t%s", l.Name, w.Dir, difference(snap, w.state.Files)), "restore them (git stash, or git checkout) and save again; or, to discard what is in the workspace: go run ./build edit -line %s -discard", l.Name)
 	}
 	head, err := w.git.Head(ctx)
 	if err != nil {
@@ -558,7 +549,7 @@ func (e *Env) Save(ctx context.Context, l *line.Line, o SaveOptions) ([]string, 
 	if detached, err := w.git.Detached(ctx); err != nil {
 		return nil, err
 	} else if detached {
-		return nil, fmt.Errorf("%s has no branch checked out, but the commit %.12s: nothing is saved\n\tgo back to the series: git -C %[3]s checkout gocoro\n\tor, if that commit is the series that you want: git -C %[3]s checkout -B gocoro", w.Dir, head, run.Quote(w.Dir))
+		return nil, hint.Add(fmt.Errorf("%s has no branch checked out, but the commit %.12s: nothing is saved", w.Dir, head), "go back to the series: git -C %s checkout gocoro\nor, if that commit is the series that you want: git -C %[1]s checkout -B gocoro", run.Quote(w.Dir))
 	}
 	was := w.state
 	changes, err := w.collect(ctx, head, o)
@@ -578,7 +569,7 @@ func (e *Env) Save(ctx context.Context, l *line.Line, o SaveOptions) ([]string, 
 		if rewound {
 			back = fmt.Sprintf("the workspace was reset to an earlier commit; go back: git -C %s reset --hard %.12s", run.Quote(w.Dir), was.Head)
 		}
-		return nil, fmt.Errorf("line %s: %s\n\t%s\n\tto do it anyway: go run ./build save -line %[1]s -drop", l.Name, what, back)
+		return nil, hint.Add(fmt.Errorf("line %s: %s", l.Name, what), "%s\nto do it anyway: go run ./build save -line %s -drop", back, l.Name)
 	}
 	return changed(changes), w.write(ctx, changes)
 }
@@ -643,7 +634,7 @@ func (w *Workspace) write(ctx context.Context, changes []change) error {
 func (w *Workspace) collect(ctx context.Context, head string, o SaveOptions) ([]change, error) {
 	commits, err := w.git.Commits(ctx, w.state.Base, head)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w\n\tput your commits on %s, one a patch: git -C %s rebase -i %.12s", w.Dir, err, w.state.Upstream, run.Quote(w.Dir), w.state.Base)
+		return nil, hint.Add(fmt.Errorf("%s: %w", w.Dir, err), "put your commits on %s, one a patch: git -C %s rebase -i %.12s", w.state.Upstream, run.Quote(w.Dir), w.state.Base)
 	}
 	made := map[string]bool{} // files that the patches make, now or as they were
 	for _, p := range w.state.Patches {
@@ -682,7 +673,7 @@ func (w *Workspace) collect(ctx context.Context, head string, o SaveOptions) ([]
 	if odd, err := w.git.Odd(ctx, head, names); err != nil {
 		return nil, err
 	} else if odd != nil {
-		return nil, fmt.Errorf("%s: %s in the overlay is a link or executable, and an overlay has neither\n\tmake it a file of mode 644 there, and amend the commit", w.Dir, strings.Join(odd, ", "))
+		return nil, hint.Add(fmt.Errorf("%s: %s in the overlay is a link or executable, and an overlay has neither", w.Dir, strings.Join(odd, ", ")), "make it a file of mode 644 there, and amend the commit")
 	}
 	files, err := w.git.Files(ctx, head, names)
 	if err != nil {
@@ -695,7 +686,7 @@ func (w *Workspace) collect(ctx context.Context, head string, o SaveOptions) ([]
 		}
 	}
 	if len(overlay) == 0 && len(w.state.Overlay) > 0 {
-		return nil, fmt.Errorf("%s: no file of the overlay is left: the commit with it is gone\n\tgit reflog shows what was checked out before; the commit has the subject \"gocoro: overlay, VERSION and go.env\"", w.Dir)
+		return nil, hint.Add(fmt.Errorf("%s: no file of the overlay is left: the commit with it is gone", w.Dir), "git reflog shows what was checked out before; the commit has the subject \"gocoro: overlay, VERSION and go.env\"")
 	}
 	driver := []string{"VERSION", "go.env"}
 	ours, err := w.git.Files(ctx, commits0(commits, head), driver)
@@ -708,7 +699,7 @@ func (w *Workspace) collect(ctx context.Context, head string, o SaveOptions) ([]
 	}
 	for _, name := range driver {
 		if string(ours[name]) != string(theirs[name]) {
-			return nil, fmt.Errorf("%s: a commit changes %s, which the driver writes (VERSION says what the pin says)\n\ttake that out: git -C %s checkout %.12s -- %s, and amend the commit", w.Dir, name, run.Quote(w.Dir), commits[0], name)
+			return nil, hint.Add(fmt.Errorf("%s: a commit changes %s, which the driver writes (VERSION says what the pin says)", w.Dir, name), "take that out: git -C %s checkout %.12s -- %s, and amend the commit", run.Quote(w.Dir), commits[0], name)
 		}
 		files[name] = theirs[name]
 	}
@@ -748,7 +739,7 @@ func (w *Workspace) collect(ctx context.Context, head string, o SaveOptions) ([]
 		old, known := was[subject]
 		if c == "" {
 			if known {
-				return nil, fmt.Errorf("%s: the commit of %s, %s, changes nothing\n\tto drop the patch, drop the commit: git -C %s rebase -i %.12s", w.Dir, old.Name, commits[i], run.Quote(w.Dir), w.state.Base)
+				return nil, hint.Add(fmt.Errorf("%s: the commit of %s, %s, changes nothing", w.Dir, old.Name, commits[i]), "to drop the patch, drop the commit: git -C %s rebase -i %.12s", run.Quote(w.Dir), w.state.Base)
 			}
 			continue
 		}
@@ -787,7 +778,7 @@ func (w *Workspace) collect(ctx context.Context, head string, o SaveOptions) ([]
 			return nil, err
 		} else if message != back {
 			got, want := firstDifference(back, message)
-			return nil, fmt.Errorf("%s: the message of the commit for %s does not survive in a patch: reading it back gives %q, want %q\n\treword it: git -C %s commit --amend, or git rebase -i with \"reword\" if it is not the last one", w.Dir, name, got, want, run.Quote(w.Dir))
+			return nil, hint.Add(fmt.Errorf("%s: the message of the commit for %s does not survive in a patch: reading it back gives %q, want %q", w.Dir, name, got, want), "reword it: git -C %s commit --amend, or git rebase -i with \"reword\" if it is not the last one", run.Quote(w.Dir))
 		}
 		text = withTrailers(text)
 		if err := w.valid(name, text); err != nil {
@@ -797,7 +788,7 @@ func (w *Workspace) collect(ctx context.Context, head string, o SaveOptions) ([]
 		want["patches/"+w.state.Line+"/"+name] = text
 	}
 	if len(next.Patches) == 0 && len(w.state.Patches) > 0 {
-		return nil, fmt.Errorf("%s has no patch left: that would empty line %s\n\tto do that, remove the patches with git rm; to restore them: git -C %s reset --hard %.12s", w.Dir, w.state.Line, run.Quote(w.Dir), w.state.Head)
+		return nil, hint.Add(fmt.Errorf("%s has no patch left: that would empty line %s", w.Dir, w.state.Line), "to do that, remove the patches with git rm; to restore them: git -C %s reset --hard %.12s", run.Quote(w.Dir), w.state.Head)
 	}
 	for name, folder := range overlay {
 		want[overlayFile(folder, name)] = files[name]
@@ -887,17 +878,17 @@ func (w *Workspace) overlayFor(name string, o SaveOptions) (string, error) {
 	overlays := w.line.Pin.Overlays
 	switch {
 	case !strings.HasPrefix(name, "src/"):
-		return "", fmt.Errorf("%s: a commit adds %s, which is outside of src/: the overlay has files below src/ only\n\tmove it there, or remove it from the commit", w.Dir, name)
+		return "", hint.Add(fmt.Errorf("%s: a commit adds %s, which is outside of src/: the overlay has files below src/ only", w.Dir, name), "move it there, or remove it from the commit")
 	case line.Stray(strings.TrimPrefix(name, "src/")):
-		return "", fmt.Errorf("%s: a commit adds %s, which is not a file of a release\n\tremove it from the commit", w.Dir, name)
+		return "", hint.Add(fmt.Errorf("%s: a commit adds %s, which is not a file of a release", w.Dir, name), "remove it from the commit")
 	case o.Overlay != "" && slices.Contains(overlays, o.Overlay):
 		return o.Overlay, nil
 	case o.Overlay != "":
-		return "", fmt.Errorf("line %s has no overlay %q: its pin has %s\n\tchoose one of these with -overlay, or add a line to the pin first", w.line.Name, o.Overlay, strings.Join(overlays, ", "))
+		return "", hint.Add(fmt.Errorf("line %s has no overlay %q: its pin has %s", w.line.Name, o.Overlay, strings.Join(overlays, ", ")), "choose one of these with -overlay, or add a line to the pin first")
 	case len(overlays) == 1:
 		return overlays[0], nil
 	}
-	return "", fmt.Errorf("a commit adds %s, and line %s has several overlays\n\tname one: go run ./build save -line %s -overlay NAME, one of %s", name, w.line.Name, w.line.Name, strings.Join(overlays, ", "))
+	return "", hint.Add(fmt.Errorf("a commit adds %s, and line %s has several overlays", name, w.line.Name), "name one: go run ./build save -line %s -overlay NAME, one of %s", w.line.Name, strings.Join(overlays, ", "))
 }
 
 // valid checks that a patch is one that a build takes.
@@ -912,7 +903,7 @@ func (w *Workspace) valid(name string, text []byte) error {
 		return err
 	}
 	if _, err := series.Read(file); err != nil {
-		return fmt.Errorf("the commit for %s: %s", name, strings.ReplaceAll(err.Error(), dir+string(filepath.Separator), ""))
+		return fmt.Errorf("the commit for %s: %s", name, strings.ReplaceAll(hint.Text(err), dir+string(filepath.Separator), ""))
 	}
 	return nil
 }

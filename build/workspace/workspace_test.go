@@ -87,10 +87,7 @@ func (y *toy) again(t *testing.T) *toy {
 
 func writeFile(t *testing.T, name, text string) {
 	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(name, []byte(text), 0o666); err != nil {
+	if err := store.WriteFile(name, []byte(text)); err != nil {
 		t.Fatal(err)
 	}
 }

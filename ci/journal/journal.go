@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"gocoro/build/hint"
 )
 
 // File is the name of the journal in a directory of records.
@@ -53,7 +55,7 @@ type Writer struct {
 func Create(dir string) (*Writer, error) {
 	f, err := os.OpenFile(filepath.Join(dir, File), os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o666)
 	if err != nil {
-		return nil, fmt.Errorf("journal: %w\n\tuse a new directory: -results DIR", err)
+		return nil, hint.Add(fmt.Errorf("journal: %w", err), "use a new directory: -results DIR")
 	}
 	return &Writer{f: f}, nil
 }

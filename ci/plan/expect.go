@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"gocoro/ci/platform"
+	"gocoro/ci/record"
 	"gocoro/ci/verdict"
 )
 
@@ -21,7 +22,7 @@ func Expected(host platform.Platform, lines []*Line) ([]verdict.Expectation, err
 				if strings.HasPrefix(f.Test, "TestCoro") {
 					in = "coro"
 				}
-				for _, tree := range []string{verdict.Patched, verdict.Stock} {
+				for _, tree := range []string{record.Patched, record.Stock} {
 					list = append(list, verdict.Expectation{
 						Line: f.Line, Platform: PlatformID(m), Suite: in, Tree: tree,
 						Package: f.Package, Test: f.Test, Reason: f.Reason, When: f.When,
@@ -38,7 +39,7 @@ func Expected(host platform.Platform, lines []*Line) ([]verdict.Expectation, err
 		for _, p := range l.Programs {
 			if p.Control {
 				list = append(list, verdict.Expectation{
-					Line: l.Name, Suite: "coro", Tree: verdict.Stock,
+					Line: l.Name, Suite: "coro", Tree: record.Stock,
 					Package: "runtime", Test: p.Test,
 					Reason: "negative control: without the series this program must fail",
 				})

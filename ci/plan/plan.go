@@ -4,6 +4,7 @@
 package plan
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -11,10 +12,11 @@ import (
 	"time"
 
 	"gocoro/build/dist"
+	"gocoro/build/hint"
 	"gocoro/build/line"
 	"gocoro/ci/platform"
+	"gocoro/ci/record"
 	"gocoro/ci/suite"
-	"gocoro/ci/verdict"
 )
 
 // A Config is one way of building and running a suite.
@@ -90,7 +92,7 @@ func FindConfig(name string) (*Config, error) {
 // on the patched tree or on stock upstream. What must run in it is found
 // later, in the tree itself.
 type Cell struct {
-	verdict.ID
+	record.ID
 	Method platform.Method
 	Config *Config
 	Of     *Line // nil of gocoro's own checks
@@ -147,7 +149,7 @@ func (c *Cell) Proofs() []string {
 // LeavesTestprog reports whether the cell of the suite std skips what the suite
 // testprog runs in the same configuration, in its long form.
 func (c *Cell) LeavesTestprog() bool {
-	return c.Depth != Nightly && c.ID.Config == "plain" && c.Tree == verdict.Patched
+	return c.Depth != Nightly && c.ID.Config == "plain" && c.Tree == record.Patched
 }
 
 // Packages returns the platforms whose packages the cell of that suite makes. By
@@ -265,44 +267,44 @@ var rows = []struct {
 	depth   Depth       // for the default line
 	others  Depth       // for every other line
 }{
-	{"user", platform.Native, "plain", verdict.Patched, "", Default, Default},
-	{"coro", platform.Native, "plain", verdict.Patched, "", Default, Default},
-	{"coro", platform.Native, "plain", verdict.Stock, "", Default, Default}, // the negative control
-	{"testprog", platform.Native, "plain", verdict.Patched, "", Default, byName},
-	{"std", platform.Native, "plain", verdict.Patched, "", Default, byName},
-	{"coro", platform.QemuUser, "plain", verdict.Patched, "", Default, Default},
-	{"testprog", platform.QemuUser, "plain", verdict.Patched, "", Default, byName},
-	{"fuzz", platform.Native, "plain", verdict.Patched, suite.Shared, Default, byName},
-	{"api", platform.Native, "plain", verdict.Patched, "", Default, byName},
-	{"coro", platform.Cross, "plain", verdict.Patched, "", Default, Default},
+	{"user", platform.Native, "plain", record.Patched, "", Default, Default},
+	{"coro", platform.Native, "plain", record.Patched, "", Default, Default},
+	{"coro", platform.Native, "plain", record.Stock, "", Default, Default}, // the negative control
+	{"testprog", platform.Native, "plain", record.Patched, "", Default, byName},
+	{"std", platform.Native, "plain", record.Patched, "", Default, byName},
+	{"coro", platform.QemuUser, "plain", record.Patched, "", Default, Default},
+	{"testprog", platform.QemuUser, "plain", record.Patched, "", Default, byName},
+	{"fuzz", platform.Native, "plain", record.Patched, suite.Shared, Default, byName},
+	{"api", platform.Native, "plain", record.Patched, "", Default, byName},
+	{"coro", platform.Cross, "plain", record.Patched, "", Default, Default},
 
-	{"faults", platform.Native, "plain", verdict.Patched, "", Default, Nightly},
-	{"coro", platform.Native, "procs1 lockrank", verdict.Patched, "", Default, Nightly},
-	{"coro", platform.Native, "assert", verdict.Patched, suite.Shared, Default, Nightly},
+	{"faults", platform.Native, "plain", record.Patched, "", Default, Nightly},
+	{"coro", platform.Native, "procs1 lockrank", record.Patched, "", Default, Nightly},
+	{"coro", platform.Native, "assert", record.Patched, suite.Shared, Default, Nightly},
 	// The tests of shared locks have forms of their own for these, at night. In
 	// this one a preemption at each call makes minutes of what takes seconds.
-	{"coro", platform.Native, "race morestack-preempt", verdict.Patched, suite.Matched, Default, Nightly},
-	{"coro", platform.Native, "morestack-preempt", verdict.Patched, suite.Shared, Nightly, Nightly},
-	{"coro", platform.Native, "noopt procs2 procs4 morestack-move gccheckmark asyncpreemptoff checkptr", verdict.Patched, "", Nightly, Nightly},
-	{"testprog", platform.Native, "plain", verdict.Stock, "", Nightly, Nightly}, // it says nothing of the series
-	{"coro", platform.QemuSystem, "plain race", verdict.Patched, "", Default, Nightly},
-	{"testprog", platform.Cross, "plain", verdict.Patched, "", Default, Default}, // the same steps as coro's
-	{"std", platform.Cross, "plain", verdict.Patched, "", Nightly, Nightly},      // packages compiles std and cmd for them
-	{"packages", platform.Native, "plain", verdict.Patched, "", Default, Nightly},
+	{"coro", platform.Native, "race morestack-preempt", record.Patched, suite.Matched, Default, Nightly},
+	{"coro", platform.Native, "morestack-preempt", record.Patched, suite.Shared, Nightly, Nightly},
+	{"coro", platform.Native, "noopt procs2 procs4 morestack-move gccheckmark asyncpreemptoff checkptr", record.Patched, "", Nightly, Nightly},
+	{"testprog", platform.Native, "plain", record.Stock, "", Nightly, Nightly}, // it says nothing of the series
+	{"coro", platform.QemuSystem, "plain race", record.Patched, "", Default, Nightly},
+	{"testprog", platform.Cross, "plain", record.Patched, "", Default, Default}, // the same steps as coro's
+	{"std", platform.Cross, "plain", record.Patched, "", Nightly, Nightly},      // packages compiles std and cmd for them
+	{"packages", platform.Native, "plain", record.Patched, "", Default, Nightly},
 
-	{"coro", platform.Native, "repeat", verdict.Patched, "", Nightly, Nightly},
-	{"std", platform.Native, "plain", verdict.Stock, "", Nightly, Nightly},
-	{"coro", platform.QemuUser, "plain", verdict.Stock, "", Nightly, Nightly},
-	{"testprog", platform.Native, "noopt procs1 procs4 morestack-preempt morestack-move asyncpreemptoff lockrank", verdict.Patched, "", Nightly, Nightly},
-	{"std", platform.Native, "race noopt morestack-preempt morestack-move gccheckmark lockrank", verdict.Patched, "", Nightly, Nightly},
-	{"coro", platform.QemuUser, "noopt procs1 procs2 procs4 morestack-preempt morestack-move asyncpreemptoff lockrank", verdict.Patched, "", Nightly, Nightly},
-	{"fuzz", platform.Native, "race", verdict.Patched, suite.Shared, Nightly, Nightly},
-	{"fuzz", platform.QemuUser, "plain", verdict.Patched, suite.Shared, Nightly, Nightly},
-	{"stress", platform.Native, "plain race", verdict.Patched, "", Nightly, Nightly},
-	{"ports", platform.Native, "plain", verdict.Patched, "", Nightly, Nightly},
-	{"prefixes", platform.Native, "plain", verdict.Patched, "", Nightly, Nightly},
-	{"all", platform.Native, "plain", verdict.Patched, "", Nightly, Nightly},
-	{"dist", platform.Native, "plain", verdict.Patched, "", Nightly, Nightly}, // cut into slices
+	{"coro", platform.Native, "repeat", record.Patched, "", Nightly, Nightly},
+	{"std", platform.Native, "plain", record.Stock, "", Nightly, Nightly},
+	{"coro", platform.QemuUser, "plain", record.Stock, "", Nightly, Nightly},
+	{"testprog", platform.Native, "noopt procs1 procs4 morestack-preempt morestack-move asyncpreemptoff lockrank", record.Patched, "", Nightly, Nightly},
+	{"std", platform.Native, "race noopt morestack-preempt morestack-move gccheckmark lockrank", record.Patched, "", Nightly, Nightly},
+	{"coro", platform.QemuUser, "noopt procs1 procs2 procs4 morestack-preempt morestack-move asyncpreemptoff lockrank", record.Patched, "", Nightly, Nightly},
+	{"fuzz", platform.Native, "race", record.Patched, suite.Shared, Nightly, Nightly},
+	{"fuzz", platform.QemuUser, "plain", record.Patched, suite.Shared, Nightly, Nightly},
+	{"stress", platform.Native, "plain race", record.Patched, "", Nightly, Nightly},
+	{"ports", platform.Native, "plain", record.Patched, "", Nightly, Nightly},
+	{"prefixes", platform.Native, "plain", record.Patched, "", Nightly, Nightly},
+	{"all", platform.Native, "plain", record.Patched, "", Nightly, Nightly},
+	{"dist", platform.Native, "plain", record.Patched, "", Nightly, Nightly}, // cut into slices
 }
 
 // packagesHost is where the packages of all platforms are made. A toolchain
@@ -328,7 +330,7 @@ type Selection struct {
 func Cells(host platform.Platform, lines []*Line, sel Selection) ([]Cell, error) {
 	native := platform.Method{Kind: platform.Native, Host: host, Target: host}
 	cells := []Cell{{
-		ID:     verdict.ID{Line: SelfLine, Platform: PlatformID(native), Suite: "self", Config: "plain", Tree: verdict.Patched},
+		ID:     record.ID{Line: SelfLine, Platform: PlatformID(native), Suite: "self", Config: "plain", Tree: record.Patched},
 		Method: native,
 		Config: &Configs[0],
 		Depth:  sel.Depth,
@@ -368,7 +370,7 @@ func Cells(host platform.Platform, lines []*Line, sel Selection) ([]Cell, error)
 						}
 						for _, name := range cut(r.suite) {
 							cells = append(cells, Cell{
-								ID:     verdict.ID{Line: l.Name, Platform: PlatformID(m), Suite: name, Config: c.Name, Tree: r.tree},
+								ID:     record.ID{Line: l.Name, Platform: PlatformID(m), Suite: name, Config: c.Name, Tree: r.tree},
 								Method: m,
 								Config: c,
 								Of:     l,
@@ -411,7 +413,7 @@ func Cells(host platform.Platform, lines []*Line, sel Selection) ([]Cell, error)
 		}
 	}
 	if len(out) == 0 {
-		return nil, fmt.Errorf("no cell matches the selection\n\tgo run ./ci matrix lists the cells")
+		return nil, hint.Add(errors.New("no cell matches the selection"), "go run ./ci matrix lists the cells")
 	}
 	if sel.Shards > 0 {
 		var shard []Cell

@@ -6,8 +6,8 @@ import (
 
 	"gocoro/build/line"
 	"gocoro/ci/platform"
+	"gocoro/ci/record"
 	"gocoro/ci/suite"
-	"gocoro/ci/verdict"
 )
 
 var (
@@ -30,7 +30,7 @@ func TestCells(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			seen := map[verdict.ID]bool{}
+			seen := map[record.ID]bool{}
 			platforms := map[string]bool{}
 			for _, c := range cells {
 				if err := c.ID.Check(); err != nil {
@@ -58,7 +58,7 @@ func TestCells(t *testing.T) {
 				}
 			}
 			for _, l := range lines {
-				id := verdict.ID{Line: l.Name, Platform: host.OS + "-" + host.Arch, Suite: "coro", Config: "plain", Tree: verdict.Stock}
+				id := record.ID{Line: l.Name, Platform: host.OS + "-" + host.Arch, Suite: "coro", Config: "plain", Tree: record.Stock}
 				if !seen[id] {
 					t.Errorf("%s/%s: no negative control %s", host, depth, id)
 				}
@@ -74,7 +74,7 @@ func TestShards(t *testing.T) {
 		t.Fatal(err)
 	}
 	const n = 3
-	seen := map[verdict.ID]int{}
+	seen := map[record.ID]int{}
 	for i := 1; i <= n; i++ {
 		cells, err := Cells(linux, lines, Selection{Shard: i, Shards: n})
 		if err != nil {
@@ -129,7 +129,7 @@ func TestExpected(t *testing.T) {
 	}
 	n := 0
 	for _, x := range expected {
-		if x.Tree == verdict.Stock && x.Line == "go1.22" && x.Platform == "" {
+		if x.Tree == record.Stock && x.Line == "go1.22" && x.Platform == "" {
 			n++
 		}
 		if x.Reason == "" || x.Test == "" {
@@ -265,8 +265,8 @@ func TestPackages(t *testing.T) {
 }
 
 // idsOf returns the set of the cells' IDs.
-func idsOf(cells []Cell) map[verdict.ID]bool {
-	ids := map[verdict.ID]bool{}
+func idsOf(cells []Cell) map[record.ID]bool {
+	ids := map[record.ID]bool{}
 	for _, c := range cells {
 		ids[c.ID] = true
 	}

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 
+	"gocoro/build/hint"
 	"gocoro/build/series"
 )
 
@@ -49,7 +50,7 @@ func (o *Overlay) Replace(name, old, new string) error {
 		return err
 	}
 	if n := strings.Count(string(data), old); n != 1 {
-		return fmt.Errorf("%s has %d places that read %q, want one\n\tchange the planted fault as the file was changed", original, n, old)
+		return hint.Add(fmt.Errorf("%s has %d places that read %q, want one", original, n, old), "change the planted fault as the file was changed")
 	}
 	return o.write(original, changed, []byte(strings.Replace(string(data), old, new, 1)))
 }
@@ -127,7 +128,7 @@ func (o *Overlay) write(original, changed string, data []byte) error {
 func (o *Overlay) Flag() (string, error) {
 	file := filepath.Join(o.dir, "overlay.json")
 	if strings.ContainsAny(file, " \t\n'\"") {
-		return "", fmt.Errorf("%s cannot stand in GOFLAGS\n\tset TMPDIR to a directory without spaces and quotes in its path", strconv.Quote(file))
+		return "", hint.Add(fmt.Errorf("%s cannot stand in GOFLAGS", strconv.Quote(file)), "set TMPDIR to a directory without spaces and quotes in its path")
 	}
 	data, err := json.Marshal(map[string]any{"Replace": o.files})
 	if err != nil {

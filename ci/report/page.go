@@ -12,6 +12,7 @@ import (
 	"io"
 	"slices"
 
+	"gocoro/ci/record"
 	"gocoro/ci/verdict"
 )
 
@@ -78,7 +79,7 @@ func Page(w io.Writer, head Head, e *verdict.Evaluation) error {
 		switch {
 		case slices.ContainsFunc(co.Outcomes, func(o *verdict.Outcome) bool { return o.State.Bad() && co.Counts(o) }):
 			c.Class = "bad"
-		case co.Count()[verdict.Passed] == 0 || co.Tree == verdict.Stock:
+		case co.Count()[verdict.Passed] == 0 || co.Tree == record.Stock:
 			c.Class = "quiet"
 		}
 		for i, a := range co.Attempts {
@@ -90,7 +91,7 @@ func Page(w io.Writer, head Head, e *verdict.Evaluation) error {
 				end = "ended by the CI's time limit (" + end + ")"
 			}
 			one := *co
-			one.Cell = &verdict.Cell{Attempts: co.Attempts[i : i+1]}
+			one.Cell = &record.Cell{Attempts: co.Attempts[i : i+1]}
 			c.Runs = append(c.Runs, attempt{reproduce(&one), end + took(", after ", a.Seconds)})
 		}
 		p.Cells = append(p.Cells, c)

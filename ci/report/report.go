@@ -30,6 +30,7 @@ import (
 
 	"gocoro/build/run"
 	"gocoro/ci/journal"
+	"gocoro/ci/record"
 	"gocoro/ci/verdict"
 )
 
@@ -40,7 +41,7 @@ type Head struct {
 	Revision  string    // of the repository: a commit, "" when not known
 	URL       string    // of the hosted run; may be ""
 
-	Nightly []verdict.ID // cells that are planned at nightly depth only, and not in this run
+	Nightly []record.ID // cells that are planned at nightly depth only, and not in this run
 
 	Runs [][]journal.Span // when each run, of a shard or of all, did what
 }
@@ -179,7 +180,7 @@ func CellLine(c *verdict.CellOutcome) string {
 		}
 	}
 	switch {
-	case c.Tree == verdict.Stock:
+	case c.Tree == record.Stock:
 		word = "base"
 		if slices.ContainsFunc(c.Outcomes, func(o *verdict.Outcome) bool { return c.Counts(o) }) {
 			word = "FAIL"

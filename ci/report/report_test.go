@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"gocoro/ci/record"
 	"gocoro/ci/verdict"
 )
 
@@ -29,7 +30,7 @@ var sampleHead = Head{
 	Title:     "gocoro CI",
 	Generated: time.Date(2026, 11, 23, 13, 40, 0, 0, time.UTC),
 	Revision:  "0c2f1ab",
-	Nightly:   []verdict.ID{{Line: "go1.27", Platform: "linux-arm64-qemu-user", Suite: "std", Config: "plain", Tree: verdict.Patched}},
+	Nightly:   []record.ID{{Line: "go1.27", Platform: "linux-arm64-qemu-user", Suite: "std", Config: "plain", Tree: record.Patched}},
 }
 
 func TestSample(t *testing.T) {
@@ -78,14 +79,14 @@ func TestText(t *testing.T) {
 
 // The golden text of a small evaluation, with its account of the counts.
 func TestTextGolden(t *testing.T) {
-	id := verdict.ID{Line: "go1.22", Platform: "linux-amd64", Suite: "coro", Config: "plain", Tree: verdict.Patched}
-	cell := func(id verdict.ID, outcomes ...*verdict.Outcome) *verdict.CellOutcome {
-		return &verdict.CellOutcome{Cell: &verdict.Cell{ID: id, Seconds: 2.84, Attempts: []verdict.Attempt{{
+	id := record.ID{Line: "go1.22", Platform: "linux-amd64", Suite: "coro", Config: "plain", Tree: record.Patched}
+	cell := func(id record.ID, outcomes ...*verdict.Outcome) *verdict.CellOutcome {
+		return &verdict.CellOutcome{Cell: &record.Cell{ID: id, Seconds: 2.84, Attempts: []record.Attempt{{
 			Command: []string{"go", "test", "-run", "^(A|B)$", "x"}, Env: []string{"GOMAXPROCS=1", "GOFLAGS", "X=a b"}, Dir: "/src",
 		}}}, Outcomes: outcomes}
 	}
 	stock := id
-	stock.Tree = verdict.Stock
+	stock.Tree = record.Stock
 	e := &verdict.Evaluation{Cells: []*verdict.CellOutcome{
 		cell(id,
 			&verdict.Outcome{Package: "x", Test: "TestA", State: verdict.Passed},

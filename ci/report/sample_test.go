@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"gocoro/ci/record"
 	"gocoro/ci/verdict"
 )
 
@@ -69,18 +70,18 @@ testing.(*T).Run(0xc000106000, {0x53c1d7?, 0x0?}, 0x5483e0)
 func sample() *verdict.Evaluation {
 	e := &verdict.Evaluation{Stale: []string{"*/linux-arm64-qemu-user/testprog/*/patched runtime.TestGone (ThreadSanitizer does not know qemu's address space)"}}
 	hosts := map[string]string{
-		verdict.Native: "linux/amd64, 2 cores, kernel 6.12", verdict.QemuUser: "linux/amd64, 2 cores, qemu 7.2",
-		verdict.QemuSystem: "linux/amd64, 2 cores, qemu 7.2, kernel 6.1 arm64", verdict.Cross: "linux/amd64, 2 cores, kernel 6.12",
+		record.Native: "linux/amd64, 2 cores, kernel 6.12", record.QemuUser: "linux/amd64, 2 cores, qemu 7.2",
+		record.QemuSystem: "linux/amd64, 2 cores, qemu 7.2, kernel 6.1 arm64", record.Cross: "linux/amd64, 2 cores, kernel 6.12",
 	}
-	platforms := [][2]string{{"linux-amd64", verdict.Native}, {"linux-arm64-qemu-user", verdict.QemuUser}, {"linux-arm64-qemu-system", verdict.QemuSystem}, {"darwin-amd64", verdict.Cross}, {"darwin-arm64", verdict.Cross}}
+	platforms := [][2]string{{"linux-amd64", record.Native}, {"linux-arm64-qemu-user", record.QemuUser}, {"linux-arm64-qemu-system", record.QemuSystem}, {"darwin-amd64", record.Cross}, {"darwin-arm64", record.Cross}}
 	for _, line := range []string{"go1.22", "go1.27"} {
 		for _, p := range platforms {
 			for _, sc := range sampleConfigs(p[1]) {
-				for _, tree := range []string{verdict.Patched, verdict.Stock} {
-					if tree == verdict.Stock && (sc[1] != "plain" || p[1] == verdict.Cross || p[1] == verdict.QemuSystem) {
+				for _, tree := range []string{record.Patched, record.Stock} {
+					if tree == record.Stock && (sc[1] != "plain" || p[1] == record.Cross || p[1] == record.QemuSystem) {
 						continue
 					}
-					id := verdict.ID{Line: line, Platform: p[0], Suite: sc[0], Config: sc[1], Tree: tree}
+					id := record.ID{Line: line, Platform: p[0], Suite: sc[0], Config: sc[1], Tree: tree}
 					e.Cells = append(e.Cells, sampleCell(id, p[1], hosts[p[1]]))
 				}
 			}
@@ -94,8 +95,8 @@ func sampleConfigs(how string) [][2]string {
 	for _, suite := range []string{"coro", "testprog", "std"} {
 		for _, config := range []string{"plain", "race", "noopt", "GOMAXPROCS=1", "mayMoreStackPreempt", "gccheckmark"} {
 			switch {
-			case how == verdict.Cross && config != "plain", suite == "std" && (config != "plain" || how != verdict.Native),
-				how == verdict.QemuUser && config == "race" && suite == "coro", how == verdict.QemuSystem && suite != "coro":
+			case how == record.Cross && config != "plain", suite == "std" && (config != "plain" || how != record.Native),
+				how == record.QemuUser && config == "race" && suite == "coro", how == record.QemuSystem && suite != "coro":
 			default:
 				list = append(list, [2]string{suite, config})
 			}
@@ -104,24 +105,24 @@ func sampleConfigs(how string) [][2]string {
 	return list
 }
 
-func sampleCell(id verdict.ID, how, host string) *verdict.CellOutcome {
-	c := &verdict.CellOutcome{Recorded: true, Cell: &verdict.Cell{
+func sampleCell(id record.ID, how, host string) *verdict.CellOutcome {
+	c := &verdict.CellOutcome{Recorded: true, Cell: &record.Cell{
 		ID: id, How: how, Host: host, Finished: true,
 		Toolchain: map[string]string{"go1.22": "go1.22.12-coro1", "go1.27": "go1.27.3-coro1"}[id.Line],
 		Started:   time.Date(2026, 11, 23, 12, 53, 25, 0, time.UTC),
 		Reproduce: fmt.Sprintf("go run ./ci test -line %s -platform %s -suite %s -config %s", id.Line, id.Platform, id.Suite, id.Config),
 	}}
-	if id.Tree == verdict.Stock {
+	if id.Tree == record.Stock {
 		c.Toolchain = strings.TrimSuffix(c.Toolchain, "-coro1")
 		c.Reproduce += " -tree stock"
 	}
-	if how == verdict.Cross {
+	if how == record.Cross {
 		for _, s := range []string{"compile std and cmd", "vet the runtime and the packages on top of it", "link the runtime's test", "link testprog"} {
-			c.Steps = append(c.Steps, verdict.Step{Name: s, OK: true, Seconds: 12.5})
+			c.Steps = append(c.Steps, record.Step{Name: s, OK: true, Seconds: 12.5})
 			c.Seconds += 12.5
 		}
 	} else {
-		c.Attempts = []verdict.Attempt{{
+		c.Attempts = []record.Attempt{{
 			Command: []string{"/sdk/" + c.Toolchain + "/bin/go", "test", "-json", "-run", "^(TestCoroLockOSThread|TestCoroCgoCallback)$", "runtime"},
 			Env:     []string{"GOEXPERIMENT=rangefunc", "GOTRACEBACK=crash", "GOFLAGS", "GOTOOLCHAIN=local"}, Exit: 1,
 		}}
@@ -146,9 +147,9 @@ func sampleCell(id verdict.ID, how, host string) *verdict.CellOutcome {
 		c.Seconds += o.Seconds
 		c.Outcomes = append(c.Outcomes, o)
 	}
-	if id == (verdict.ID{Line: "go1.27", Platform: "linux-arm64-qemu-user", Suite: "testprog", Config: "gccheckmark", Tree: verdict.Patched}) {
+	if id == (record.ID{Line: "go1.27", Platform: "linux-arm64-qemu-user", Suite: "testprog", Config: "gccheckmark", Tree: record.Patched}) {
 		c.Recorded = false
-		c.Cell = &verdict.Cell{ID: id, How: how}
+		c.Cell = &record.Cell{ID: id, How: how}
 		why := "planned, but there is no record of the cell"
 		for _, o := range c.Outcomes {
 			*o = verdict.Outcome{Package: o.Package, Test: o.Test, State: verdict.DidNotRun, Reason: why, Baseline: verdict.NoBaseline}
@@ -173,10 +174,10 @@ func sampleState(c *verdict.CellOutcome, o *verdict.Outcome, how string) {
 	}
 	program := o.Test[strings.Index(o.Test, "/")+1:]
 	switch {
-	case how == verdict.Cross:
+	case how == record.Cross:
 		set(verdict.BuiltNotRun, "", "what was built: compile std and cmd; vet the runtime and the packages on top of it; link the runtime's test; link testprog", "")
 		o.Seconds, o.Attempts = 0, 0
-	case c.Tree == verdict.Stock && c.Suite == "coro" && c.Line == "go1.22" && !strings.Contains(stockPasses, " "+program+" "):
+	case c.Tree == record.Stock && c.Suite == "coro" && c.Line == "go1.22" && !strings.Contains(stockPasses, " "+program+" "):
 		set(verdict.ExpectedFailure, "", "the stock 1.22 has no matched-lock rules (failed: got \"OK\", want \"OS thread locking must match\")", "    coro_test.go:41: got \"OK\", want \"OS thread locking must match\"\n--- FAIL: "+o.Test+" (0.01s)\n")
 		o.Was = verdict.Failed
 	case c.Suite == "coro" && program == "CoroCgoCallbackAfterPull" && cell == "go1.22 linux-amd64 mayMoreStackPreempt patched":
@@ -192,7 +193,7 @@ func sampleState(c *verdict.CellOutcome, o *verdict.Outcome, how string) {
 	case o.Test == "TestCgoExternalThreadPanic" && strings.HasPrefix(cell, "go1.22 linux-amd64 plain"):
 		set(verdict.Failed, verdict.UpstreamToo, "want panic: BOOM, got an exit without it", "    crash_cgo_test.go:118: want panic: BOOM, got an exit without it\n")
 		o.Stock = verdict.Failed
-		if c.Tree == verdict.Stock {
+		if c.Tree == record.Stock {
 			o.Baseline, o.Stock = "", ""
 		}
 	case o.Test == "TestAsyncPreempt" && cell == "go1.27 linux-arm64-qemu-user GOMAXPROCS=1 patched":

@@ -9,6 +9,7 @@ import (
 	"io"
 	"time"
 
+	"gocoro/ci/record"
 	"gocoro/ci/verdict"
 )
 
@@ -31,7 +32,7 @@ type Summary struct {
 
 // A SummaryCell is a cell of the JSON summary.
 type SummaryCell struct {
-	verdict.ID
+	record.ID
 	How       string                `json:"how,omitempty"`
 	Recorded  bool                  `json:"recorded"` // false: planned, but no record
 	Host      string                `json:"host,omitempty"`

@@ -9,7 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"gocoro/ci/verdict"
+	"gocoro/build/hint"
+	"gocoro/ci/record"
 )
 
 // tests are what do reports of an attempt that no go command runs.
@@ -44,7 +45,7 @@ func (t *tests) run(name string, test func() (why string)) {
 // asTests calls do as an attempt of the cell, and records the tests that it
 // runs as "go test -json" would. A limit of 0 is none. The error of do says why
 // the CI itself could not go on.
-func asTests(ctx context.Context, limit time.Duration, cell *verdict.Cell, pkg string, a verdict.Attempt, do func(context.Context, *tests) error) error {
+func asTests(ctx context.Context, limit time.Duration, cell *record.Cell, pkg string, a record.Attempt, do func(context.Context, *tests) error) error {
 	limited, cancel := context.WithCancel(ctx)
 	if limit > 0 {
 		limited, cancel = context.WithTimeout(ctx, limit)
@@ -65,7 +66,7 @@ func asTests(ctx context.Context, limit time.Duration, cell *verdict.Cell, pkg s
 // text returns what err says, "" for nothing.
 func text(err error) string {
 	if err != nil {
-		return err.Error()
+		return hint.Text(err)
 	}
 	return ""
 }

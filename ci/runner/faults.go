@@ -15,6 +15,7 @@ import (
 	"gocoro/ci/plan"
 	"gocoro/ci/plant"
 	"gocoro/ci/platform"
+	"gocoro/ci/record"
 	"gocoro/ci/suite"
 	"gocoro/ci/verdict"
 )
@@ -162,7 +163,7 @@ func addTest(text string, imports ...string) func(context.Context, *plant.Overla
 }
 
 // faultWant names the faults as tests.
-func (r *Runner) faultWant(c plan.Cell) (verdict.Want, error) {
+func (r *Runner) faultWant(c plan.Cell) (record.Want, error) {
 	list, err := r.faults(c.Line)
 	if err != nil {
 		return nil, err
@@ -172,7 +173,7 @@ func (r *Runner) faultWant(c plan.Cell) (verdict.Want, error) {
 		names = append(names, "TestFault/"+f.name)
 	}
 	sort.Strings(names)
-	return verdict.Want{faultPackage: names}, nil
+	return record.Want{faultPackage: names}, nil
 }
 
 // faultPackage stands for a package in the records of the faults.
@@ -180,12 +181,12 @@ const faultPackage = "gocoro/ci/faults"
 
 // runFaults plants each fault, runs it as a cell of its own, and records as
 // passed what was seen.
-func (r *Runner) runFaults(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *suite.Tree, env []string) error {
+func (r *Runner) runFaults(ctx context.Context, c plan.Cell, cell *record.Cell, t *suite.Tree, env []string) error {
 	list, err := r.faults(c.Line)
 	if err != nil {
 		return err
 	}
-	a := verdict.Attempt{Command: []string{"(each fault planted, and the coro suite run)"}}
+	a := record.Attempt{Command: []string{"(each fault planted, and the coro suite run)"}}
 	return asTests(ctx, 0, cell, faultPackage, a, func(ctx context.Context, tests *tests) error {
 		for _, f := range list {
 			tests.run("TestFault/"+f.name, func() string {
@@ -223,10 +224,10 @@ func (r *Runner) fault(ctx context.Context, c plan.Cell, f fault, t *suite.Tree,
 	}
 	// In the environment it reaches the programs that the tests build.
 	env = append(slices.Clone(env), "GOFLAGS="+flag)
-	want := verdict.Want{"runtime": f.run}
+	want := record.Want{"runtime": f.run}
 	id := c.ID
 	id.Suite = "coro"
-	rec, err := verdict.Create(filepath.Join(tmp, "records"), verdict.Cell{ID: id, How: string(platform.Native), Want: want})
+	rec, err := record.Create(filepath.Join(tmp, "records"), record.Cell{ID: id, How: string(platform.Native), Want: want})
 	if err != nil {
 		return "", err
 	}
@@ -244,7 +245,7 @@ func (r *Runner) fault(ctx context.Context, c plan.Cell, f fault, t *suite.Tree,
 	if err := rec.Finish(); err != nil {
 		return "", err
 	}
-	e, err := verdict.Evaluate([]verdict.Planned{{ID: id, How: rec.How, Want: want}}, []*verdict.Cell{rec}, nil)
+	e, err := verdict.Evaluate([]verdict.Planned{{ID: id, How: rec.How, Want: want}}, []*record.Cell{rec}, nil)
 	if err != nil {
 		return "", err
 	}

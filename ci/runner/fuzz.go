@@ -12,8 +12,8 @@ import (
 
 	"gocoro/ci/fuzz"
 	"gocoro/ci/plan"
+	"gocoro/ci/record"
 	"gocoro/ci/suite"
-	"gocoro/ci/verdict"
 )
 
 // fuzzPackage stands for a package in the record of the random programs.
@@ -22,7 +22,7 @@ const fuzzPackage = "gocoro/ci/fuzz"
 // fuzz runs random programs on the tree with the shared-lock rules, new ones
 // for the cell's time. They are one test: it fails if one of them does not do
 // what the model says. What it found is in the directory "fuzz" of the record.
-func (r *Runner) fuzz(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *suite.Tree) error {
+func (r *Runner) fuzz(ctx context.Context, c plan.Cell, cell *record.Cell, t *suite.Tree) error {
 	dir := filepath.Join(cell.Dir(), "fuzz")
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
@@ -45,7 +45,7 @@ func (r *Runner) fuzz(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *s
 		return err
 	}
 	// Stock upstream is compared with where it runs a program.
-	stock, key, err := r.trees.get(treeID{c.Line, verdict.Stock}, func(id treeID) (string, string, error) { return r.build(ctx, id) })
+	stock, key, err := r.trees.get(treeID{c.Line, record.Stock}, func(id treeID) (string, string, error) { return r.build(ctx, id) })
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func (r *Runner) fuzz(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *s
 		// The same seed and time, as a user would type it.
 		command = append(command, fmt.Sprint("-seed=", campaign.Seed), fmt.Sprint("-time=", campaign.Time))
 	}
-	a := verdict.Attempt{Command: command, Dir: r.Repo.Dir}
+	a := record.Attempt{Command: command, Dir: r.Repo.Dir}
 	return asTests(ctx, c.Limit(), cell, fuzzPackage, a, func(ctx context.Context, tests *tests) error {
 		tests.run("TestFuzz", func() string {
 			s, err := campaign.Run(ctx)

@@ -14,6 +14,7 @@ import (
 	"gocoro/build/run"
 	"gocoro/build/store"
 	"gocoro/ci/plan"
+	"gocoro/ci/record"
 	"gocoro/ci/verdict"
 )
 
@@ -26,7 +27,7 @@ import (
 // Run runs the cells and returns what each was to have run, in their order, and
 // apart from them the cells that Within has put off. What goes wrong with a cell
 // is in its record; the error is about the records.
-func (r *Runner) Run(ctx context.Context, cells []plan.Cell) (planned []verdict.Planned, late []verdict.ID, err error) {
+func (r *Runner) Run(ctx context.Context, cells []plan.Cell) (planned []verdict.Planned, late []record.ID, err error) {
 	all := make([]verdict.Planned, len(cells))
 	putOff := make([]bool, len(cells))
 	err = r.inLanes(ctx, cells, all, putOff)
@@ -62,7 +63,7 @@ func (r *Runner) inLanes(ctx context.Context, cells []plan.Cell, all []verdict.P
 	})
 	if done := r.Done; done != nil {
 		var mu sync.Mutex
-		r.Done = func(c *verdict.Cell, p verdict.Planned) {
+		r.Done = func(c *record.Cell, p verdict.Planned) {
 			mu.Lock()
 			defer mu.Unlock()
 			done(c, p)
@@ -137,7 +138,7 @@ func (r *Runner) yield(cmd *exec.Cmd) {
 // but for its first cell's: that one it builds itself, and at once.
 func ahead(cells []plan.Cell, first []int) []plan.Cell {
 	var list []plan.Cell
-	seen := map[treeID]bool{{plan.SelfLine, verdict.Patched}: true}
+	seen := map[treeID]bool{{plan.SelfLine, record.Patched}: true}
 	for n, i := range first {
 		c := cells[i]
 		id := treeID{c.Line, c.Tree}

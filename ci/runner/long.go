@@ -16,8 +16,8 @@ import (
 	"gocoro/build/goroot"
 	"gocoro/build/tree"
 	"gocoro/ci/plan"
+	"gocoro/ci/record"
 	"gocoro/ci/suite"
-	"gocoro/ci/verdict"
 )
 
 // The long suites. What they run writes into its GOROOT, so they get a copy.
@@ -37,7 +37,7 @@ func copied(ctx context.Context, t *suite.Tree, do func(dir string) error) error
 }
 
 // dist runs a slice of the tests of all.bash.
-func (r *Runner) dist(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *suite.Tree, env []string) error {
+func (r *Runner) dist(ctx context.Context, c plan.Cell, cell *record.Cell, t *suite.Tree, env []string) error {
 	slice := 0
 	if _, err := fmt.Sscanf(c.Suite, "dist-%d-of-", &slice); err != nil {
 		return fmt.Errorf("suite %s: %w", c.Suite, err)
@@ -72,7 +72,7 @@ var (
 const allPackage = "gocoro/ci/all"
 
 // allBash runs all.bash itself: what a user of the toolchain would type.
-func (r *Runner) allBash(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *suite.Tree) error {
+func (r *Runner) allBash(ctx context.Context, c plan.Cell, cell *record.Cell, t *suite.Tree) error {
 	d, err := r.driver(c.Line)
 	if err != nil {
 		return err
@@ -95,7 +95,7 @@ const stressPackage = "gocoro/ci/stress"
 
 // stress runs the coroutine tests again and again, several at a time, with
 // x/tools' stress: a number of times, and then for a while.
-func (r *Runner) stress(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *suite.Tree) error {
+func (r *Runner) stress(ctx context.Context, c plan.Cell, cell *record.Cell, t *suite.Tree) error {
 	tmp, err := os.MkdirTemp("", "gocoro-stress-")
 	if err != nil {
 		return err
@@ -140,9 +140,9 @@ type script struct {
 // scripted runs a script as an attempt with one test. It passes if its last
 // lines are as wanted and it exits with status 0, or is endless. Its output is
 // in the record as it comes.
-func scripted(ctx context.Context, cell *verdict.Cell, s script) error {
+func scripted(ctx context.Context, cell *record.Cell, s script) error {
 	cmd := s.command(ctx)
-	a := verdict.Attempt{Command: cmd.Args, Dir: cmd.Dir, Env: difference(cmd.Env)}
+	a := record.Attempt{Command: cmd.Args, Dir: cmd.Dir, Env: difference(cmd.Env)}
 	limit := s.limit
 	if s.endless {
 		limit = 0

@@ -12,6 +12,7 @@ import (
 
 	"gocoro/ci/plan"
 	"gocoro/ci/platform"
+	"gocoro/ci/record"
 	"gocoro/ci/suite"
 	"gocoro/ci/verdict"
 )
@@ -37,9 +38,9 @@ func TestDist(t *testing.T) {
 	tree := &suite.Tree{GOROOT: goroot, Command: func(ctx context.Context, args ...string) *exec.Cmd {
 		return m.Go(ctx, goroot, env, args...)
 	}}
-	id := verdict.ID{Line: "go1.27", Platform: "linux-amd64", Suite: suite.Dist(1).Name, Config: "plain", Tree: verdict.Patched}
+	id := record.ID{Line: "go1.27", Platform: "linux-amd64", Suite: suite.Dist(1).Name, Config: "plain", Tree: record.Patched}
 	dir := t.TempDir()
-	cell, err := verdict.Create(dir, verdict.Cell{ID: id, How: string(platform.Native)})
+	cell, err := record.Create(dir, record.Cell{ID: id, How: string(platform.Native)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,9 +83,9 @@ func TestScripted(t *testing.T) {
 		{"endless", "echo ALL TESTS PASSED; exec sleep 60", time.Second, true, verdict.Passed},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			_, rec := reuseCell(t, "all", verdict.Patched)
-			rec.Want = verdict.Want{allPackage: {"TestAllBash"}}
-			cell, err := verdict.Create(t.TempDir(), rec)
+			_, rec := reuseCell(t, "all", record.Patched)
+			rec.Want = record.Want{allPackage: {"TestAllBash"}}
+			cell, err := record.Create(t.TempDir(), rec)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -111,7 +112,7 @@ func TestScripted(t *testing.T) {
 			if err := cell.Finish(); err != nil {
 				t.Fatal(err)
 			}
-			e, err := verdict.Evaluate([]verdict.Planned{{ID: cell.ID, How: rec.How, Want: rec.Want}}, []*verdict.Cell{cell}, nil)
+			e, err := verdict.Evaluate([]verdict.Planned{{ID: cell.ID, How: rec.How, Want: rec.Want}}, []*record.Cell{cell}, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -13,7 +13,7 @@ import (
 	"gocoro/build/release"
 	"gocoro/ci/plan"
 	"gocoro/ci/platform"
-	"gocoro/ci/verdict"
+	"gocoro/ci/record"
 )
 
 // packagesPackage stands for a package in the record of the release packages.
@@ -58,7 +58,7 @@ func executors(c plan.Cell) (map[string][]string, error) {
 
 // packagesWant names what is looked at: that the packages are made, what can be
 // proved of the host's, and what a user of each would see.
-func packagesWant(c plan.Cell) (verdict.Want, error) {
+func packagesWant(c plan.Cell) (record.Want, error) {
 	exec, err := executors(c)
 	if err != nil {
 		return nil, err
@@ -73,12 +73,12 @@ func packagesWant(c plan.Cell) (verdict.Want, error) {
 			names = append(names, lookedAt("run", p))
 		}
 	}
-	return verdict.Want{packagesPackage: names}, nil
+	return record.Want{packagesPackage: names}, nil
 }
 
 // packages makes the packages of the cell's platforms from the cell's tree, with the
 // commands that a user would type, and checks them.
-func (r *Runner) packages(ctx context.Context, c plan.Cell, cell *verdict.Cell) error {
+func (r *Runner) packages(ctx context.Context, c plan.Cell, cell *record.Cell) error {
 	tmp, err := os.MkdirTemp("", "gocoro-packages-")
 	if err != nil {
 		return err
@@ -98,7 +98,7 @@ func (r *Runner) packages(ctx context.Context, c plan.Cell, cell *verdict.Cell) 
 	if b := os.Getenv("GOCORO_BUILDER"); b != "" {
 		args = append(args, "-builder", b)
 	}
-	a := verdict.Attempt{Command: []string{"go", "run", "./build", "dist", "-line", c.Line}, Dir: r.Repo.Dir}
+	a := record.Attempt{Command: []string{"go", "run", "./build", "dist", "-line", c.Line}, Dir: r.Repo.Dir}
 	return asTests(ctx, c.Limit(), cell, packagesPackage, a, func(ctx context.Context, tests *tests) error {
 		build := func(test string, args ...string) {
 			tests.run(test, func() string {

@@ -7,8 +7,8 @@ import (
 	"strings"
 
 	"gocoro/ci/plan"
+	"gocoro/ci/record"
 	"gocoro/ci/suite"
-	"gocoro/ci/verdict"
 )
 
 // portsPackage stands for a package in the record of the ports.
@@ -34,12 +34,12 @@ func portList(ctx context.Context, t *suite.Tree) ([]string, error) {
 }
 
 // portsWant names the ports.
-func portsWant(ctx context.Context, t *suite.Tree) (verdict.Want, error) {
+func portsWant(ctx context.Context, t *suite.Tree) (record.Want, error) {
 	list, err := portList(ctx, t)
 	if err != nil {
 		return nil, err
 	}
-	want := verdict.Want{}
+	want := record.Want{}
 	for _, p := range list {
 		want[portsPackage] = append(want[portsPackage], compiled(p))
 	}
@@ -60,7 +60,7 @@ func portCommands(goos string) [][]string {
 
 // ports compiles the standard library for every port. It does without cgo, as
 // there are no C libraries of theirs.
-func (r *Runner) ports(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *suite.Tree) error {
+func (r *Runner) ports(ctx context.Context, c plan.Cell, cell *record.Cell, t *suite.Tree) error {
 	// The packages of a port are wanted once and take 100 MB: no build cache
 	// is to keep them all.
 	tmp, err := os.MkdirTemp("", "gocoro-ports-")
@@ -72,7 +72,7 @@ func (r *Runner) ports(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *
 	if err != nil {
 		return err
 	}
-	a := verdict.Attempt{Command: []string{"go", "build", "std"}, Env: []string{"GOOS=(each)", "GOARCH=(each)", "CGO_ENABLED=0"}}
+	a := record.Attempt{Command: []string{"go", "build", "std"}, Env: []string{"GOOS=(each)", "GOARCH=(each)", "CGO_ENABLED=0"}}
 	return asTests(ctx, c.Limit(), cell, portsPackage, a, func(ctx context.Context, tests *tests) error {
 		for _, p := range list {
 			tests.run(compiled(p), func() (why string) {

@@ -9,6 +9,7 @@ import (
 
 	"gocoro/ci/plan"
 	"gocoro/ci/platform"
+	"gocoro/ci/record"
 	"gocoro/ci/suite"
 	"gocoro/ci/verdict"
 )
@@ -37,9 +38,9 @@ func TestPorts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id := verdict.ID{Line: "go1.27", Platform: "linux-amd64", Suite: "ports", Config: "plain", Tree: verdict.Patched}
+	id := record.ID{Line: "go1.27", Platform: "linux-amd64", Suite: "ports", Config: "plain", Tree: record.Patched}
 	run := func(ctx context.Context) *verdict.CellOutcome {
-		cell, err := verdict.Create(t.TempDir(), verdict.Cell{ID: id, How: string(platform.Native), Want: want})
+		cell, err := record.Create(t.TempDir(), record.Cell{ID: id, How: string(platform.Native), Want: want})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -49,7 +50,7 @@ func TestPorts(t *testing.T) {
 		if err := cell.Finish(); err != nil {
 			t.Fatal(err)
 		}
-		e, err := verdict.Evaluate([]verdict.Planned{{ID: id, How: string(platform.Native), Want: want}}, []*verdict.Cell{cell}, nil)
+		e, err := verdict.Evaluate([]verdict.Planned{{ID: id, How: string(platform.Native), Want: want}}, []*record.Cell{cell}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -16,7 +16,7 @@ import (
 	"gocoro/build/store"
 	"gocoro/build/tree"
 	"gocoro/ci/plan"
-	"gocoro/ci/verdict"
+	"gocoro/ci/record"
 )
 
 // prefixesPackage stands for a package in the record of the prefixes.
@@ -28,7 +28,7 @@ func after(patch string) string {
 }
 
 // prefixesWant names the patches of the cell's line.
-func (r *Runner) prefixesWant(c plan.Cell) (verdict.Want, error) {
+func (r *Runner) prefixesWant(c plan.Cell) (record.Want, error) {
 	l, err := r.Repo.Line(c.Line)
 	if err != nil {
 		return nil, err
@@ -37,7 +37,7 @@ func (r *Runner) prefixesWant(c plan.Cell) (verdict.Want, error) {
 	if err != nil {
 		return nil, err
 	}
-	want := verdict.Want{}
+	want := record.Want{}
 	for _, p := range patches {
 		want[prefixesPackage] = append(want[prefixesPackage], after(p))
 	}
@@ -48,7 +48,7 @@ func (r *Runner) prefixesWant(c plan.Cell) (verdict.Want, error) {
 // tests that its patches so far name: who bisects, and a line that drops its last
 // patches, wants a series that works at every step. The release's own binaries
 // compile them: a build of each step is what "lint -build" does.
-func (r *Runner) prefixes(ctx context.Context, c plan.Cell, cell *verdict.Cell, env []string) error {
+func (r *Runner) prefixes(ctx context.Context, c plan.Cell, cell *record.Cell, env []string) error {
 	d, err := r.driver(c.Line)
 	if err != nil {
 		return err
@@ -73,7 +73,7 @@ func (r *Runner) prefixes(ctx context.Context, c plan.Cell, cell *verdict.Cell, 
 	defer store.RemoveAll(tmp)
 	env = append(slices.Clone(env), "GOCACHE="+filepath.Join(tmp, "gocache"))
 
-	a := verdict.Attempt{Command: []string{"go", "test", "-short", "-run=(the tests named so far)", "runtime"}}
+	a := record.Attempt{Command: []string{"go", "test", "-short", "-run=(the tests named so far)", "runtime"}}
 	return asTests(ctx, c.Limit(), cell, prefixesPackage, a, func(ctx context.Context, tests *tests) (err error) {
 		var names []string
 		for _, file := range patches {

@@ -12,8 +12,10 @@ import (
 	"slices"
 	"strings"
 
+	"gocoro/build/hint"
 	"gocoro/build/store"
 	"gocoro/ci/plan"
+	"gocoro/ci/record"
 	"gocoro/ci/verdict"
 )
 
@@ -33,7 +35,7 @@ var ofCheckout = map[string]bool{"self": true, "user": true, "api": true, "packa
 
 // recordKey returns the key under which the cell's record is kept, or "" if the
 // cell must run.
-func (r *Runner) recordKey(ctx context.Context, c plan.Cell, rec verdict.Cell, treeKey string, env []string) (string, error) {
+func (r *Runner) recordKey(ctx context.Context, c plan.Cell, rec record.Cell, treeKey string, env []string) (string, error) {
 	if c.Depth == plan.Nightly || fresh[c.Suite] {
 		return "", nil
 	}
@@ -145,24 +147,24 @@ func checkoutSum(ctx context.Context, dir string, of func(name string) bool) (st
 
 // reuse copies the record that is kept under the key into the run's. It returns
 // nil if there is none.
-func (r *Runner) reuse(id verdict.ID, key string) (*verdict.Cell, error) {
+func (r *Runner) reuse(id record.ID, key string) (*record.Cell, error) {
 	if key == "" || r.Fresh || !r.Store.Has(recordKind, key) {
 		return nil, nil
 	}
-	cell, err := verdict.Copy(r.Results, r.Store.Path(recordKind, key), id)
+	cell, err := record.Copy(r.Results, r.Store.Path(recordKind, key), id)
 	if err != nil {
-		return nil, fmt.Errorf("kept record of %s: %w\n\trun it again: go run ./ci test -fresh", id, err)
+		return nil, hint.Add(fmt.Errorf("kept record of %s: %w", id, err), "run it again: go run ./ci test -fresh")
 	}
 	return cell, nil
 }
 
 // keep puts the record of a cell that passed into the store. One of the stock
 // tree is evidence whatever it says.
-func (r *Runner) keep(ctx context.Context, cell *verdict.Cell, p verdict.Planned, key string) error {
+func (r *Runner) keep(ctx context.Context, cell *record.Cell, p verdict.Planned, key string) error {
 	if key == "" {
 		return nil
 	}
-	e, err := verdict.Evaluate([]verdict.Planned{p}, []*verdict.Cell{cell}, r.Expected)
+	e, err := verdict.Evaluate([]verdict.Planned{p}, []*record.Cell{cell}, r.Expected)
 	if err != nil {
 		return err
 	}

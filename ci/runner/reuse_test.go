@@ -11,29 +11,30 @@ import (
 	"gocoro/build/store"
 	"gocoro/ci/plan"
 	"gocoro/ci/platform"
+	"gocoro/ci/record"
 	"gocoro/ci/verdict"
 )
 
 // reuseCell returns a cell of the suite and the beginning of its record.
-func reuseCell(t *testing.T, suite, tree string) (plan.Cell, verdict.Cell) {
+func reuseCell(t *testing.T, suite, tree string) (plan.Cell, record.Cell) {
 	config, err := plan.FindConfig("plain")
 	if err != nil {
 		t.Fatal(err)
 	}
 	host := platform.Host()
 	m := platform.Method{Kind: platform.Native, Host: host, Target: host}
-	id := verdict.ID{Line: "go1.27", Platform: plan.PlatformID(m), Suite: suite, Config: config.Name, Tree: tree}
+	id := record.ID{Line: "go1.27", Platform: plan.PlatformID(m), Suite: suite, Config: config.Name, Tree: tree}
 	c := plan.Cell{ID: id, Method: m, Config: config, Depth: plan.Default, Of: &plan.Line{}}
-	return c, verdict.Cell{ID: id, How: verdict.Native, Want: verdict.Want{"p": {"TestX"}}}
+	return c, record.Cell{ID: id, How: record.Native, Want: record.Want{"p": {"TestX"}}}
 }
 
 // record makes a finished record with one test, which failed if why is not empty.
-func record(t *testing.T, root string, rec verdict.Cell, why string) *verdict.Cell {
-	cell, err := verdict.Create(root, rec)
+func recorded(t *testing.T, root string, rec record.Cell, why string) *record.Cell {
+	cell, err := record.Create(root, rec)
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := cell.Attempt(verdict.Attempt{Command: []string{"test"}})
+	out, err := cell.Attempt(record.Attempt{Command: []string{"test"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,12 +56,12 @@ func TestReuse(t *testing.T) {
 		infra, fresh    bool
 		want            bool
 	}{
-		{name: "passed", tree: verdict.Patched, want: true},
-		{name: "failed", tree: verdict.Patched, why: "failed"},
-		{name: "the CI failed", tree: verdict.Patched, infra: true},
-		{name: "stock, passed", tree: verdict.Stock, want: true},
-		{name: "stock, failed", tree: verdict.Stock, why: "failed", want: true},
-		{name: "fresh", tree: verdict.Patched, fresh: true},
+		{name: "passed", tree: record.Patched, want: true},
+		{name: "failed", tree: record.Patched, why: "failed"},
+		{name: "the CI failed", tree: record.Patched, infra: true},
+		{name: "stock, passed", tree: record.Stock, want: true},
+		{name: "stock, failed", tree: record.Stock, why: "failed", want: true},
+		{name: "fresh", tree: record.Patched, fresh: true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c, rec := reuseCell(t, "coro", tc.tree)
@@ -74,7 +75,7 @@ func TestReuse(t *testing.T) {
 				rec.Infra = "no disk"
 			}
 			p := verdict.Planned{ID: c.ID, How: rec.How, Want: rec.Want}
-			if err := r.keep(ctx, record(t, r.Results, rec, tc.why), p, key); err != nil {
+			if err := r.keep(ctx, recorded(t, r.Results, rec, tc.why), p, key); err != nil {
 				t.Fatal(err)
 			}
 			r.Results, r.Fresh = t.TempDir(), tc.fresh
@@ -85,7 +86,7 @@ func TestReuse(t *testing.T) {
 			if got == nil {
 				return
 			}
-			cells, err := verdict.Read(r.Results)
+			cells, err := record.Read(r.Results)
 			if err != nil || len(cells) != 1 || !cells[0].Reused || !cells[0].Finished || len(cells[0].Attempts) != 1 {
 				t.Errorf("got records %+v, %v, want one that is reused, and whole", cells, err)
 			}
@@ -96,7 +97,7 @@ func TestReuse(t *testing.T) {
 // A cell that passed and then fails, with nothing changed, is not proven.
 func TestReuseAfterFailure(t *testing.T) {
 	ctx := context.Background()
-	c, rec := reuseCell(t, "coro", verdict.Patched)
+	c, rec := reuseCell(t, "coro", record.Patched)
 	r := &Runner{Store: &store.Store{Root: t.TempDir()}, Program: "ci"}
 	key, err := r.recordKey(ctx, c, rec, "tree", nil)
 	if err != nil {
@@ -104,7 +105,7 @@ func TestReuseAfterFailure(t *testing.T) {
 	}
 	p := verdict.Planned{ID: c.ID, How: rec.How, Want: rec.Want}
 	for _, why := range []string{"", "failed"} {
-		if err := r.keep(ctx, record(t, t.TempDir(), rec, why), p, key); err != nil {
+		if err := r.keep(ctx, recorded(t, t.TempDir(), rec, why), p, key); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -126,18 +127,14 @@ func TestRecordKey(t *testing.T) {
 		}
 	}
 	write := func(name, text string) {
-		err := os.MkdirAll(filepath.Dir(filepath.Join(repo, name)), 0o777)
-		if err == nil {
-			err = os.WriteFile(filepath.Join(repo, name), []byte(text), 0o666)
-		}
-		if err != nil {
+		if err := store.WriteFile(filepath.Join(repo, name), []byte(text)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	git("init", "-q")
 	write("a", "1")
-	key := func(t *testing.T, suite string, change func(r *Runner, c *plan.Cell, rec *verdict.Cell, tree *string, env *[]string)) string {
-		c, rec := reuseCell(t, suite, verdict.Patched)
+	key := func(t *testing.T, suite string, change func(r *Runner, c *plan.Cell, rec *record.Cell, tree *string, env *[]string)) string {
+		c, rec := reuseCell(t, suite, record.Patched)
 		r := &Runner{Repo: &line.Repo{Dir: repo}, Program: "ci"}
 		tree, env := "tree", []string{"A=1"}
 		if change != nil {
@@ -183,20 +180,20 @@ func TestRecordKey(t *testing.T) {
 		t.Error(err)
 	}
 
-	type change = func(r *Runner, c *plan.Cell, rec *verdict.Cell, tree *string, env *[]string)
+	type change = func(r *Runner, c *plan.Cell, rec *record.Cell, tree *string, env *[]string)
 	for _, tc := range []struct {
 		name   string
 		change change
 	}{
-		{"program", func(r *Runner, _ *plan.Cell, _ *verdict.Cell, _ *string, _ *[]string) { r.Program = "other" }},
-		{"expected", func(r *Runner, _ *plan.Cell, _ *verdict.Cell, _ *string, _ *[]string) {
+		{"program", func(r *Runner, _ *plan.Cell, _ *record.Cell, _ *string, _ *[]string) { r.Program = "other" }},
+		{"expected", func(r *Runner, _ *plan.Cell, _ *record.Cell, _ *string, _ *[]string) {
 			r.Expected = []verdict.Expectation{{Test: "TestY"}}
 		}},
-		{"tree", func(_ *Runner, _ *plan.Cell, _ *verdict.Cell, tree *string, _ *[]string) { *tree = "other" }},
-		{"environment", func(_ *Runner, _ *plan.Cell, _ *verdict.Cell, _ *string, env *[]string) { *env = nil }},
-		{"want", func(_ *Runner, _ *plan.Cell, rec *verdict.Cell, _ *string, _ *[]string) { rec.Want = nil }},
-		{"line", func(_ *Runner, _ *plan.Cell, rec *verdict.Cell, _ *string, _ *[]string) { rec.Line = "go1.26" }},
-		{"config", func(_ *Runner, c *plan.Cell, _ *verdict.Cell, _ *string, _ *[]string) {
+		{"tree", func(_ *Runner, _ *plan.Cell, _ *record.Cell, tree *string, _ *[]string) { *tree = "other" }},
+		{"environment", func(_ *Runner, _ *plan.Cell, _ *record.Cell, _ *string, env *[]string) { *env = nil }},
+		{"want", func(_ *Runner, _ *plan.Cell, rec *record.Cell, _ *string, _ *[]string) { rec.Want = nil }},
+		{"line", func(_ *Runner, _ *plan.Cell, rec *record.Cell, _ *string, _ *[]string) { rec.Line = "go1.26" }},
+		{"config", func(_ *Runner, c *plan.Cell, _ *record.Cell, _ *string, _ *[]string) {
 			config := *c.Config
 			config.BuildFlags = []string{"-race"}
 			c.Config = &config
@@ -229,7 +226,7 @@ func TestRecordKey(t *testing.T) {
 		suite string
 		depth plan.Depth
 	}{{"fuzz", plan.Default}, {"stress", plan.Nightly}, {"coro", plan.Nightly}} {
-		if got := key(t, tc.suite, func(_ *Runner, c *plan.Cell, _ *verdict.Cell, _ *string, _ *[]string) { c.Depth = tc.depth }); got != "" {
+		if got := key(t, tc.suite, func(_ *Runner, c *plan.Cell, _ *record.Cell, _ *string, _ *[]string) { c.Depth = tc.depth }); got != "" {
 			t.Errorf("%s at depth %s: got key %s, want that it runs", tc.suite, tc.depth, got)
 		}
 	}

@@ -17,6 +17,7 @@ import (
 
 	"gocoro/build/driver"
 	"gocoro/build/goroot"
+	"gocoro/build/hint"
 	"gocoro/build/line"
 	"gocoro/build/progress"
 	"gocoro/build/run"
@@ -24,6 +25,7 @@ import (
 	"gocoro/ci/journal"
 	"gocoro/ci/plan"
 	"gocoro/ci/platform"
+	"gocoro/ci/record"
 	"gocoro/ci/suite"
 	"gocoro/ci/verdict"
 )
@@ -49,12 +51,12 @@ type Runner struct {
 
 	// Done is called with each cell's record when it is complete, by one lane
 	// at a time.
-	Done func(*verdict.Cell, verdict.Planned)
+	Done func(*record.Cell, verdict.Planned)
 
 	behind  bool // this is the second lane
 	drivers map[string]*driver.Driver
 	trees   *trees
-	crossed map[treeID][]verdict.Step // what was cross-built, by line and platform
+	crossed map[treeID][]record.Step // what was cross-built, by line and platform
 }
 
 // A treeID names a GOROOT: one of the two trees of a line.
@@ -68,7 +70,7 @@ const buildSlack = 15 * time.Minute
 // cell runs one cell.
 func (r *Runner) cell(ctx context.Context, c plan.Cell) (verdict.Planned, error) {
 	p := verdict.Planned{ID: c.ID, How: string(c.Method.Kind)}
-	rec := verdict.Cell{ID: c.ID, How: p.How, Host: host(), Reproduce: reproduce(c)}
+	rec := record.Cell{ID: c.ID, How: p.How, Host: host(), Reproduce: reproduce(c)}
 
 	var tree, key string
 	var env []string
@@ -102,17 +104,17 @@ func (r *Runner) cell(ctx context.Context, c plan.Cell) (verdict.Planned, error)
 		}
 	}
 
-	cell, cerr := verdict.Create(r.Results, rec)
+	cell, cerr := record.Create(r.Results, rec)
 	if cerr != nil {
 		step.Fail()
 		return p, cerr
 	}
 	if err != nil {
-		cell.Infra = err.Error()
+		cell.Infra = hint.Text(err)
 	} else {
 		err = r.fill(ctx, c, cell, t, env)
 		if err != nil && ctx.Err() == nil {
-			cell.Infra = err.Error()
+			cell.Infra = hint.Text(err)
 		}
 	}
 	if ctx.Err() != nil {
@@ -125,7 +127,7 @@ func (r *Runner) cell(ctx context.Context, c plan.Cell) (verdict.Planned, error)
 		return p, err
 	}
 	if err := r.keep(ctx, cell, p, recKey); err != nil {
-		r.Rep.Printf("%s: its record cannot be kept for the next run: %v", c.ID, err)
+		r.Rep.Printf("%s: its record cannot be kept for the next run: %s", c.ID, hint.Text(err))
 	}
 	step.Done("")
 	r.done(cell, p)
@@ -133,34 +135,34 @@ func (r *Runner) cell(ctx context.Context, c plan.Cell) (verdict.Planned, error)
 }
 
 // want returns what must have a result in the cell.
-func (r *Runner) want(ctx context.Context, c plan.Cell, t *suite.Tree) (verdict.Want, error) {
+func (r *Runner) want(ctx context.Context, c plan.Cell, t *suite.Tree) (record.Want, error) {
 	switch {
 	case c.Suite == "self":
 		return r.selfWant(ctx)
 	case c.Suite == "user":
 		return r.userWant(c)
 	case c.Suite == "api":
-		return verdict.Want{apiPackage: {"TestBaseline"}}, nil
+		return record.Want{apiPackage: {"TestBaseline"}}, nil
 	case c.Suite == "faults":
 		return r.faultWant(c)
 	case c.Suite == "stress":
-		return verdict.Want{stressPackage: {"TestStress/count", "TestStress/time"}}, nil
+		return record.Want{stressPackage: {"TestStress/count", "TestStress/time"}}, nil
 	case c.Suite == "all":
-		return verdict.Want{allPackage: {"TestAllBash"}}, nil
+		return record.Want{allPackage: {"TestAllBash"}}, nil
 	case c.Suite == "packages":
 		return packagesWant(c)
 	case c.Suite == "fuzz":
-		return verdict.Want{fuzzPackage: {"TestFuzz"}}, nil
+		return record.Want{fuzzPackage: {"TestFuzz"}}, nil
 	case c.Suite == "ports":
 		return portsWant(ctx, t)
 	case c.Suite == "prefixes":
 		return r.prefixesWant(c)
 	case c.Method.Kind == platform.QemuSystem:
-		return verdict.Want{"runtime": suite.Tests(guestPrograms(c))}, nil
-	case c.Suite == "coro" && c.Tree == verdict.Stock:
+		return record.Want{"runtime": suite.Tests(guestPrograms(c))}, nil
+	case c.Suite == "coro" && c.Tree == record.Stock:
 		// The negative control is the line's programs. Of the series' other
 		// tests a dozen hang on stock go1.22.12, a minute each.
-		return verdict.Want{"runtime": suite.Tests(programs(c))}, nil
+		return record.Want{"runtime": suite.Tests(programs(c))}, nil
 	}
 	s, err := suite.Find(c.Suite)
 	if err != nil {
@@ -213,14 +215,14 @@ func programs(c plan.Cell) []suite.Program {
 	return c.Of.Programs
 }
 
-func (r *Runner) done(c *verdict.Cell, p verdict.Planned) {
+func (r *Runner) done(c *record.Cell, p verdict.Planned) {
 	if r.Done != nil {
 		r.Done(c, p)
 	}
 }
 
 // fill does the work of a cell.
-func (r *Runner) fill(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *suite.Tree, env []string) error {
+func (r *Runner) fill(ctx context.Context, c plan.Cell, cell *record.Cell, t *suite.Tree, env []string) error {
 	switch {
 	case c.Suite == "self":
 		return r.self(ctx, c, cell)
@@ -275,7 +277,7 @@ func (r *Runner) fill(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *s
 	if err != nil || len(again) == 0 || len(again) > 12 || cell.Attempts[0].TimedOut {
 		return err
 	}
-	want := verdict.Want{}
+	want := record.Want{}
 	for _, o := range again {
 		want[o.Package] = append(want[o.Package], o.Test)
 	}
@@ -284,8 +286,8 @@ func (r *Runner) fill(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *s
 }
 
 // run returns what of the wanted the cell runs: all but what is omitted.
-func (r *Runner) run(cell *verdict.Cell) verdict.Want {
-	run := verdict.Want{}
+func (r *Runner) run(cell *record.Cell) record.Want {
+	run := record.Want{}
 	for pkg, tests := range cell.Want {
 		left := slices.DeleteFunc(slices.Clone(tests), func(test string) bool {
 			return verdict.Omitted(r.Expected, cell.ID, pkg, test)
@@ -299,13 +301,13 @@ func (r *Runner) run(cell *verdict.Cell) verdict.Want {
 
 // failed returns the tests that failed on the patched tree and were not
 // expected to.
-func (r *Runner) failed(c plan.Cell, cell *verdict.Cell) ([]*verdict.Outcome, error) {
-	if c.Tree != verdict.Patched {
+func (r *Runner) failed(c plan.Cell, cell *record.Cell) ([]*verdict.Outcome, error) {
+	if c.Tree != record.Patched {
 		return nil, nil
 	}
 	seen := *cell
 	seen.Finished = true
-	e, err := verdict.Evaluate([]verdict.Planned{{ID: c.ID, How: cell.How, Want: cell.Want}}, []*verdict.Cell{&seen}, r.Expected)
+	e, err := verdict.Evaluate([]verdict.Planned{{ID: c.ID, How: cell.How, Want: cell.Want}}, []*record.Cell{&seen}, r.Expected)
 	if err != nil {
 		return nil, err
 	}
@@ -319,7 +321,7 @@ func (r *Runner) failed(c plan.Cell, cell *verdict.Cell) ([]*verdict.Outcome, er
 }
 
 // goTest runs the go command's test of the packages, as one attempt.
-func (r *Runner) goTest(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *suite.Tree, flags, packages []string) error {
+func (r *Runner) goTest(ctx context.Context, c plan.Cell, cell *record.Cell, t *suite.Tree, flags, packages []string) error {
 	// Without -count, the go command would take the result of another
 	// configuration for this one's: it does not see what the runtime reads
 	// of the environment.
@@ -351,8 +353,8 @@ func precompile(ctx context.Context, t *suite.Tree, packages []string) {
 
 // attempt runs a command as an attempt of the cell. Limited is ctx with the
 // attempt's time limit.
-func attempt(limited, ctx context.Context, cell *verdict.Cell, cmd *exec.Cmd) error {
-	out, err := cell.Attempt(verdict.Attempt{Command: cmd.Args, Dir: cmd.Dir, Env: difference(cmd.Env)})
+func attempt(limited, ctx context.Context, cell *record.Cell, cmd *exec.Cmd) error {
+	out, err := cell.Attempt(record.Attempt{Command: cmd.Args, Dir: cmd.Dir, Env: difference(cmd.Env)})
 	if err != nil {
 		return err
 	}
@@ -405,7 +407,7 @@ func (r *Runner) build(ctx context.Context, id treeID) (dir, key string, err err
 	if err != nil {
 		return "", "", err
 	}
-	if id.tree == verdict.Stock {
+	if id.tree == record.Stock {
 		dir, err = d.Baseline(ctx)
 		return dir, baseline, err
 	}
@@ -484,7 +486,7 @@ func (r *Runner) environ(dir, key string, c plan.Cell) []string {
 
 // crossBuild records the steps of a cell whose programs cannot run here. The
 // coro and testprog suites share these steps, so they run once per platform.
-func (r *Runner) crossBuild(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *suite.Tree, env []string) error {
+func (r *Runner) crossBuild(ctx context.Context, c plan.Cell, cell *record.Cell, t *suite.Tree, env []string) error {
 	whole := c.Suite == "std"
 	id := treeID{fmt.Sprint(c.Line, "/", c.Platform, "/", whole), c.Tree}
 	if steps, ok := r.crossed[id]; ok {
@@ -503,7 +505,7 @@ func (r *Runner) crossBuild(ctx context.Context, c plan.Cell, cell *verdict.Cell
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		step := verdict.Step{Name: s.Name, OK: err == nil, Seconds: time.Since(start).Round(time.Millisecond).Seconds()}
+		step := record.Step{Name: s.Name, OK: err == nil, Seconds: time.Since(start).Round(time.Millisecond).Seconds()}
 		if err != nil {
 			step.Output = fmt.Sprintf("%s: %v\n%s", strings.Join(s.Cmd.Args, " "), err, out)
 		}
@@ -517,16 +519,16 @@ func (r *Runner) crossBuild(ctx context.Context, c plan.Cell, cell *verdict.Cell
 		cell.Steps = append(cell.Steps, step)
 	}
 	if r.crossed == nil {
-		r.crossed = map[treeID][]verdict.Step{}
+		r.crossed = map[treeID][]record.Step{}
 	}
 	r.crossed[id] = cell.Steps
 	return nil
 }
 
 // typeCheck checks the programs that want a C compiler of the target.
-func (r *Runner) typeCheck(ctx context.Context, c plan.Cell, t *suite.Tree) (verdict.Step, error) {
+func (r *Runner) typeCheck(ctx context.Context, c plan.Cell, t *suite.Tree) (record.Step, error) {
 	start := time.Now()
-	step := verdict.Step{Name: "type-check the Go files of testprogcgo"}
+	step := record.Step{Name: "type-check the Go files of testprogcgo"}
 	var experiments []string
 	if e := platform.Experiments(t.GOROOT, ""); e != "" {
 		experiments = strings.Split(e, ",")

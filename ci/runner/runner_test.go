@@ -22,6 +22,7 @@ import (
 	"gocoro/ci/fuzz"
 	"gocoro/ci/plan"
 	"gocoro/ci/platform"
+	"gocoro/ci/record"
 	"gocoro/ci/suite"
 	"gocoro/ci/verdict"
 )
@@ -59,7 +60,7 @@ func TestEnviron(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return "\n" + strings.Join(r.environ(goroot, "key", plan.Cell{ID: verdict.ID{Suite: name}, Config: c}), "\n") + "\n"
+		return "\n" + strings.Join(r.environ(goroot, "key", plan.Cell{ID: record.ID{Suite: name}, Config: c}), "\n") + "\n"
 	}
 	for _, tt := range []struct {
 		suite, config string
@@ -171,7 +172,7 @@ func TestRunStep(t *testing.T) {
 		{"failed", "echo no such host >&2; exit 3", false, "sh -c echo no such host >&2; exit 3: exit status 3\nno such host\n"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			cell := &verdict.Cell{}
+			cell := &record.Cell{}
 			if err := runStep(t.Context(), cell, tc.name, exec.Command("sh", "-c", tc.script), tc.quiet); err != nil {
 				t.Fatal(err)
 			}
@@ -232,12 +233,12 @@ func TestRun(t *testing.T) {
 	}{{"coro", platform.Native}, {"coro", platform.Cross}, {"testprog", platform.Native}, {"packages", platform.Native}} {
 		m := platform.Method{Kind: c.kind, Host: host, Target: host}
 		// The line does not exist, so no cell gets beyond that.
-		id := verdict.ID{Line: "go1.0", Platform: plan.PlatformID(m), Suite: c.suite, Config: config.Name, Tree: verdict.Patched}
+		id := record.ID{Line: "go1.0", Platform: plan.PlatformID(m), Suite: c.suite, Config: config.Name, Tree: record.Patched}
 		cells = append(cells, plan.Cell{ID: id, Method: m, Config: config})
 	}
-	run := func(ctx context.Context, cells []plan.Cell, done func(*verdict.Cell)) ([]verdict.Planned, error) {
+	run := func(ctx context.Context, cells []plan.Cell, done func(*record.Cell)) ([]verdict.Planned, error) {
 		r := &Runner{Repo: repo, Store: &store.Store{Root: t.TempDir()}, Rep: &progress.Reporter{W: io.Discard}, Results: t.TempDir()}
-		r.Done = func(c *verdict.Cell, _ verdict.Planned) { done(c) }
+		r.Done = func(c *record.Cell, _ verdict.Planned) { done(c) }
 		planned, late, err := r.Run(ctx, cells)
 		if len(late) > 0 {
 			t.Errorf("%v put off with no limit of time", late)
@@ -254,8 +255,8 @@ func TestRun(t *testing.T) {
 	}
 
 	for _, cells := range [][]plan.Cell{cells, cells[1:2]} {
-		seen := map[verdict.ID]int{}
-		if _, err := run(context.Background(), cells, func(c *verdict.Cell) {
+		seen := map[record.ID]int{}
+		if _, err := run(context.Background(), cells, func(c *record.Cell) {
 			seen[c.ID]++
 			if !strings.Contains(c.Infra, "go1.0") {
 				t.Errorf("%v: its record says %q, want that there is no such line", c.ID, c.Infra)
@@ -272,7 +273,7 @@ func TestRun(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(context.Background())
 	count := 0
-	_, err = run(ctx, cells, func(*verdict.Cell) { count++; cancel() })
+	_, err = run(ctx, cells, func(*record.Cell) { count++; cancel() })
 	if !errors.Is(err, context.Canceled) || count == len(cells) {
 		t.Errorf("stopped at the first cell's end: error %v after %d cells", err, count)
 	}
@@ -282,7 +283,7 @@ func TestRun(t *testing.T) {
 // order, and not the one that it begins with.
 func TestAhead(t *testing.T) {
 	cell := func(s string) plan.Cell {
-		var id verdict.ID
+		var id record.ID
 		id.Line, id.Tree, _ = strings.Cut(s, " ")
 		return plan.Cell{ID: id}
 	}
@@ -317,7 +318,7 @@ func TestTrees(t *testing.T) {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			dir, key, err := ts.get(treeID{"a", verdict.Stock}, func(id treeID) (string, string, error) {
+			dir, key, err := ts.get(treeID{"a", record.Stock}, func(id treeID) (string, string, error) {
 				built.Add(1)
 				return "dir", "key", errors.New(id.line)
 			})
@@ -348,9 +349,9 @@ func TestWithin(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		begun := map[verdict.ID]bool{}
+		begun := map[record.ID]bool{}
 		r := &Runner{Repo: repo, Store: &store.Store{Root: t.TempDir()}, Rep: &progress.Reporter{W: io.Discard}, Results: t.TempDir(), Within: 1}
-		r.Done = func(c *verdict.Cell, _ verdict.Planned) { begun[c.ID] = true }
+		r.Done = func(c *record.Cell, _ verdict.Planned) { begun[c.ID] = true }
 		planned, late, err := r.Run(context.Background(), cells)
 		if err != nil {
 			t.Fatal(err)

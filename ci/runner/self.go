@@ -18,8 +18,8 @@ import (
 	"gocoro/build/store"
 	"gocoro/ci/plan"
 	"gocoro/ci/platform"
+	"gocoro/ci/record"
 	"gocoro/ci/suite"
-	"gocoro/ci/verdict"
 )
 
 // hostGo returns a command of the Go that runs the CI, in the checkout. The
@@ -46,12 +46,12 @@ func (r *Runner) buildCommand(ctx context.Context, args ...string) *exec.Cmd {
 const actionlint = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
 
 // selfWant returns gocoro's own packages that have tests.
-func (r *Runner) selfWant(ctx context.Context) (verdict.Want, error) {
+func (r *Runner) selfWant(ctx context.Context) (record.Want, error) {
 	out, err := r.hostGo(ctx, "list", "-f", "{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}", "./...").Output()
 	if err != nil {
 		return nil, fmt.Errorf("go list ./...: %w", err)
 	}
-	want := verdict.Want{}
+	want := record.Want{}
 	for _, pkg := range strings.Fields(string(out)) {
 		want[pkg] = nil
 	}
@@ -64,7 +64,7 @@ func (r *Runner) selfWant(ctx context.Context) (verdict.Want, error) {
 }
 
 // self checks the form of gocoro's own sources and runs its own tests.
-func (r *Runner) self(ctx context.Context, c plan.Cell, cell *verdict.Cell) error {
+func (r *Runner) self(ctx context.Context, c plan.Cell, cell *record.Cell) error {
 	lint := []string{"lint", "-line", "all"}
 	if c.Depth != plan.Nightly {
 		lint = append(lint, "-fast") // what a patch compiles to is seen in the line's cells
@@ -75,7 +75,7 @@ func (r *Runner) self(ctx context.Context, c plan.Cell, cell *verdict.Cell) erro
 		quiet bool // any output is a failure
 	}{
 		{"gofmt", gofmt(ctx, r.Repo.Dir), true},
-		{"go vet", r.hostGo(ctx, "vet", "./..."), false},
+		{"go vet", r.hostGo(ctx, "vet", "-tags=emulation,guest", "./..."), false},
 		{"actionlint", r.hostGo(ctx, "run", actionlint), false},
 		{"lint of the series", r.buildCommand(ctx, lint...), false},
 	} {
@@ -123,13 +123,13 @@ func memory() string {
 
 // runStep runs a command as a step of the cell. If quiet is set, the step fails
 // if the command prints anything. The error is that of ctx, never the command's.
-func runStep(ctx context.Context, cell *verdict.Cell, name string, cmd *exec.Cmd, quiet bool) error {
+func runStep(ctx context.Context, cell *record.Cell, name string, cmd *exec.Cmd, quiet bool) error {
 	start := time.Now()
 	out, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	s := verdict.Step{Name: name, OK: err == nil && !(quiet && len(out) > 0), Seconds: time.Since(start).Round(time.Millisecond).Seconds()}
+	s := record.Step{Name: name, OK: err == nil && !(quiet && len(out) > 0), Seconds: time.Since(start).Round(time.Millisecond).Seconds()}
 	if !s.OK {
 		s.Output = fmt.Sprintf("%s: %v\n%s", strings.Join(cmd.Args, " "), err, out)
 	}
@@ -149,12 +149,12 @@ func gofmt(ctx context.Context, dir string) *exec.Cmd {
 const apiPackage = "gocoro/ci/api"
 
 // api compares the API baseline that the line keeps with its upstream's.
-func (r *Runner) api(ctx context.Context, c plan.Cell, cell *verdict.Cell) error {
+func (r *Runner) api(ctx context.Context, c plan.Cell, cell *record.Cell) error {
 	d, err := r.driver(c.Line)
 	if err != nil {
 		return err
 	}
-	a := verdict.Attempt{Command: []string{"go", "run", "./build", "api", "-line", c.Line}, Dir: r.Repo.Dir}
+	a := record.Attempt{Command: []string{"go", "run", "./build", "api", "-line", c.Line}, Dir: r.Repo.Dir}
 	return asTests(ctx, c.Limit(), cell, apiPackage, a, func(ctx context.Context, tests *tests) error {
 		tests.run("TestBaseline", func() string { return text(d.CheckAPI(ctx)) })
 		return nil
@@ -165,8 +165,8 @@ func (r *Runner) api(ctx context.Context, c plan.Cell, cell *verdict.Cell) error
 const userPackage = "gocoro/ci/user"
 
 // userWant returns the stories: every line's, and those of its rules.
-func (r *Runner) userWant(c plan.Cell) (verdict.Want, error) {
-	want := verdict.Want{}
+func (r *Runner) userWant(c plan.Cell) (record.Want, error) {
+	want := record.Want{}
 	dirs := map[string]string{"TestUser": "script"}
 	if c.Of.Rules == suite.Shared {
 		dirs["TestUserShared"] = "shared"
@@ -201,7 +201,7 @@ func delve(upstream string) string {
 
 // user installs the line's toolchain, and a debugger, into directories of its
 // own and plays the stories with them.
-func (r *Runner) user(ctx context.Context, c plan.Cell, cell *verdict.Cell) error {
+func (r *Runner) user(ctx context.Context, c plan.Cell, cell *record.Cell) error {
 	d, err := r.driver(c.Line)
 	if err != nil {
 		return err

@@ -14,8 +14,8 @@ import (
 
 	"gocoro/ci/plan"
 	"gocoro/ci/platform/system"
+	"gocoro/ci/record"
 	"gocoro/ci/suite"
-	"gocoro/ci/verdict"
 )
 
 // guestPrograms is what the virtual machine runs: the programs themselves, as
@@ -34,7 +34,7 @@ const programTimeout = 2 * time.Minute
 // virtualMachine builds the test programs for the target and runs each in the
 // virtual machine. In its own right each is a test; the tests above them, on a
 // host with a go command, have no part in it.
-func (r *Runner) virtualMachine(ctx context.Context, c plan.Cell, cell *verdict.Cell, t *suite.Tree, env []string) error {
+func (r *Runner) virtualMachine(ctx context.Context, c plan.Cell, cell *record.Cell, t *suite.Tree, env []string) error {
 	tmp, err := os.MkdirTemp("", "gocoro-vm-")
 	if err != nil {
 		return err
@@ -64,7 +64,7 @@ func (r *Runner) virtualMachine(ctx context.Context, c plan.Cell, cell *verdict.
 		return err
 	}
 	convert := r.hostGo(ctx, "tool", "test2json", "-t", "-p", "runtime") // it ends after the machine
-	out, err := cell.Attempt(verdict.Attempt{Command: vm.Args})
+	out, err := cell.Attempt(record.Attempt{Command: vm.Args})
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"sort"
 	"strings"
 
+	"gocoro/ci/record"
 	"gocoro/ci/verdict"
 )
 
@@ -32,7 +33,7 @@ type Suite struct {
 	Doc  string // one line
 
 	// Want lists what must have a result.
-	Want func(ctx context.Context, t *Tree) (verdict.Want, error)
+	Want func(ctx context.Context, t *Tree) (record.Want, error)
 }
 
 // All lists the suites that "go test" runs, smallest first.
@@ -50,7 +51,7 @@ var All = []Suite{
 	{
 		Name: "std",
 		Doc:  "all other tests of the packages around coroutines: runtime/..., iter, reflect, sync/..., internal/trace/..., synctest",
-		Want: func(ctx context.Context, t *Tree) (verdict.Want, error) {
+		Want: func(ctx context.Context, t *Tree) (record.Want, error) {
 			// What a release does not have is listed as a package without tests.
 			return tested(ctx, t, "runtime/...", "iter", "reflect", "sync/...", "internal/trace/...", "internal/synctest", "testing/synctest")
 		},
@@ -67,7 +68,7 @@ func Dist(i int) Suite {
 	return Suite{
 		Name: fmt.Sprintf("dist-%d-of-%d", i, DistSlices),
 		Doc:  "a slice of everything that all.bash tests",
-		Want: func(ctx context.Context, t *Tree) (verdict.Want, error) { return wantDist(ctx, t, i) },
+		Want: func(ctx context.Context, t *Tree) (record.Want, error) { return wantDist(ctx, t, i) },
 	}
 }
 
@@ -90,7 +91,7 @@ func Find(name string) (*Suite, error) {
 
 // wantCoro: the line's programs by name, every other test in the files named
 // coro*_test.go of package runtime, and all of package iter.
-func wantCoro(ctx context.Context, t *Tree) (verdict.Want, error) {
+func wantCoro(ctx context.Context, t *Tree) (record.Want, error) {
 	tests, err := CoroTests(ctx, t)
 	if err != nil {
 		return nil, err
@@ -102,12 +103,12 @@ func wantCoro(ctx context.Context, t *Tree) (verdict.Want, error) {
 	if err != nil {
 		return nil, err
 	}
-	return verdict.Want{"runtime": tests, "iter": iter}, nil
+	return record.Want{"runtime": tests, "iter": iter}, nil
 }
 
 // wantTestprog: the tests that build or run a program, less those that the
 // coro suite has. These would hang on stock upstream, a minute each.
-func wantTestprog(ctx context.Context, t *Tree) (verdict.Want, error) {
+func wantTestprog(ctx context.Context, t *Tree) (record.Want, error) {
 	tests, err := ProgTests(ctx, t)
 	if err != nil {
 		return nil, err
@@ -117,7 +118,7 @@ func wantTestprog(ctx context.Context, t *Tree) (verdict.Want, error) {
 		return nil, err
 	}
 	tests = slices.DeleteFunc(tests, func(name string) bool { return slices.Contains(coro, name) })
-	return verdict.Want{"runtime": tests}, nil
+	return record.Want{"runtime": tests}, nil
 }
 
 // CoroTests returns the tests of package runtime that the coro suite has, and no
@@ -127,12 +128,12 @@ func CoroTests(ctx context.Context, t *Tree) ([]string, error) {
 }
 
 // tested returns the packages among patterns that have tests.
-func tested(ctx context.Context, t *Tree, patterns ...string) (verdict.Want, error) {
+func tested(ctx context.Context, t *Tree, patterns ...string) (record.Want, error) {
 	pkgs, err := list(ctx, t, patterns...)
 	if err != nil {
 		return nil, err
 	}
-	want := verdict.Want{}
+	want := record.Want{}
 	for _, p := range pkgs {
 		// Test files may hold only benchmarks or examples for this platform:
 		// what counts is whether the package's test binary lists a test.
@@ -181,12 +182,12 @@ var compiledOnly = regexp.MustCompile(`^crypto/\.\.\.:(purego|gofips140-.+)$`)
 // wantDist: each name that cmd/dist lists must have a result, and a package
 // that has tests must run one. Of a variant cmd/dist alone knows which tests it
 // means, and it means none of some.
-func wantDist(ctx context.Context, t *Tree, slice int) (verdict.Want, error) {
+func wantDist(ctx context.Context, t *Tree, slice int) (record.Want, error) {
 	names, err := DistTests(ctx, t, slice)
 	if err != nil {
 		return nil, err
 	}
-	want := verdict.Want{}
+	want := record.Want{}
 	var plain []string
 	for _, name := range names {
 		if compiledOnly.MatchString(name) {
@@ -210,7 +211,7 @@ func wantDist(ctx context.Context, t *Tree, slice int) (verdict.Want, error) {
 
 // Args returns the arguments of the go command that runs what is wanted, with
 // -json and without the configuration's flags. Only wants exactly these tests.
-func Args(w verdict.Want) (flags, packages []string) {
+func Args(w record.Want) (flags, packages []string) {
 	run := map[string]bool{}
 	whole := false
 	for pkg, tests := range w {

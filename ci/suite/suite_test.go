@@ -12,6 +12,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"gocoro/build/line"
+	"gocoro/ci/record"
 	"gocoro/ci/verdict"
 )
 
@@ -40,7 +41,7 @@ func TestProgTests(t *testing.T) {
 }
 
 func TestArgs(t *testing.T) {
-	flags, pkgs := Args(verdict.Want{"runtime": {"TestB/x", "TestA", "TestB/y"}, "iter": {"TestPull"}})
+	flags, pkgs := Args(record.Want{"runtime": {"TestB/x", "TestA", "TestB/y"}, "iter": {"TestPull"}})
 	if want := []string{"-run=^(TestA|TestB|TestPull)$"}; !reflect.DeepEqual(flags, want) {
 		t.Errorf("flags %q, want %q", flags, want)
 	}
@@ -48,7 +49,7 @@ func TestArgs(t *testing.T) {
 		t.Errorf("packages %q, want %q", pkgs, want)
 	}
 	// A package that is wanted whole must not be cut by a pattern.
-	if flags, _ := Args(verdict.Want{"runtime": {"TestA"}, "sync": nil}); flags != nil {
+	if flags, _ := Args(record.Want{"runtime": {"TestA"}, "sync": nil}); flags != nil {
 		t.Errorf("flags %q, want none", flags)
 	}
 }
@@ -79,7 +80,7 @@ func TestDist(t *testing.T) {
 		t.Fatal(err)
 	}
 	result := []string{verdict.PackageItself}
-	if want := (verdict.Want{"iter": nil, "cmd/go/internal/help": result, "iter:v": result, "crypto/...:v": result}); !reflect.DeepEqual(got, want) {
+	if want := (record.Want{"iter": nil, "cmd/go/internal/help": result, "iter:v": result, "crypto/...:v": result}); !reflect.DeepEqual(got, want) {
 		t.Errorf("want %v, got %v", want, got)
 	}
 	if names, err := DistTests(context.Background(), tree, 1); err != nil || len(names) != 5 {

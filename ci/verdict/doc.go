@@ -2,16 +2,7 @@
 // Use of this source code is governed by a BSD-style
 // license that can be found in the LICENSE file.
 
-// Package verdict writes the raw records of the CI and judges them.
-//
-// The runner writes one directory for each cell (see [ID]) with what happened,
-// byte for byte, and does not judge it:
-//
-//	<results>/<line>/<platform>/<suite>/<config>/<tree>/
-//		cell.json           the Cell; "finished": false until its very end
-//		attempt-1.json      standard output of `go test -json`
-//		attempt-1.stderr    its standard error
-//		attempt-2.json …    a rerun
+// Package verdict judges the raw records of a run, which package record keeps.
 //
 // [Evaluate] makes of these, and of the plan, one [Outcome] for each test of
 // each cell. The report, the totals and the exit code come from the outcomes

@@ -15,6 +15,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"gocoro/ci/record"
 )
 
 // A State is what became of one test in one cell. Every planned test has
@@ -87,7 +89,7 @@ func (o *Outcome) Name() string {
 
 // A CellOutcome is a cell with everything that became of it.
 type CellOutcome struct {
-	*Cell
+	*record.Cell
 	Recorded bool // a record was there
 	Outcomes []*Outcome
 }
@@ -106,7 +108,7 @@ func (c *CellOutcome) Count() map[State]int {
 // it is upstream's business, but an expectation about it that no longer holds,
 // and a baseline that could not be had, are ours.
 func (c *CellOutcome) Counts(o *Outcome) bool {
-	if c.Tree == Patched {
+	if c.Tree == record.Patched {
 		return true
 	}
 	return o.State == UnexpectedPass || o.Test == CellItself && o.State.Bad()
@@ -184,15 +186,20 @@ const (
 
 // Omitted reports whether a cell leaves out a wanted test. Its outcome is
 // skipped, with the reason.
-func Omitted(expected []Expectation, id ID, pkg, test string) bool {
+func Omitted(expected []Expectation, id record.ID, pkg, test string) bool {
 	return slices.ContainsFunc(expected, func(x Expectation) bool {
 		return x.When == Hangs && x.cell(id) && match(x.Package, pkg) && match(x.Test, test)
 	})
 }
 
 func (x Expectation) String() string {
-	tree := cmp.Or(x.Tree, Patched)
-	cell := ID{cmp.Or(x.Line, "*"), cmp.Or(x.Platform, "*"), cmp.Or(x.Suite, "*"), cmp.Or(x.Config, "*"), tree}
+	cell := record.ID{
+		Line:     cmp.Or(x.Line, "*"),
+		Platform: cmp.Or(x.Platform, "*"),
+		Suite:    cmp.Or(x.Suite, "*"),
+		Config:   cmp.Or(x.Config, "*"),
+		Tree:     cmp.Or(x.Tree, record.Patched),
+	}
 	return fmt.Sprintf("%s %s.%s (%s)", cell, cmp.Or(x.Package, "*"), x.Test, x.Reason)
 }
 
@@ -208,37 +215,37 @@ func match(pattern, s string) bool {
 	return err == nil && ok
 }
 
-func (x Expectation) cell(id ID) bool {
+func (x Expectation) cell(id record.ID) bool {
 	return match(x.Line, id.Line) && match(x.Platform, id.Platform) && match(x.Suite, id.Suite) &&
-		match(x.Config, id.Config) && match(cmp.Or(x.Tree, Patched), id.Tree)
+		match(x.Config, id.Config) && match(cmp.Or(x.Tree, record.Patched), id.Tree)
 }
 
 // A Planned is a cell that must have a record, with the tests that must have a
 // result in it.
 type Planned struct {
-	ID
-	How  string // Native, QemuUser, QemuSystem or Cross
-	Want Want
+	record.ID
+	How  string // record.Native, record.QemuUser, record.QemuSystem or record.Cross
+	Want record.Want
 }
 
 // Evaluate judges the records against the plan and the expected failures. The
 // error is about the arguments (a cell planned twice, an expectation without a
 // reason), never about a test.
-func Evaluate(plan []Planned, cells []*Cell, expected []Expectation) (*Evaluation, error) {
+func Evaluate(plan []Planned, cells []*record.Cell, expected []Expectation) (*Evaluation, error) {
 	for _, x := range expected {
 		if x.Test == "" || x.Reason == "" {
 			return nil, fmt.Errorf("expected failure %s: want a test and a reason; complete the entry in the CI's table", x)
 		}
 	}
-	records := map[ID]*Cell{}
+	records := map[record.ID]*record.Cell{}
 	for _, c := range cells {
 		if records[c.ID] != nil {
-			return nil, fmt.Errorf("cell %s: two records; read the results directories with verdict.Read", c.ID)
+			return nil, fmt.Errorf("cell %s: two records; read the results directories with record.Read", c.ID)
 		}
 		records[c.ID] = c
 	}
 	e := new(Evaluation)
-	done := map[ID]*CellOutcome{}
+	done := map[record.ID]*CellOutcome{}
 	add := func(c *CellOutcome) {
 		e.Cells = append(e.Cells, c)
 		done[c.ID] = c
@@ -253,13 +260,13 @@ func Evaluate(plan []Planned, cells []*Cell, expected []Expectation) (*Evaluatio
 			add(judgeAbsent(p))
 		}
 	}
-	var rest []ID
+	var rest []record.ID
 	for id := range records {
 		if done[id] == nil {
 			rest = append(rest, id)
 		}
 	}
-	slices.SortFunc(rest, func(a, b ID) int { return cmp.Compare(a.String(), b.String()) })
+	slices.SortFunc(rest, func(a, b record.ID) int { return cmp.Compare(a.String(), b.String()) })
 	for _, id := range rest {
 		add(judgeCell(records[id], Planned{}))
 	}
@@ -289,8 +296,10 @@ func Evaluate(plan []Planned, cells []*Cell, expected []Expectation) (*Evaluatio
 		}
 	}
 	for _, c := range e.Cells {
-		if c.Tree == Patched {
-			c.compare(done[c.baseline()])
+		if c.Tree == record.Patched {
+			stock := c.ID
+			stock.Tree = record.Stock
+			c.compare(done[stock])
 		}
 	}
 	return e, nil
@@ -365,7 +374,7 @@ func worse(a, b State) bool { return slices.Index(States, a) < slices.Index(Stat
 
 // judgeAbsent makes failures of a planned cell that has no record.
 func judgeAbsent(p Planned) *CellOutcome {
-	c := &CellOutcome{Cell: &Cell{ID: p.ID, How: p.How, Want: p.Want}}
+	c := &CellOutcome{Cell: &record.Cell{ID: p.ID, How: p.How, Want: p.Want}}
 	why := "planned, but there is no record of the cell"
 	for k := range wanted(p.Want) {
 		c.Outcomes = append(c.Outcomes, &Outcome{Package: k.pkg, Test: k.test, State: DidNotRun, Reason: why})
@@ -382,7 +391,7 @@ func (c *CellOutcome) sort() {
 }
 
 // wanted returns the keys of all tests of the given lists.
-func wanted(wants ...Want) map[key]bool {
+func wanted(wants ...record.Want) map[key]bool {
 	keys := map[key]bool{}
 	for _, w := range wants {
 		for pkg, tests := range w {
@@ -396,7 +405,7 @@ func wanted(wants ...Want) map[key]bool {
 
 // A judge folds the attempts of one cell into its outcomes.
 type judge struct {
-	cell     *Cell
+	cell     *record.Cell
 	planned  Planned           // zero when the cell is not in the plan
 	want     map[key]bool      // tests wanted by name
 	holders  map[key]bool      // tests that are wanted for their subtests only
@@ -404,7 +413,7 @@ type judge struct {
 	cause    map[string]string // package to why its tests may be missing
 }
 
-func judgeCell(c *Cell, planned Planned) *CellOutcome {
+func judgeCell(c *record.Cell, planned Planned) *CellOutcome {
 	j := &judge{cell: c, planned: planned, want: wanted(c.Want, planned.Want), holders: map[key]bool{}, cause: map[string]string{}}
 	for k := range j.want {
 		for parent := parentTest(k.test); parent != ""; parent = parentTest(parent) {
@@ -471,8 +480,8 @@ func judgeCell(c *Cell, planned Planned) *CellOutcome {
 	case !stepsOK && !anyState(outcomes, BuildFailed):
 		outcomes[self] = join(o, j.missing(self, outcomes, stepsOK))
 	case o != nil || len(c.Attempts) > 0 && len(outcomes) > 0:
-	case c.How == Cross && len(outcomes) > 0:
-	case c.How == Cross && len(c.Steps) > 0:
+	case c.How == record.Cross && len(outcomes) > 0:
+	case c.How == record.Cross && len(c.Steps) > 0:
 		outcomes[self] = j.missing(self, outcomes, stepsOK)
 	case len(c.Attempts) == 0 && len(outcomes) == 0:
 		outcomes[self] = &Outcome{Test: CellItself, State: DidNotRun, Reason: "the record holds no attempt, no step and no wanted test"}
@@ -515,7 +524,7 @@ func join(a, b *Outcome) *Outcome {
 }
 
 // packages returns the packages of the lists that name no test.
-func packages(wants ...Want) map[string]bool {
+func packages(wants ...record.Want) map[string]bool {
 	pkgs := map[string]bool{}
 	for _, w := range wants {
 		for pkg, tests := range w {
@@ -562,9 +571,9 @@ func (j *judge) missing(k key, outcomes map[key]*Outcome, stepsOK bool) *Outcome
 	}
 	pkg := outcomes[key{k.pkg, PackageItself}]
 	switch {
-	case j.cell.How == Cross && j.planned.How != "" && j.planned.How != Cross:
+	case j.cell.How == record.Cross && j.planned.How != "" && j.planned.How != record.Cross:
 		o.Reason = fmt.Sprintf("planned to run (%s), but only built", j.planned.How)
-	case j.cell.How == Cross && len(j.cell.Attempts) == 0 && j.cell.Infra == "" && j.cell.Finished && len(j.cell.Steps) > 0:
+	case j.cell.How == record.Cross && len(j.cell.Attempts) == 0 && j.cell.Infra == "" && j.cell.Finished && len(j.cell.Steps) > 0:
 		var names []string
 		for _, s := range j.cell.Steps {
 			names = append(names, s.Name)
@@ -674,20 +683,20 @@ func (j *judge) attempt(i int) map[key]result {
 	}
 
 	stderr := new(clip)
-	if f, err := os.Open(j.cell.rawPath(i+1, false)); err == nil {
+	if f, err := os.Open(j.cell.Stderr(i + 1)); err == nil {
 		n, err := io.Copy(stderr, f)
 		f.Close()
 		switch {
 		case err != nil:
 			problem(Failed, "", "standard error: %v", err)
-		case n != a.StderrBytes && !a.lost:
+		case n != a.StderrBytes && !a.Lost:
 			problem(Failed, "", "attempt-%d.stderr holds %d bytes, the record says %d; copy the results again", i+1, n, a.StderrBytes)
 		}
-	} else if !a.lost {
+	} else if !a.Lost {
 		problem(Failed, "", "no standard error: %v", errors.Unwrap(err))
 	}
 	s := new(stream)
-	if f, err := os.Open(j.cell.rawPath(i+1, true)); err == nil {
+	if f, err := os.Open(j.cell.Stdout(i + 1)); err == nil {
 		n := &counter{r: f}
 		s, err = readStream(n)
 		f.Close()
@@ -723,7 +732,7 @@ func (j *judge) attempt(i int) map[key]result {
 		problem(Crashed, around, "something died outside of the events: %s", why)
 	}
 	switch {
-	case a.lost:
+	case a.Lost:
 		// Report once that the cell is not finished.
 	case a.TimedOut && !died:
 		problem(TimedOut, around, "go test did not end in time, and no test was open")
@@ -771,7 +780,7 @@ func (c *counter) Read(p []byte) (int, error) {
 
 // pkg judges one run of a package's test binary. See the package comment for
 // the rules.
-func (j *judge) pkg(p *pkgRun, s *stream, a Attempt, stderr string) map[key]result {
+func (j *judge) pkg(p *pkgRun, s *stream, a record.Attempt, stderr string) map[key]result {
 	results := map[key]result{}
 	self := key{p.name, PackageItself}
 

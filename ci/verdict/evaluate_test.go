@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"golang.org/x/tools/txtar"
+
+	"gocoro/ci/record"
 )
 
 var update = flag.Bool("update", false, "rewrite the want files in testdata")
@@ -76,7 +78,7 @@ func evaluate(t *testing.T, ar *txtar.Archive, roots ...string) string {
 			t.Fatalf("%s: %v", f.Name, err)
 		}
 	}
-	cells, err := Read(roots...)
+	cells, err := record.Read(roots...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,9 +175,9 @@ func fill(t *testing.T, root, name string) {
 	for i, k := range []string{"line", "platform", "suite", "config", "tree"} {
 		set(cell, k, p[i])
 	}
-	set(cell, "version", recordVersion)
+	set(cell, "version", record.Version)
 	set(cell, "finished", true)
-	set(cell, "how", Native)
+	set(cell, "how", record.Native)
 	attempts, _ := cell["attempts"].([]any)
 	for i, a := range attempts {
 		for ext, k := range map[string]string{"json": "stdoutBytes", "stderr": "stderrBytes"} {
@@ -213,12 +215,12 @@ func TestCutAnywhere(t *testing.T) {
 	}
 	root := t.TempDir()
 	unpack(t, ar, root)
-	cells, err := Read(root)
+	cells, err := record.Read(root)
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := cells[0]
-	raw := c.rawPath(1, true)
+	raw := c.Stdout(1)
 	whole, err := os.ReadFile(raw)
 	if err != nil {
 		t.Fatal(err)
@@ -257,5 +259,114 @@ func TestCutAnywhere(t *testing.T) {
 		if e.ExitCode() == 0 && verdict {
 			t.Errorf("without line %d, %s: passed\n%s", i+1, strings.TrimSpace(line), dump(e))
 		}
+	}
+}
+
+var testID = record.ID{Line: "go1.22", Platform: "linux-amd64", Suite: "coro", Config: "plain", Tree: record.Patched}
+
+// A record, before and after its end, as the runner writes it.
+func TestEvaluateRecord(t *testing.T) {
+	want := record.Want{"x": {"TestA"}}
+	c, err := record.Create(t.TempDir(), record.Cell{ID: testID, How: record.Native, Want: want})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := c.Attempt(record.Attempt{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []string{
+		`{"Action":"start","Package":"x"}`,
+		`{"Action":"run","Package":"x","Test":"TestA"}`,
+		`{"Action":"output","Package":"x","Test":"TestA","Output":"--- PASS: TestA (0.50s)\n"}`,
+		`{"Action":"pass","Package":"x","Test":"TestA","Elapsed":0.5}`,
+		`{"Action":"output","Package":"x","Output":"PASS\n"}`,
+		`{"Action":"pass","Package":"x","Elapsed":0.6}`,
+	} {
+		fmt.Fprintln(o.Stdout, s)
+	}
+	if err := o.End(0, "", false); err != nil {
+		t.Fatal(err)
+	}
+	if e, _ := Evaluate(nil, []*record.Cell{c}, nil); e.ExitCode() != 1 || e.Totals().String() != "1 passed, 1 failed, 0 skipped" {
+		t.Errorf("before Finish: %s", dump(e))
+	}
+	if err := c.Finish(); err != nil {
+		t.Fatal(err)
+	}
+	e, err := Evaluate([]Planned{{ID: testID, How: record.Native, Want: want}}, []*record.Cell{c}, nil)
+	if err != nil || e.ExitCode() != 0 {
+		t.Fatalf("%v\n%s", err, dump(e))
+	}
+	if o := e.Cells[0].Outcomes[0]; o.Seconds != 0.5 || o.Attempts != 1 {
+		t.Errorf("outcome %+v, want 0.5 s and 1 attempt", o)
+	}
+}
+
+func TestEvaluateArguments(t *testing.T) {
+	c := func() *record.Cell { return &record.Cell{ID: testID, Finished: true} }
+	for _, test := range []struct {
+		plan     []Planned
+		cells    []*record.Cell
+		expected []Expectation
+		want     string
+	}{
+		{plan: []Planned{{ID: testID}, {ID: testID}}, want: "planned twice"},
+		{cells: []*record.Cell{c(), c()}, want: "two records"},
+		{expected: []Expectation{{Test: "TestA"}}, want: "want a test and a reason"},
+		{expected: []Expectation{{Reason: "all"}}, want: "want a test and a reason"},
+	} {
+		if _, err := Evaluate(test.plan, test.cells, test.expected); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%v: want an error that says %q", err, test.want)
+		}
+	}
+	e, err := Evaluate(nil, nil, nil)
+	if err != nil || e.ExitCode() != 1 {
+		t.Errorf("nothing planned, nothing recorded: %v, exit code %d, want 1", err, e.ExitCode())
+	}
+}
+
+func TestMatch(t *testing.T) {
+	for _, test := range []struct {
+		pattern, s string
+		want       bool
+	}{
+		{"", "x", true}, {"*", "a/b", true}, {"a", "a", true}, {"a", "ab", false},
+		{"TestRace*", "TestRaceProf", true}, {"TestRace*", "MyTestRaceProf", false},
+		{"*/sub", "TestX/y/sub", true}, {"a.c", "abc", false}, {"a.*", "abc", false},
+	} {
+		if got := match(test.pattern, test.s); got != test.want {
+			t.Errorf("match(%q, %q) = %v", test.pattern, test.s, got)
+		}
+	}
+}
+
+// A clip keeps both ends and is never much larger than they are.
+func TestClip(t *testing.T) {
+	var c clip
+	for i := range 200_000 {
+		fmt.Fprintf(&c, "line %d\n", i)
+	}
+	s := c.String()
+	if len(s) > clipHead+clipTail+200 || !strings.HasPrefix(s, "line 0\n") || !strings.HasSuffix(s, "line 199999\n") || !strings.Contains(s, "bytes left out") {
+		t.Errorf("%d bytes: %.40q … %q", len(s), s, s[len(s)-40:])
+	}
+	var small clip
+	small.WriteString("a\xffb")
+	if got := small.String(); got != "a\uFFFDb" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// A test that was lost between two shards is noticed when they are merged.
+func TestShardsLoseNothing(t *testing.T) {
+	ar, err := txtar.ParseFile("testdata/planned-without-record.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := t.TempDir(), t.TempDir()
+	unpack(t, ar, a)
+	if got := evaluate(t, ar, a, b); !strings.Contains(got, "linux-arm64/coro/plain/patched\n\t(cell): did not run") {
+		t.Errorf("got\n%s", got)
 	}
 }

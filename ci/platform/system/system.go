@@ -83,7 +83,7 @@ func Command(ctx context.Context, cache, root, tmp string, programs []Program) (
 		return nil, fmt.Errorf("%w\ntry: sh scripts/setup-linux.sh %s", err, run.Quote(cache))
 	}
 	guest := filepath.Join(tmp, "guest")
-	build := run.Command(ctx, "go", "test", "-c", "-buildvcs=false", "-o", guest, "gocoro/ci/platform/system/guest")
+	build := run.Command(ctx, "go", "test", "-c", "-tags=guest", "-buildvcs=false", "-o", guest, "gocoro/ci/platform/system/guest")
 	build.Dir = root
 	// Whatever the caller set up for the toolchain under test is not for this.
 	build.Env = append(os.Environ(), "GOOS=linux", "GOARCH=arm64", "CGO_ENABLED=0", "GOFLAGS=", "GOEXPERIMENT=", "GOROOT=")

@@ -1,4 +1,4 @@
-package driver
+package subcommand
 
 import (
 	"context"
@@ -13,12 +13,13 @@ import (
 	"gocoro/build/command"
 	"gocoro/build/doctor"
 	"gocoro/build/env"
+	"gocoro/build/hint"
 	"gocoro/build/store"
 )
 
 // Env is the command that prints the settings of a route to the toolchain.
 func Env(fs *flag.FlagSet) func(context.Context, []string) error {
-	f := new(Flags)
+	f := new(flags)
 	fs.StringVar(&f.Line, "line", "", "the `line` whose release to use (default: the line of VERSION)")
 	f.registerTarget(fs)
 	route := fs.String("route", "path", "the `way` to the toolchain: path (installed), unpacked (an archive or a copy elsewhere) or module (a release directory)")
@@ -31,13 +32,13 @@ func Env(fs *flag.FlagSet) func(context.Context, []string) error {
 		if err := command.NoArgs(args); err != nil {
 			return err
 		}
-		l, err := f.line()
+		l, err := f.FindLine()
 		if err != nil {
 			return err
 		}
 		for _, v := range []struct{ flag, value, route string }{{"-dir", *dir, "unpacked"}, {"-url", *url, "module"}, {"-key", *key, "module"}, {"-root", f.Root, "path"}, {"-bin", f.Bin, "path"}} {
 			if v.value != "" && v.route != *route {
-				return fmt.Errorf("%s is a flag of -route %s, not of -route %s\n\tgo run ./build help env explains the flags", v.flag, v.route, *route)
+				return hint.Add(fmt.Errorf("%s is a flag of -route %s, not of -route %s", v.flag, v.route, *route), "go run ./build help env explains the flags")
 			}
 		}
 		var settings []env.Setting
@@ -64,7 +65,7 @@ func Env(fs *flag.FlagSet) func(context.Context, []string) error {
 			}
 			data, err := os.ReadFile(filepath.Join(abs, "VERSION"))
 			if got, _, _ := strings.Cut(string(data), "\n"); err != nil || got != l.Release() {
-				return fmt.Errorf("-dir %s does not hold %s (its VERSION says %q)\n\tgive the directory that holds its bin, src and VERSION", abs, l.Release(), got)
+				return hint.Add(fmt.Errorf("-dir %s does not hold %s (its VERSION says %q)", abs, l.Release(), got), "give the directory that holds its bin, src and VERSION")
 			}
 			settings = env.Unpacked(abs)
 		case "module":
@@ -76,13 +77,13 @@ func Env(fs *flag.FlagSet) func(context.Context, []string) error {
 			cmd.Env = append(os.Environ(), "GOTOOLCHAIN=local") // whichever it is
 			others, err := cmd.Output()
 			if err != nil {
-				return fmt.Errorf("go env GOPROXY: %v\n\tput the bin directory of a Go installation on PATH", err)
+				return hint.Add(fmt.Errorf("go env GOPROXY: %v", err), "put the bin directory of a Go installation on PATH")
 			}
 			if settings, err = env.Module(l.Release(), *url, *key, strings.TrimSpace(string(others))); err != nil {
 				return err
 			}
 		default:
-			return fmt.Errorf("unknown -route %q: want path, unpacked or module\n\tgo run ./build help env explains them", *route)
+			return hint.Add(fmt.Errorf("unknown -route %q: want path, unpacked or module", *route), "go run ./build help env explains them")
 		}
 		return env.Print(os.Stdout, *shell, settings)
 	}
@@ -90,7 +91,7 @@ func Env(fs *flag.FlagSet) func(context.Context, []string) error {
 
 // Doctor is the command that looks for what is wrong with the user's machine.
 func Doctor(fs *flag.FlagSet) func(context.Context, []string) error {
-	f := new(Flags)
+	f := new(flags)
 	fs.StringVar(&f.Line, "line", "", "the `line` to look at (default: the line of VERSION)")
 	f.registerTarget(fs)
 	dir := fs.String("dir", ".", "the `directory` of the module that you build with the toolchain")
@@ -98,7 +99,7 @@ func Doctor(fs *flag.FlagSet) func(context.Context, []string) error {
 		if err := command.NoArgs(args); err != nil {
 			return err
 		}
-		l, err := f.line()
+		l, err := f.FindLine()
 		if err != nil {
 			return err
 		}

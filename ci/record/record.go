@@ -2,7 +2,17 @@
 // Use of this source code is governed by a BSD-style
 // license that can be found in the LICENSE file.
 
-package verdict
+// Package record keeps on disk what happened in the cells of a run, byte for
+// byte, and reads it back. It judges nothing: package verdict does.
+//
+// Each cell (see [ID]) has a directory of its own:
+//
+//	<results>/<line>/<platform>/<suite>/<config>/<tree>/
+//		cell.json           the Cell; "finished": false until its very end
+//		attempt-1.json      standard output of `go test -json`
+//		attempt-1.stderr    its standard error
+//		attempt-2.json …    a rerun
+package record
 
 import (
 	"encoding/json"
@@ -33,8 +43,8 @@ const (
 	Cross      = "cross"       // built for the platform, not run
 )
 
-// recordVersion is the version of the shape of cell.json.
-const recordVersion = 1
+// Version is the version of the shape of cell.json.
+const Version = 1
 
 // An ID names a cell. Its five parts, in this order, are also the cell's
 // directory below the results directory.
@@ -69,15 +79,9 @@ func (id ID) Check() error {
 	return nil
 }
 
-// baseline returns the identity of the stock cell that id compares with.
-func (id ID) baseline() ID {
-	id.Tree = Stock
-	return id
-}
-
 // A Want lists what must have run: package import path to the names of its
 // tests. A name may be a subtest's ("TestX/sub"). A package without names must
-// run at least one test, whichever. [PackageItself] as a name asks for the
+// run at least one test, whichever. "(package)" as a name asks for the
 // package's result alone, be it that it has no tests; such a package may be a
 // pattern of the go command's, as "x/...", and asks for the result of one that
 // fits.
@@ -88,7 +92,7 @@ type Want map[string][]string
 
 // A Cell is the raw record of one cell, cell.json in its directory.
 type Cell struct {
-	Version int `json:"version"` // recordVersion
+	Version int `json:"version"` // [Version]
 	ID
 	How       string    `json:"how"`                 // Native, QemuUser, QemuSystem or Cross
 	Host      string    `json:"host,omitempty"`      // the machine, in words: "linux/amd64, 2 cores, kernel 6.12"
@@ -133,7 +137,7 @@ type Attempt struct {
 	StdoutBytes int64     `json:"stdoutBytes"`        // length of attempt-N.json when it was complete
 	StderrBytes int64     `json:"stderrBytes"`
 
-	lost bool // found on disk only: the run was killed before the attempt ended
+	Lost bool `json:"-"` // found on disk only: the run was killed before the attempt ended
 }
 
 // Create starts the record of a cell below the results directory root: it makes
@@ -154,7 +158,7 @@ func Create(root string, c Cell) (*Cell, error) {
 		}
 		return nil, fmt.Errorf("cell %s: %w", c.ID, err)
 	}
-	c.Version = recordVersion
+	c.Version = Version
 	c.Finished = false
 	c.Attempts = nil
 	if c.Started.IsZero() {
@@ -251,13 +255,14 @@ func (c *Cell) Attempt(a Attempt) (*Output, error) {
 		a.Started = time.Now().UTC().Round(time.Millisecond)
 	}
 	o := &Output{cell: c, a: a}
+	n := len(c.Attempts) + 1
 	for i, r := range []**rawFile{&o.stdout, &o.stderr} {
-		f, err := os.OpenFile(c.rawPath(len(c.Attempts)+1, i == 0), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+		f, err := os.OpenFile([]string{c.Stdout(n), c.Stderr(n)}[i], os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 		if err != nil {
 			if o.stdout != nil {
 				o.stdout.f.Close()
 			}
-			return nil, fmt.Errorf("cell %s: attempt %d: %w", c.ID, len(c.Attempts)+1, err)
+			return nil, fmt.Errorf("cell %s: attempt %d: %w", c.ID, n, err)
 		}
 		*r = &rawFile{f: f}
 	}
@@ -265,14 +270,11 @@ func (c *Cell) Attempt(a Attempt) (*Output, error) {
 	return o, nil
 }
 
-// rawPath returns the path of attempt n's standard output or standard error.
-func (c *Cell) rawPath(n int, stdout bool) string {
-	ext := "stderr"
-	if stdout {
-		ext = "json"
-	}
-	return filepath.Join(c.dir, fmt.Sprintf("attempt-%d.%s", n, ext))
-}
+// Stdout returns the path of attempt n's standard output.
+func (c *Cell) Stdout(n int) string { return filepath.Join(c.dir, fmt.Sprintf("attempt-%d.json", n)) }
+
+// Stderr returns the path of attempt n's standard error.
+func (c *Cell) Stderr(n int) string { return filepath.Join(c.dir, fmt.Sprintf("attempt-%d.stderr", n)) }
 
 // End closes the attempt's files and adds the attempt to the record, which
 // stays unfinished. Exit is the exit code, -1 with the name of the signal that
@@ -296,7 +298,7 @@ func (o *Output) End(exit int, signal string, timedOut bool) error {
 // The same cell in two directories is an error: no two shards have one.
 //
 // A cell whose cell.json is missing or cannot be read comes back as a record
-// that is not finished, with Infra saying why: Evaluate makes a failure of it.
+// that is not finished, with Infra saying why.
 func Read(roots ...string) ([]*Cell, error) {
 	var cells []*Cell
 	seen := map[ID]*Cell{}
@@ -366,8 +368,8 @@ func readCell(root, dir string) *Cell {
 	if err := json.Unmarshal(data, c); err != nil {
 		return bad("not a record: %v", err)
 	}
-	if c.Version != recordVersion {
-		return bad("version %d, want %d: written by another version of the CI", c.Version, recordVersion)
+	if c.Version != Version {
+		return bad("version %d, want %d: written by another version of the CI", c.Version, Version)
 	}
 	if c.ID != id {
 		return bad("names the cell %s, want %s as its directory says", c.ID, id)
@@ -380,10 +382,10 @@ func readCell(root, dir string) *Cell {
 // findLost adds the attempt whose files are on disk but which never ended.
 func (c *Cell) findLost() {
 	for c.dir != "" {
-		fi, err := os.Stat(c.rawPath(len(c.Attempts)+1, true))
+		fi, err := os.Stat(c.Stdout(len(c.Attempts) + 1))
 		if err != nil {
 			return
 		}
-		c.Attempts = append(c.Attempts, Attempt{lost: true, StdoutBytes: fi.Size()})
+		c.Attempts = append(c.Attempts, Attempt{Lost: true, StdoutBytes: fi.Size()})
 	}
 }

@@ -1,10 +1,11 @@
-package driver
+// Package subcommand implements the commands that "go run ./build" runs itself,
+// with package driver. Package options has the lines of the others.
+package subcommand
 
 import (
 	"context"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,72 +13,29 @@ import (
 	"strings"
 
 	"gocoro/build/command"
+	"gocoro/build/driver"
 	"gocoro/build/goroot"
+	"gocoro/build/hint"
 	"gocoro/build/install"
 	"gocoro/build/line"
-	"gocoro/build/progress"
 	"gocoro/build/run"
 	"gocoro/build/store"
 )
 
-// Flags are the flags that the steps share.
-type Flags struct {
-	Line   string
-	Source string
-	Trace  bool
-	Dry    bool
-	Stream bool
-	Root   string
-	Bin    string
+// flags are the flags of the steps, and those of what is installed.
+type flags struct {
+	driver.Flags
+	Root string
+	Bin  string
 }
 
-// Register defines the flags of the steps.
-func (f *Flags) Register(fs *flag.FlagSet) {
-	fs.StringVar(&f.Line, "line", "", "the `line` to build, such as go1.22, or the name of its release (default: the line of VERSION)")
-	fs.StringVar(&f.Source, "source", "module", "where to get the upstream release: module, or tarball=PATH or URL")
-	fs.BoolVar(&f.Trace, "x", false, "print each command before it runs")
-	fs.BoolVar(&f.Dry, "n", false, "print what would be done, and do nothing")
-	fs.BoolVar(&f.Stream, "v", false, "print the output of the commands as they run")
-}
-
-func (f *Flags) registerTarget(fs *flag.FlagSet) {
+func (f *flags) registerTarget(fs *flag.FlagSet) {
 	command.DirVar(fs, &f.Root, "root", "the `directory` that holds the installed toolchains (default ~/sdk)")
 	command.DirVar(fs, &f.Bin, "bin", "the `directory` on PATH for the link (default GOBIN, or GOPATH/bin)")
 }
 
-// Open returns the driver that the flags ask for, in the checkout that holds
-// the working directory.
-func (f *Flags) Open() (*Driver, error) {
-	l, err := f.line()
-	if err != nil {
-		return nil, err
-	}
-	st, err := store.Open()
-	if err != nil {
-		return nil, err
-	}
-	rep := progress.New(os.Stderr)
-	rep.Trace, rep.Stream = f.Trace, f.Stream
-	d, err := New(l, f.Source, st, rep)
-	if err != nil {
-		return nil, err
-	}
-	d.Dry = f.Dry
-	return d, nil
-}
-
-// line returns the line that the flags ask for, in the checkout that holds the
-// working directory.
-func (f *Flags) line() (*line.Line, error) {
-	repo, err := line.FindRepo(".")
-	if err != nil {
-		return nil, err
-	}
-	return repo.Line(f.Line)
-}
-
 // target returns the install target of the release with the given name.
-func (f *Flags) target(ctx context.Context, name string, trace func(*exec.Cmd)) (*install.Target, error) {
+func (f *flags) target(ctx context.Context, name string, trace func(*exec.Cmd)) (*install.Target, error) {
 	t := &install.Target{Root: f.Root, Bin: f.Bin, Name: name, Flags: f.dirs()}
 	var err error
 	if t.Root == "" {
@@ -99,13 +57,13 @@ func (f *Flags) target(ctx context.Context, name string, trace func(*exec.Cmd)) 
 
 // existing returns the target, like target, for a command that only looks at
 // what is there: a directory that is given must exist.
-func (f *Flags) existing(ctx context.Context, name string) (*install.Target, error) {
+func (f *flags) existing(ctx context.Context, name string) (*install.Target, error) {
 	for _, v := range []struct{ flag, dir, next string }{
 		{"-root", f.Root, "give the directory that holds installed toolchains, or leave -root out for ~/sdk"},
 		{"-bin", f.Bin, "give the directory that holds their links, or leave -bin out for GOBIN"},
 	} {
 		if _, err := os.Stat(v.dir); v.dir != "" && err != nil {
-			return nil, fmt.Errorf("%s %s is not a directory\n\t%s", v.flag, v.dir, v.next)
+			return nil, hint.Add(fmt.Errorf("%s %s is not a directory", v.flag, v.dir), "%s", v.next)
 		}
 	}
 	t, err := f.target(ctx, name, nil)
@@ -119,47 +77,19 @@ func (f *Flags) existing(ctx context.Context, name string) (*install.Target, err
 func directories(t *install.Target) error {
 	for _, v := range [][2]string{{"-root", t.Root}, {"-bin", t.Bin}} {
 		if st, err := os.Stat(v[1]); err == nil && !st.IsDir() {
-			return fmt.Errorf("%s %s is not a directory\n\tgive another one with %s", v[0], v[1], v[0])
+			return hint.Add(fmt.Errorf("%s %s is not a directory", v[0], v[1]), "give another one with %s", v[0])
 		}
 	}
 	return nil
 }
 
-// Use calls f, which uses what the store holds.
-func (d *Driver) Use(ctx context.Context, f func() error) error {
-	if !d.Dry {
-		lock, err := d.Store.Use(ctx)
-		if err != nil {
-			return progress.Explain(err, d.Store.Root)
-		}
-		defer lock.Close()
-	}
-	return progress.Explain(f(), d.Store.Root)
-}
-
-// Command returns the function of a command that takes no arguments: it opens
-// the driver that the flags ask for, and calls do while no other process
-// cleans the store.
-func (f *Flags) Command(do func(context.Context, *Driver) error) func(context.Context, []string) error {
-	return func(ctx context.Context, args []string) error {
-		if err := command.NoArgs(args); err != nil {
-			return err
-		}
-		d, err := f.Open()
-		if err != nil {
-			return err
-		}
-		return d.Use(ctx, func() error { return do(ctx, d) })
-	}
-}
-
 // path returns the Setup of a command that runs one step and prints the path
 // of its result.
-func path(step func(*Driver, context.Context) (string, error)) func(*flag.FlagSet) func(context.Context, []string) error {
+func path(step func(*driver.Driver, context.Context) (string, error)) command.Setup {
 	return func(fs *flag.FlagSet) func(context.Context, []string) error {
-		f := new(Flags)
+		f := new(flags)
 		f.Register(fs)
-		return f.Command(func(ctx context.Context, d *Driver) error {
+		return f.Command(func(ctx context.Context, d *driver.Driver) error {
 			dir, err := step(d, ctx)
 			if err == nil && !d.Dry {
 				fmt.Println(dir)
@@ -171,18 +101,18 @@ func path(step func(*Driver, context.Context) (string, error)) func(*flag.FlagSe
 
 // Fetch, Tree and Make are the commands of the single steps.
 var (
-	Fetch = path((*Driver).Fetch)
-	Tree  = path((*Driver).Tree)
-	Make  = path((*Driver).Make)
+	Fetch = path((*driver.Driver).Fetch)
+	Tree  = path((*driver.Driver).Tree)
+	Make  = path((*driver.Driver).Make)
 )
 
 // Install is the command that does all steps.
 func Install(fs *flag.FlagSet) func(context.Context, []string) error {
-	f := new(Flags)
+	f := new(flags)
 	f.Register(fs)
 	f.registerTarget(fs)
 	replace := fs.Bool("replace", false, "replace an installed toolchain of the same name that has other content")
-	return f.Command(func(ctx context.Context, d *Driver) error {
+	return f.Command(func(ctx context.Context, d *driver.Driver) error {
 		t, err := f.target(ctx, d.Line.Release(), d.Rep.TraceCmd)
 		if err != nil {
 			return err
@@ -202,8 +132,8 @@ func Install(fs *flag.FlagSet) func(context.Context, []string) error {
 		}
 		if changed {
 			fmt.Print(next(t, f.again(), os.Getenv("PATH")))
-		} else if hint := pathHint(t, os.Getenv("PATH")); hint != "" {
-			fmt.Print("\n" + hint)
+		} else if h := pathHint(t, os.Getenv("PATH")); h != "" {
+			fmt.Print("\n" + h)
 		}
 		return nil
 	})
@@ -211,7 +141,7 @@ func Install(fs *flag.FlagSet) func(context.Context, []string) error {
 
 // again returns the flags that make another command mean the same
 // installation.
-func (f *Flags) again() string {
+func (f *flags) again() string {
 	if f.Line == "" {
 		return f.dirs()
 	}
@@ -219,7 +149,7 @@ func (f *Flags) again() string {
 }
 
 // dirs returns those of again that say where.
-func (f *Flags) dirs() string {
+func (f *flags) dirs() string {
 	s := ""
 	for _, v := range [][2]string{{"root", f.Root}, {"bin", f.Bin}} {
 		if v[1] != "" {
@@ -255,10 +185,10 @@ func pathHint(t *install.Target, path string) string {
 
 // API is the command that checks or makes a line's API baseline.
 func API(fs *flag.FlagSet) func(context.Context, []string) error {
-	f := new(Flags)
+	f := new(flags)
 	f.Register(fs)
 	write := fs.Bool("w", false, "write the baseline to the line's directory")
-	return f.Command(func(ctx context.Context, d *Driver) error {
+	return f.Command(func(ctx context.Context, d *driver.Driver) error {
 		if d.Dry {
 			fmt.Printf("would make the API baseline of %s and compare it with %s\n", d.Line.Pin.Upstream, d.Line.API())
 			return nil
@@ -286,14 +216,14 @@ func API(fs *flag.FlagSet) func(context.Context, []string) error {
 
 // Uninstall is the command that removes installed toolchains.
 func Uninstall(fs *flag.FlagSet) func(context.Context, []string) error {
-	f := new(Flags)
+	f := new(flags)
 	fs.StringVar(&f.Line, "line", "", "the `line` whose release to remove (default: the line of VERSION)")
 	fs.BoolVar(&f.Dry, "n", false, "print what would be removed, and remove nothing")
 	force := fs.Bool("force", false, "remove a toolchain even if its files have changed or its record is damaged")
 	f.registerTarget(fs)
 	return func(ctx context.Context, args []string) error {
 		if len(args) == 0 {
-			l, err := f.line()
+			l, err := f.FindLine()
 			if err != nil {
 				return err
 			}
@@ -301,7 +231,7 @@ func Uninstall(fs *flag.FlagSet) func(context.Context, []string) error {
 		}
 		for _, name := range args {
 			if !line.IsName(name) {
-				return fmt.Errorf("%q is not the name of a gocoro release such as go1.22.12-coro1\n\tgo run ./build list shows what is installed", name)
+				return hint.Add(fmt.Errorf("%q is not the name of a gocoro release such as go1.22.12-coro1", name), "go run ./build list shows what is installed")
 			}
 		}
 		st, err := store.Open()
@@ -320,7 +250,7 @@ func Uninstall(fs *flag.FlagSet) func(context.Context, []string) error {
 		for _, name := range slices.Compact(slices.Sorted(slices.Values(args))) {
 			t := &install.Target{Root: at.Root, Bin: at.Bin, Name: name, Flags: at.Flags}
 			if !f.Dry && st.Exists() { // else no process installs
-				lock, err := lockTarget(ctx, st, t)
+				lock, err := t.Lock(ctx, st)
 				if err != nil {
 					return err
 				}
@@ -357,16 +287,9 @@ func Uninstall(fs *flag.FlagSet) func(context.Context, []string) error {
 	}
 }
 
-// lockTarget keeps other processes from changing what is installed at t.
-func lockTarget(ctx context.Context, st *store.Store, t *install.Target) (io.Closer, error) {
-	var k store.Key
-	k.Add("install", []byte(t.GOROOT()))
-	return st.Lock(ctx, "install-"+k.String())
-}
-
 // List is the command that shows the lines and what is installed.
 func List(fs *flag.FlagSet) func(context.Context, []string) error {
-	f := new(Flags)
+	f := new(flags)
 	f.registerTarget(fs)
 	return func(ctx context.Context, args []string) error {
 		if err := command.NoArgs(args); err != nil {
