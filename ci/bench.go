@@ -21,6 +21,9 @@ import (
 	"gocoro/ci/suite"
 )
 
+// programs is the package of a module of its own, for what it requires is large.
+const programs = "gocoro/ci/programs"
+
 // A side is a toolchain and how the benchmarks run with it.
 type side struct{ name, goroot, key, env string }
 
@@ -49,6 +52,7 @@ var sharedBenchmarks = []benchmark{
 	{"locks", "runtime", "^BenchmarkCoroLock(OSThread|PingPong|Claims)$", "200ms", time.Minute},
 	{"callbacks", "runtime", "^BenchmarkCoroLockCallback$", "200ms", 5 * time.Minute}, // it builds a program
 	{"switch", "runtime", "^BenchmarkCoroSwitch(Next|Pull)$", "200ms", time.Minute},   // of lines with the direct switch
+	{"programs", programs, "^Benchmark", "300ms", 5 * time.Minute},
 	{"cgo", "cmd/cgo/internal/test", "^Benchmark(CgoCall|CGoCallback|CGoInCThread)$", "200ms", time.Minute},
 }
 
@@ -113,6 +117,9 @@ func benchCommand(fs *flag.FlagSet) func(context.Context, []string) error {
 				cmd.Env = goroot.Environ("GOROOT="+s.goroot, "GOCACHE="+filepath.Join(d.Store.Root, "gocache", s.key),
 					"GOEXPERIMENT="+platform.Experiments(s.goroot, ""))
 				cmd.Dir = filepath.Join(s.goroot, "src")
+				if pkg == programs {
+					cmd.Dir = filepath.Join(d.Line.Repo().Dir, "ci/programs")
+				}
 				if err := d.Rep.Run(ctx, "go test -c "+pkg, cmd, d.Store.Log("bench", s.name), nil); err != nil {
 					step.Fail()
 					return err
@@ -134,7 +141,9 @@ func benchCommand(fs *flag.FlagSet) func(context.Context, []string) error {
 					d.Rep.Printf("bench    %d of %d, %s, %s", i+1, *count, p.pattern, s.name)
 					limited, cancel := context.WithTimeout(ctx, p.limit)
 					cmd := run.Command(limited, binary(s.name, p.pkg), "-test.run=^$", "-test.bench="+p.pattern, "-test.benchtime="+p.rounds)
-					cmd.Dir = filepath.Join(s.goroot, "src", p.pkg)
+					if p.pkg != programs {
+						cmd.Dir = filepath.Join(s.goroot, "src", p.pkg)
+					}
 					// One builds a program with the go command on PATH.
 					cmd.Env = goroot.Environ("GOROOT="+s.goroot, "GOCACHE="+filepath.Join(d.Store.Root, "gocache", s.key),
 						"PATH="+filepath.Join(s.goroot, "bin")+string(os.PathListSeparator)+os.Getenv("PATH"), s.env)
