@@ -119,12 +119,16 @@ func (m *Mutant) Plant(o *plant.Overlay) error {
 	return nil
 }
 
+// stress is how long the stress of the direct switch runs under each setting. A
+// fault in a few instructions needs that.
+const stress = 5 * time.Second
+
 // test runs the tests of package runtime that match the pattern, built, like the
 // programs that they build, with the flag. It returns the pattern if one fails.
 func (r *Runner) test(ctx context.Context, pattern, flag string) (killer string, err error) {
 	bin := filepath.Join(r.GOROOT, "bin")
 	cmd := run.Command(ctx, filepath.Join(bin, "go"), "test", "-vet=off", "-count=1", "-timeout=5m", "-v", "-run=^"+strings.ReplaceAll(pattern, "/", "$/^")+"$", "runtime")
-	cmd.Env = goroot.Environ("GOCACHE="+r.Cache, "GOFLAGS="+flag, "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	cmd.Env = goroot.Environ("GOCACHE="+r.Cache, "GOFLAGS="+flag, "GOCORO_STRESS="+stress.String(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 	out, err := cmd.CombinedOutput()
 	top, _, _ := strings.Cut(pattern, "/")
 	switch {

@@ -24,14 +24,17 @@ import (
 const coroDirect = (GOARCH == "amd64" || GOARCH == "arm64") && !race.Enabled
 
 // TestCoroSwitchStress lets the program use iter.Pull in all ways, while the
-// garbage collector, the tracer and the profilers are at work. With the variable
-// GOCORO_STRESS it runs for longer.
+// garbage collector, the tracer and the profilers are at work. The variable
+// GOCORO_STRESS says for how long under each setting.
 func TestCoroSwitchStress(t *testing.T) {
 	exe, err := buildTestProg(t, "testcoroswitch")
 	if err != nil {
 		t.Fatal(err)
 	}
-	duration := 500 * time.Millisecond
+	duration := 10 * time.Second
+	if testing.Short() {
+		duration = 500 * time.Millisecond
+	}
 	if s := os.Getenv("GOCORO_STRESS"); s != "" {
 		if duration, err = time.ParseDuration(s); err != nil {
 			t.Fatal(err)
