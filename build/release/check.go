@@ -28,7 +28,6 @@ import (
 	"gocoro/build/hint"
 	"gocoro/build/line"
 	"gocoro/build/options"
-	"gocoro/build/progress"
 	"gocoro/build/proof"
 	"gocoro/build/run"
 	"gocoro/build/store"
@@ -50,11 +49,7 @@ func Check(fs *flag.FlagSet) func(context.Context, []string) error {
 			}
 		}
 		if o.Release == "" {
-			repo, err := line.FindRepo(".")
-			if err != nil {
-				return err
-			}
-			l, err := repo.Line(o.Line)
+			l, err := line.Find(o.Line)
 			if err != nil {
 				return err
 			}
@@ -72,15 +67,10 @@ func Check(fs *flag.FlagSet) func(context.Context, []string) error {
 				faults += len(v.Faults)
 			}
 			fmt.Printf("%-9s %-12s  %-4s  %s\n", what, platform, word, v.Text)
-			for _, l := range v.Details {
-				fmt.Printf("\t%s\n", l)
-			}
-			for _, f := range v.Faults {
-				fmt.Printf("\tfault: %s\n", f)
-			}
+			v.Print()
 		}
 		if err := c.Run(ctx); err != nil {
-			return fmt.Errorf("check: %w", progress.Explain(err, os.TempDir()))
+			return fmt.Errorf("check: %w", store.Explain(err, os.TempDir()))
 		}
 		if faults > 0 {
 			fmt.Printf("%d faults in %s\n", faults, args[0])
@@ -142,21 +132,17 @@ func (c *Checker) Run(ctx context.Context) error {
 	return nil
 }
 
-func fault(v *proof.Verdict, format string, args ...any) {
-	v.Faults = append(v.Faults, fmt.Sprintf(format, args...))
-}
-
 // directory compares the files with SHA256SUMS and releases.json.
 func (c *Checker) folder(f *Folder) error {
 	v := new(proof.Verdict)
 	for _, name := range f.names() {
 		switch got, err := store.Sum(f.path(name)); {
 		case errors.Is(err, fs.ErrNotExist):
-			fault(v, "%s is missing", name)
+			v.Fault("%s is missing", name)
 		case err != nil:
 			return err
 		case got != f.Sums[name]:
-			fault(v, "%s is %s, %s says %s", name, got, SumsFile, f.Sums[name])
+			v.Fault("%s is %s, %s says %s", name, got, SumsFile, f.Sums[name])
 		}
 	}
 	// What else is there? Signatures have the name of a file and more.
@@ -179,7 +165,7 @@ func (c *Checker) folder(f *Folder) error {
 		case f.Flat: // where downloads go, for example
 			unlisted++
 		default:
-			fault(v, "%s is a stray file: %s does not list it", name, SumsFile)
+			v.Fault("%s is a stray file: %s does not list it", name, SumsFile)
 		}
 		if d.IsDir() && f.Flat && file != c.Dir {
 			return fs.SkipDir
@@ -199,15 +185,15 @@ func (c *Checker) folder(f *Folder) error {
 			listed[d.Filename] = true
 			switch info, err := os.Stat(f.path(d.Filename)); {
 			case err != nil:
-				fault(v, "%s lists %s: %v", IndexFile, d.Filename, err)
+				v.Fault("%s lists %s: %v", IndexFile, d.Filename, err)
 			case info.Size() != d.Size || f.Sums[d.Filename] != d.SHA256:
-				fault(v, "%s says of %s: %d bytes, %s; the file has %d bytes, and %s says %q", IndexFile, d.Filename, d.Size, d.SHA256, info.Size(), SumsFile, f.Sums[d.Filename])
+				v.Fault("%s says of %s: %d bytes, %s; the file has %d bytes, and %s says %q", IndexFile, d.Filename, d.Size, d.SHA256, info.Size(), SumsFile, f.Sums[d.Filename])
 			}
 		}
 	}
 	for name := range f.Sums {
 		if strings.HasSuffix(name, ".tar.gz") && !listed[name] {
-			fault(v, "%s does not list %s", IndexFile, name)
+			v.Fault("%s does not list %s", IndexFile, name)
 		}
 	}
 	slices.Sort(v.Faults)
@@ -240,20 +226,20 @@ func (c *Checker) platform(ctx context.Context, f *Folder, platform string, name
 	extra := 0
 	for name, sum := range archive {
 		if m, ok := module.Files[name]; ok && m.Sum != sum {
-			fault(v, "%s differs between archive and module", name)
+			v.Fault("%s differs between archive and module", name)
 		} else if !ok {
 			// What cmd/distpack leaves out of modules.
 			switch top, _, _ := strings.Cut(name, "/"); top {
 			case "api", "doc", "misc", "test":
 				extra++
 			default:
-				fault(v, "%s is in the archive and not in the module", name)
+				v.Fault("%s is in the archive and not in the module", name)
 			}
 		}
 	}
 	for name := range module.Files {
 		if _, ok := archive[name]; !ok {
-			fault(v, "%s is in the module and not in the archive", name)
+			v.Fault("%s is in the module and not in the archive", name)
 		}
 	}
 	source, err := untar(v, f.path(names.Source), "")
@@ -262,10 +248,10 @@ func (c *Checker) platform(ctx context.Context, f *Folder, platform string, name
 	}
 	for name, sum := range source {
 		if got, ok := archive[name]; !ok || got != sum {
-			fault(v, "%s of the source archive is not that of %s", name, names.Archive)
+			v.Fault("%s of the source archive is not that of %s", name, names.Archive)
 		}
 		if proof.IsBinary(name) || strings.HasPrefix(name, "pkg/") {
-			fault(v, "%s is in the source archive", name)
+			v.Fault("%s is in the source archive", name)
 		}
 	}
 	root := filepath.Join(tmp, "go")
@@ -274,7 +260,7 @@ func (c *Checker) platform(ctx context.Context, f *Folder, platform string, name
 		return err
 	}
 	if got, _, _ := strings.Cut(string(version), "\n"); got != c.Release {
-		fault(v, "VERSION says %q, want %q", got, c.Release)
+		v.Fault("VERSION says %q, want %q", got, c.Release)
 	}
 	vouched, err := c.databases(v, f, names, module)
 	if err != nil {
@@ -296,14 +282,14 @@ func (c *Checker) platform(ctx context.Context, f *Folder, platform string, name
 		if proof.IsBinary(name) {
 			programs++
 			if err := header(filepath.Join(root, filepath.FromSlash(name)), name, c.Release, platform); err != nil {
-				fault(v, "%s: %v", name, err)
+				v.Fault("%s: %v", name, err)
 			} else {
 				good++
 			}
 		}
 	}
 	if programs < 3 {
-		fault(v, "there are %d programs, want bin/go, bin/gofmt and tools", programs)
+		v.Fault("there are %d programs, want bin/go, bin/gofmt and tools", programs)
 	}
 	v.Text = fmt.Sprintf("%d of %d programs with the headers and build information of %s", good, programs, platform)
 	c.Say("programs", platform, v)
@@ -347,7 +333,7 @@ func untar(v *proof.Verdict, file, dir string) (map[string][sha256.Size]byte, er
 			when = h.ModTime
 		}
 		if h.Uid != 0 || h.Gid != 0 || h.Uname != "" || h.Gname != "" || !h.ModTime.Equal(when) {
-			fault(v, "%s: %s belongs to %d:%d (%s:%s) and is of %v, want 0:0, no names, and %v", filepath.Base(file), h.Name, h.Uid, h.Gid, h.Uname, h.Gname, h.ModTime, when)
+			v.Fault("%s: %s belongs to %d:%d (%s:%s) and is of %v, want 0:0, no names, and %v", filepath.Base(file), h.Name, h.Uid, h.Gid, h.Uname, h.Gname, h.ModTime, when)
 		}
 		switch {
 		case h.Typeflag == tar.TypeDir && (ok || h.Name == "go/"):
@@ -360,10 +346,10 @@ func untar(v *proof.Verdict, file, dir string) (map[string][sha256.Size]byte, er
 			mode = 0o755
 		}
 		if h.FileInfo().Mode() != mode {
-			fault(v, "%s: %s has the mode %v, want %v", filepath.Base(file), h.Name, h.FileInfo().Mode(), mode)
+			v.Fault("%s: %s has the mode %v, want %v", filepath.Base(file), h.Name, h.FileInfo().Mode(), mode)
 		}
 		if _, dup := sums[name]; dup {
-			fault(v, "%s holds %s twice", filepath.Base(file), h.Name)
+			v.Fault("%s holds %s twice", filepath.Base(file), h.Name)
 		}
 		sum := sha256.New()
 		if dir == "" {
@@ -404,22 +390,22 @@ func (c *Checker) databases(v *proof.Verdict, f *Folder, names dist.Files, modul
 	for _, dir := range slices.Sorted(maps.Keys(keys)) {
 		key := keys[dir]
 		if c.Key != "" && key != c.Key {
-			fault(v, "the checksum database in %s is of the key %s, want %s", dir, key, c.Key)
+			v.Fault("the checksum database in %s is of the key %s, want %s", dir, key, c.Key)
 			continue
 		}
 		lines, err := sumdb.Lookup(dir, key, modulePath, names.Version)
 		want := modulePath + " " + names.Version + " " + module.H1
 		switch {
 		case err != nil:
-			fault(v, "the checksum database in %s has no good record of %s: %v", dir, names.Version, err)
+			v.Fault("the checksum database in %s has no good record of %s: %v", dir, names.Version, err)
 		case !slices.Contains(lines, want):
-			fault(v, "the checksum database in %s says %q of %s, want %q", dir, lines, names.Version, want)
+			v.Fault("the checksum database in %s says %q of %s, want %q", dir, lines, names.Version, want)
 		default:
 			agree++
 		}
 	}
 	if len(keys) == 0 && c.Key != "" {
-		fault(v, "there is no checksum database in %s for the key %s", f.path(sumdbDir), c.Key)
+		v.Fault("there is no checksum database in %s for the key %s", f.path(sumdbDir), c.Key)
 	}
 	return len(keys) > 0 && agree == len(keys), nil
 }
@@ -519,11 +505,11 @@ func try(ctx context.Context, wrap []string, root, tmp, release, platform string
 	v := new(proof.Verdict)
 	dir := filepath.Join(tmp, "hello")
 	if err := os.Mkdir(dir, 0o777); err != nil {
-		fault(v, "%v", err)
+		v.Fault("%v", err)
 		return v
 	}
 	if err := os.WriteFile(filepath.Join(dir, "hello.go"), []byte(hello), 0o666); err != nil {
-		fault(v, "%v", err)
+		v.Fault("%v", err)
 		return v
 	}
 	// Go 1.22 has package iter behind an experiment.
@@ -545,9 +531,9 @@ func try(ctx context.Context, wrap []string, root, tmp, release, platform string
 		asked++
 		switch got := strings.TrimSpace(out.String()); {
 		case err != nil:
-			fault(v, "%s: %v; it printed %q, want %q", strings.Join(argv, " "), err, got, want)
+			v.Fault("%s: %v; it printed %q, want %q", strings.Join(argv, " "), err, got, want)
 		case got != want:
-			fault(v, "%s printed %q, want %q", strings.Join(argv, " "), got, want)
+			v.Fault("%s printed %q, want %q", strings.Join(argv, " "), got, want)
 		default:
 			answered++
 		}

@@ -215,10 +215,7 @@ func (o *distribution) publish(ctx context.Context, d *driver.Driver, dirs map[s
 		}
 		toSign = append(toSign, file)
 	}
-	next := &Folder{Dir: o.folder.Dir, Sums: map[string]string{}}
-	for n, s := range o.folder.Sums {
-		next.Sums[n] = s
-	}
+	next := &Folder{Dir: o.folder.Dir, Sums: maps.Clone(o.folder.Sums)}
 	sizes := map[string]int64{}
 	for _, f := range files {
 		next.Sums[f.name] = f.sum

@@ -141,12 +141,7 @@ func inStore(ctx context.Context, do func(*store.Store) error) error {
 	if err != nil {
 		return err
 	}
-	inUse, err := st.Use(ctx)
-	if err != nil {
-		return progress.Explain(err, st.Root)
-	}
-	defer inUse.Close()
-	return progress.Explain(do(st), st.Root)
+	return st.Do(ctx, func() error { return do(st) })
 }
 
 // Test runs cells and reports.
