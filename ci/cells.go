@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"gocoro/build/line"
-	"gocoro/build/progress"
 	"gocoro/build/store"
 	"gocoro/ci/plan"
 	"gocoro/ci/platform"
@@ -101,10 +100,5 @@ func inStore(ctx context.Context, do func(*store.Store) error) error {
 	if err != nil {
 		return err
 	}
-	inUse, err := st.Use(ctx)
-	if err != nil {
-		return progress.Explain(err, st.Root)
-	}
-	defer inUse.Close()
-	return progress.Explain(do(st), st.Root)
+	return st.Do(ctx, func() error { return do(st) })
 }

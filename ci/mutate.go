@@ -43,24 +43,6 @@ func mutateCommand(fs *flag.FlagSet) func(context.Context, []string) error {
 		if err != nil {
 			return err
 		}
-		st, err := store.Open()
-		if err != nil {
-			return err
-		}
-		inUse, err := st.Use(ctx)
-		if err != nil {
-			return progress.Explain(err, st.Root)
-		}
-		defer inUse.Close()
-		rep := progress.New(os.Stderr)
-		dir := filepath.Join(st.Root, "ci", "mutate")
-		if err := os.MkdirAll(dir, 0o777); err != nil {
-			return progress.Explain(err, st.Root)
-		}
-		r := &mutate.Runner{
-			Repo: repo.Dir, GOROOT: *root, Cache: filepath.Join(dir, "gocache"), Dir: dir,
-			Workers: *workers, Limit: *limit, Fuzz: *fuzz, Stock: *stock,
-		}
 		// First the runtime as it is: what kills that kills no mutant.
 		planted := []*mutate.Mutant{nil}
 		for i := range mutate.Mutants {
@@ -73,42 +55,57 @@ func mutateCommand(fs *flag.FlagSet) func(context.Context, []string) error {
 				return hint.Add(fmt.Errorf("no mutant is called %q", name), "see ci/mutate/mutants.go")
 			}
 		}
-		// Report one that does not apply before the others take an hour.
-		for _, m := range planted[1:] {
-			if err := m.Plant(plant.New(*root, filepath.Join(dir, "fits"))); err != nil {
+		return inStore(ctx, func(st *store.Store) error {
+			dir := filepath.Join(st.Root, "ci", "mutate")
+			if err := os.MkdirAll(dir, 0o777); err != nil {
 				return err
 			}
-		}
-		var killed, survived int
-		for _, m := range planted {
-			name := "no fault"
-			if m != nil {
-				name = m.Name
+			// Report one that does not apply before the others take an hour.
+			for _, m := range planted[1:] {
+				if err := m.Plant(plant.New(*root, filepath.Join(dir, "fits"))); err != nil {
+					return err
+				}
 			}
-			step := rep.Start("mutate", name)
-			res, err := r.Run(ctx, m)
-			if err != nil {
-				step.Fail()
-				return err
-			}
-			switch {
-			case m == nil && res.Killer != "":
-				step.Fail()
-				return fmt.Errorf("%s fails on %s without any fault planted", res.Killer, *root)
-			case m == nil:
-				step.Done("all programs pass")
-			case res.Killer != "":
-				killed++
-				step.Done(name + ": " + res.Killer)
-			default:
-				survived++
-				step.Done(name + ": SURVIVED")
-			}
-		}
-		fmt.Printf("%d mutants: %d killed, %d survived\n", killed+survived, killed, survived)
-		if survived > 0 {
-			return command.ExitError(1)
-		}
-		return nil
+			return mutants(ctx, planted, &mutate.Runner{
+				Repo: repo.Dir, GOROOT: *root, Cache: filepath.Join(dir, "gocache"), Dir: dir,
+				Workers: *workers, Limit: *limit, Fuzz: *fuzz, Stock: *stock,
+			})
+		})
 	}
+}
+
+// mutants tries the planted faults in turn, and reports how many survive.
+func mutants(ctx context.Context, planted []*mutate.Mutant, r *mutate.Runner) error {
+	rep := progress.New(os.Stderr)
+	var killed, survived int
+	for _, m := range planted {
+		name := "no fault"
+		if m != nil {
+			name = m.Name
+		}
+		step := rep.Start("mutate", name)
+		res, err := r.Run(ctx, m)
+		if err != nil {
+			step.Fail()
+			return err
+		}
+		switch {
+		case m == nil && res.Killer != "":
+			step.Fail()
+			return fmt.Errorf("%s fails on %s without any fault planted", res.Killer, r.GOROOT)
+		case m == nil:
+			step.Done("all programs pass")
+		case res.Killer != "":
+			killed++
+			step.Done(name + ": " + res.Killer)
+		default:
+			survived++
+			step.Done(name + ": SURVIVED")
+		}
+	}
+	fmt.Printf("%d mutants: %d killed, %d survived\n", killed+survived, killed, survived)
+	if survived > 0 {
+		return command.ExitError(1)
+	}
+	return nil
 }

@@ -116,6 +116,9 @@ type Machine struct {
 // Bad reports whether a finding should make doctor fail.
 func (f Finding) Bad() bool { return f.Level == Trap || f.Level == Stop }
 
+// An adder adds a finding.
+type adder func(l Level, fix, format string, args ...any)
+
 // Examine judges the facts, those that stop a build first.
 func Examine(m *Machine) []Finding {
 	var fs []Finding
@@ -159,19 +162,17 @@ func Examine(m *Machine) []Finding {
 		add(Note, "unset GOPROXY, or use -source tarball=", "GOPROXY=off: upstream's release can only come from the module cache")
 	}
 
-	fs = append(fs, m.chosen()...)
-	fs = append(fs, m.found()...)
-	fs = append(fs, m.leftovers()...)
+	m.chosen(add)
+	m.overrides(add)
+	m.module(add)
+	m.found(add)
+	m.leftovers(add)
 	return fs
 }
 
 // chosen judges what decides which toolchain runs.
-func (m *Machine) chosen() []Finding {
-	var fs []Finding
-	add := func(l Level, fix, format string, args ...any) {
-		fs = append(fs, Finding{l, fmt.Sprintf(format, args...), fix})
-	}
-	set := m.Set["GOTOOLCHAIN"]
+func (m *Machine) chosen(add adder) {
+	set, use := m.Set["GOTOOLCHAIN"], m.use()
 	from := ""
 	switch {
 	case m.Env["GOTOOLCHAIN"] != "":
@@ -187,10 +188,6 @@ func (m *Machine) chosen() []Finding {
 		}
 	}
 	name, mode, plus := strings.Cut(set, "+")
-	use := "go env -w GOTOOLCHAIN=" + m.Release
-	if m.Env["GOTOOLCHAIN"] != "" {
-		use = "export GOTOOLCHAIN=" + m.Release
-	}
 	unset := install.Unset
 	if e := m.Env["GOTOOLCHAIN"]; e != "" {
 		unset = "unset GOTOOLCHAIN"
@@ -234,6 +231,18 @@ func (m *Machine) chosen() []Finding {
 			add(Fine, "", "in %s the go command is %s", m.Dir, m.Seen.Version)
 		}
 	}
+}
+
+// use returns the command that selects the release.
+func (m *Machine) use() string {
+	if m.Env["GOTOOLCHAIN"] != "" {
+		return "export GOTOOLCHAIN=" + m.Release
+	}
+	return "go env -w GOTOOLCHAIN=" + m.Release
+}
+
+// overrides judges the settings that change what a toolchain does.
+func (m *Machine) overrides(add adder) {
 	if r := m.Env["GOROOT"]; r != "" {
 		add(Trap, "unset GOROOT", "GOROOT=%s is set: a go command that is run by its path takes the standard library from there, whatever its own version", r)
 	}
@@ -257,8 +266,12 @@ func (m *Machine) chosen() []Finding {
 	if p := m.Set["GOPROXY"]; strings.HasPrefix(p, "file://") && !strings.ContainsAny(p, ",|") {
 		add(Note, "link the downloaded toolchain (ln -s \"$(go env GOROOT)/bin/go\" "+run.Quote(filepath.Join(m.Bin, m.Release))+"), then unset GOPROXY, or go env -u GOPROXY", "GOPROXY=%s: no other modules can be downloaded than those in that directory", p)
 	}
+}
+
+// module judges what the user's go.mod asks for.
+func (m *Machine) module(add adder) {
 	if m.GoMod == "" {
-		return fs
+		return
 	}
 	// The suffix of a release is ignored in comparison (go/version does so, too).
 	if version.Compare("go"+m.GoLine, m.Pin.Upstream) > 0 && m.GoLine != "" {
@@ -267,19 +280,14 @@ func (m *Machine) chosen() []Finding {
 	if t := m.Toolchain; line.IsName(t) && m.Go.Version != "" {
 		if version.Compare(t, m.Go.Version) > 0 {
 			add(Note, "", "%s: its line \"toolchain %s\" is obeyed by %s, unless GOTOOLCHAIN says otherwise", m.GoMod, t, m.Go.Version)
-		} else if !line.IsName(set) {
-			add(Trap, use, "%s: its line \"toolchain %s\" is ignored: %s counts as new enough, since the suffix is ignored in comparison", m.GoMod, t, m.Go.Version)
+		} else if !line.IsName(m.Set["GOTOOLCHAIN"]) {
+			add(Trap, m.use(), "%s: its line \"toolchain %s\" is ignored: %s counts as new enough, since the suffix is ignored in comparison", m.GoMod, t, m.Go.Version)
 		}
 	}
-	return fs
 }
 
 // found judges what PATH has under the release's name.
-func (m *Machine) found() []Finding {
-	var fs []Finding
-	add := func(l Level, fix, format string, args ...any) {
-		fs = append(fs, Finding{l, fmt.Sprintf(format, args...), fix})
-	}
+func (m *Machine) found(add adder) {
 	for _, p := range m.Path {
 		if p == "" || !filepath.IsAbs(p) {
 			add(Note, "take it out of PATH", "PATH has the relative entry %q: the go command runs no toolchain from there", p)
@@ -302,15 +310,10 @@ func (m *Machine) found() []Finding {
 			add(Fine, "", "%s is %s", file, g.Version)
 		}
 	}
-	return fs
 }
 
 // leftovers judges what earlier installations left.
-func (m *Machine) leftovers() []Finding {
-	var fs []Finding
-	add := func(l Level, fix, format string, args ...any) {
-		fs = append(fs, Finding{l, fmt.Sprintf(format, args...), fix})
-	}
+func (m *Machine) leftovers(add adder) {
 	for _, i := range m.Installed {
 		uninstall := "go run ./build uninstall" + m.Flags + " "
 		if i.Modified || i.Damaged != nil {
@@ -318,9 +321,9 @@ func (m *Machine) leftovers() []Finding {
 		}
 		switch {
 		case i.Damaged != nil && !slices.Contains(m.Releases, i.Name):
-			add(Trap, uninstall+i.Name, "%s is damaged: %s", filepath.Join(m.Root, i.Name), cause(i.Damaged))
+			add(Trap, uninstall+i.Name, "%s is damaged: %v", filepath.Join(m.Root, i.Name), i.Damaged)
 		case i.Damaged != nil:
-			add(Trap, "go run ./build install -replace -line "+i.Name+m.Flags, "%s is damaged: %s", filepath.Join(m.Root, i.Name), cause(i.Damaged))
+			add(Trap, "go run ./build install -replace -line "+i.Name+m.Flags, "%s is damaged: %v", filepath.Join(m.Root, i.Name), i.Damaged)
 		case line.IsOldName(i.Name):
 			add(Note, uninstall+i.Name, "%s is installed under the old form of a release's name, with a dot, which debuggers do not recognize as a Go version; this checkout makes %s", i.Name, m.Release)
 		case i.Modified && slices.Contains(m.Releases, i.Name):
@@ -337,24 +340,11 @@ func (m *Machine) leftovers() []Finding {
 	if m.First != "" {
 		add(Note, store.RemoveNames(m.First, m.FirstNames), "%s has %s that the first release of gocoro left in its build cache", m.First, megabytes(m.FirstSize))
 	}
-	return fs
 }
 
 // has reports whether the release is installed.
 func (m *Machine) has(release string) bool {
-	for _, i := range m.Installed {
-		if i.Name == release {
-			return true
-		}
-	}
-	return false
-}
-
-// cause returns the first line of an error: what follows is what to do, which a
-// finding says by itself.
-func cause(err error) string {
-	text, _, _ := strings.Cut(err.Error(), "\n")
-	return text
+	return slices.ContainsFunc(m.Installed, func(i Install) bool { return i.Name == release })
 }
 
 func megabytes(n int64) string { return fmt.Sprintf("%d MB", n/1e6) }

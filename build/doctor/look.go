@@ -145,8 +145,7 @@ func (m *Machine) settings(ctx context.Context, dir string) error {
 		cmd.Env = append(append(os.Environ(), "GOROOT=", "PWD="+dir), env...)
 		out, err := cmd.Output()
 		if err != nil {
-			var ee *exec.ExitError
-			if errors.As(err, &ee) {
+			if ee, ok := errors.AsType[*exec.ExitError](err); ok {
 				err = fmt.Errorf("%v: %s", err, bytes.TrimSpace(ee.Stderr))
 			}
 			return fmt.Errorf("go %s: %w", strings.Join(args, " "), err)

@@ -32,7 +32,7 @@ func (f *Flags) Register(fs *flag.FlagSet) {
 // Open returns the driver that the flags ask for, in the checkout that holds
 // the working directory.
 func (f *Flags) Open() (*Driver, error) {
-	l, err := f.FindLine()
+	l, err := line.Find(f.Line)
 	if err != nil {
 		return nil, err
 	}
@@ -50,26 +50,12 @@ func (f *Flags) Open() (*Driver, error) {
 	return d, nil
 }
 
-// FindLine returns the line that the flags ask for, in the checkout that holds
-// the working directory.
-func (f *Flags) FindLine() (*line.Line, error) {
-	repo, err := line.FindRepo(".")
-	if err != nil {
-		return nil, err
-	}
-	return repo.Line(f.Line)
-}
-
 // Use calls f, which uses what the store holds.
 func (d *Driver) Use(ctx context.Context, f func() error) error {
-	if !d.Dry {
-		lock, err := d.Store.Use(ctx)
-		if err != nil {
-			return progress.Explain(err, d.Store.Root)
-		}
-		defer lock.Close()
+	if d.Dry {
+		return store.Explain(f(), d.Store.Root)
 	}
-	return progress.Explain(f(), d.Store.Root)
+	return d.Store.Do(ctx, f)
 }
 
 // Command returns the function of a command that takes no arguments: it opens

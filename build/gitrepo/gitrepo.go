@@ -126,8 +126,8 @@ func (r *Repo) run(ctx context.Context, in []byte, env []string, args ...string)
 	if ctx.Err() != nil {
 		return "", ctx.Err()
 	}
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) {
+	exit, ok := errors.AsType[*exec.ExitError](err)
+	if !ok {
 		return "", hint.Add(fmt.Errorf("git %s: %v", args[0], err), "git is needed to edit and move patches: install it and run the command again")
 	}
 	msg := stderr.String()
@@ -542,8 +542,7 @@ func (r *Repo) Merge(ctx context.Context, onto, c string) (commit string, confli
 		return "", nil, err
 	}
 	out, err := r.git(ctx, "merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", side, c)
-	var g *Error
-	if errors.As(err, &g) && g.Status == 1 && out != "" {
+	if g, ok := errors.AsType[*Error](err); ok && g.Status == 1 && out != "" {
 		for _, f := range strings.Split(out, "\x00")[1:] {
 			if f != "" {
 				conflicts = append(conflicts, f)
@@ -603,8 +602,7 @@ func (r *Repo) Head(ctx context.Context) (string, error) {
 // Detached reports whether a commit is checked out, and no branch.
 func (r *Repo) Detached(ctx context.Context) (bool, error) {
 	_, err := r.git(ctx, "symbolic-ref", "-q", "HEAD")
-	var g *Error
-	if errors.As(err, &g) && g.Status == 1 {
+	if g, ok := errors.AsType[*Error](err); ok && g.Status == 1 {
 		return true, nil
 	}
 	return false, err
@@ -613,8 +611,7 @@ func (r *Repo) Detached(ctx context.Context) (bool, error) {
 // Before reports whether commit a is an ancestor of b, and another one.
 func (r *Repo) Before(ctx context.Context, a, b string) (bool, error) {
 	_, err := r.git(ctx, "merge-base", "--is-ancestor", a, b)
-	var g *Error
-	if errors.As(err, &g) && g.Status == 1 {
+	if g, ok := errors.AsType[*Error](err); ok && g.Status == 1 {
 		return false, nil
 	}
 	return a != b, err
@@ -686,8 +683,7 @@ func (r *Repo) Checkout(ctx context.Context, commit string) error {
 // the one that is checked out: with marks where the two conflict.
 func (r *Repo) Pick(ctx context.Context, c string) error {
 	_, err := r.git(ctx, "cherry-pick", "--allow-empty", "--keep-redundant-commits", c)
-	var g *Error
-	if errors.As(err, &g) && g.Status == 1 {
+	if g, ok := errors.AsType[*Error](err); ok && g.Status == 1 {
 		return nil
 	}
 	return err

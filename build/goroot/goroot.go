@@ -81,8 +81,7 @@ func goEnv(ctx context.Context, rep *progress.Reporter, toolchain string) (*Boot
 	rep.TraceCmd(cmd)
 	out, err := cmd.Output()
 	if err != nil {
-		var ee *exec.ExitError
-		if errors.As(err, &ee) {
+		if ee, ok := errors.AsType[*exec.ExitError](err); ok {
 			err = fmt.Errorf("%v: %s", err, strings.TrimSpace(string(ee.Stderr)))
 		}
 		return nil, fmt.Errorf("GOTOOLCHAIN=%s go env: %w", toolchain, err)
@@ -115,8 +114,7 @@ func Make(ctx context.Context, dir string, boot *Bootstrap, leak []string, rep *
 			detail(strings.TrimSuffix(l, "."))
 		}
 	})
-	var ce *run.Error
-	if errors.As(err, &ce) {
+	if ce, ok := errors.AsType[*run.Error](err); ok {
 		return hint.Add(err, "next: %s", cmp.Or(outside(ce.Tail), next))
 	}
 	if err != nil {

@@ -15,7 +15,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sort"
 	"strings"
 
 	"gocoro/build/hint"
@@ -56,7 +55,7 @@ func (r *Repo) Lines() ([]string, error) {
 			names = append(names, e.Name())
 		}
 	}
-	sort.Slice(names, func(i, j int) bool { return version.Compare(names[i], names[j]) < 0 })
+	slices.SortFunc(names, version.Compare)
 	return names, nil
 }
 
@@ -193,6 +192,16 @@ func (r *Repo) rel(file string) string {
 	return file
 }
 
+// Find returns the line, as Repo.Line does, in the checkout that holds the working
+// directory.
+func Find(name string) (*Line, error) {
+	repo, err := FindRepo(".")
+	if err != nil {
+		return nil, err
+	}
+	return repo.Line(name)
+}
+
 // A Line is one upstream minor release with the fork's changes to it.
 type Line struct {
 	Name string // "go1.22"
@@ -228,7 +237,7 @@ func (l *Line) Patches() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	sort.Strings(files) // the numbers in the names are the order
+	slices.Sort(files) // the numbers in the names are the order
 	if l.last == "" {
 		return files, nil
 	}
@@ -322,7 +331,7 @@ func (l *Line) Overlay() ([]OverlayFile, error) {
 			return nil, err
 		}
 	}
-	sort.Slice(files, func(i, j int) bool { return files[i].Name < files[j].Name })
+	slices.SortFunc(files, func(a, b OverlayFile) int { return strings.Compare(a.Name, b.Name) })
 	return files, nil
 }
 

@@ -50,14 +50,9 @@ func withSession(ctx context.Context, f *options.Series, do func(s *session) err
 	rep := progress.New(os.Stderr)
 	rep.Trace = f.Trace
 	st.Waiting = func(what string) { rep.Printf("waiting for another gocoro command to finish (%s)", what) }
-	lock, err := st.Use(ctx)
-	if err != nil {
-		return progress.Explain(err, st.Root)
-	}
-	defer lock.Close()
 	s := &session{flags: f, rep: rep}
 	s.Env = workspace.Env{Repo: repo, Store: st, Trace: rep.TraceCmd, Say: rep.Printf, Fetch: s.fetch, API: s.api}
-	return progress.Explain(do(s), st.Root)
+	return st.Do(ctx, func() error { return do(s) })
 }
 
 // noArgs returns the function of a command that takes no arguments.

@@ -12,7 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"gocoro/build/hint"
 	"gocoro/build/run"
 )
 
@@ -189,17 +188,4 @@ func (r *Reporter) TraceCmd(cmd *exec.Cmd) {
 	if r.Trace {
 		r.Printf("%s", run.Line(cmd))
 	}
-}
-
-// Explain adds the next step to errors whose cause is outside of the driver: a
-// full disk, as the driver or a command that it ran tells of it. cache is the
-// directory of the build cache.
-func Explain(err error, cache string) error {
-	if err == nil {
-		return nil
-	}
-	if text := strings.ToLower(err.Error()); strings.Contains(text, "no space left on device") || strings.Contains(text, "disk quota exceeded") {
-		return hint.Add(err, "the disk is full; no unfinished work was kept, and existing installations are unchanged\nfree some space (go run ./build clean), or choose another disk: GOCORO_CACHE=DIR for the cache\n(now %s), -root DIR for the installation", cache)
-	}
-	return err
 }

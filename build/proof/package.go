@@ -151,8 +151,19 @@ type Verdict struct {
 // Holds reports whether the proof holds.
 func (v *Verdict) Holds() bool { return len(v.Faults) == 0 }
 
-func (v *Verdict) fault(format string, args ...any) {
+// Fault adds a fault.
+func (v *Verdict) Fault(format string, args ...any) {
 	v.Faults = append(v.Faults, fmt.Sprintf(format, args...))
+}
+
+// Print prints the lines below the text.
+func (v *Verdict) Print() {
+	for _, l := range v.Details {
+		fmt.Printf("\t%s\n", l)
+	}
+	for _, l := range v.Faults {
+		fmt.Printf("\tfault: %s\n", l)
+	}
 }
 
 // Upstream judges a package that was built here of an unpatched upstream
@@ -165,7 +176,7 @@ func Upstream(ours, official *Package, goos string) (*Verdict, error) {
 	total := len(official.Files)
 	if d.Equal() {
 		if ours.H1 != official.H1 {
-			v.fault("all files are equal, but %s is not %s", ours.H1, official.H1)
+			v.Fault("all files are equal, but %s is not %s", ours.H1, official.H1)
 		}
 		v.Text = fmt.Sprintf("%d of %d files equal, %s", d.Same, total, ours.H1)
 		return v, nil
@@ -202,7 +213,7 @@ func Upstream(ours, official *Package, goos string) (*Verdict, error) {
 		names []string
 	}{{"differ", differ}, {"only in what was built here", d.OnlyA}, {"only in what upstream published", d.OnlyB}} {
 		if len(l.names) > 0 {
-			v.fault("%d %s: %s", len(l.names), l.what, list(l.names))
+			v.Fault("%d %s: %s", len(l.names), l.what, list(l.names))
 		}
 	}
 	return v, nil

@@ -65,22 +65,22 @@ func Patches(patched, official *Package, c *Changes) (*Verdict, error) {
 			} else if slices.Contains(d.OnlyB, name) {
 				where = "is missing"
 			}
-			v.fault("%s %s, and no patch, overlay file or rule of the driver names it", name, where)
+			v.Fault("%s %s, and no patch, overlay file or rule of the driver names it", name, where)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Named)) {
 		if !changed[name] {
-			v.fault("%s is named by %s, but the package has what upstream has: the same file, or none", name, c.Named[name])
+			v.Fault("%s is named by %s, but the package has what upstream has: the same file, or none", name, c.Named[name])
 		}
 	}
 	explained := 0
 	for _, name := range programs {
 		if _, ok := official.Files[name]; !ok {
-			v.fault("%s is not among upstream's programs", name)
+			v.Fault("%s is not among upstream's programs", name)
 			continue
 		}
 		if _, ok := patched.Files[name]; !ok {
-			v.fault("%s, one of upstream's programs, is missing", name)
+			v.Fault("%s, one of upstream's programs, is missing", name)
 			continue
 		}
 		linked, err := c.Linked(name)
@@ -96,7 +96,7 @@ func Patches(patched, official *Package, c *Changes) (*Verdict, error) {
 		slices.Sort(why)
 		why = slices.Compact(why)
 		if len(why) == 0 {
-			v.fault("%s differs, and no file that differs is linked into it", name)
+			v.Fault("%s differs, and no file that differs is linked into it", name)
 			continue
 		}
 		explained++
@@ -115,12 +115,12 @@ func (c *Changes) source(v *Verdict, p *Package, name string) error {
 	case os.IsNotExist(err) && !packed:
 		return nil // a patch removes it
 	case os.IsNotExist(err):
-		v.fault("%s, named by %s, is in the package and not in the patched tree", name, c.Named[name])
+		v.Fault("%s, named by %s, is in the package and not in the patched tree", name, c.Named[name])
 		return nil
 	case err != nil:
 		return err
 	case !packed:
-		v.fault("%s, named by %s, is in the patched tree and not in the package", name, c.Named[name])
+		v.Fault("%s, named by %s, is in the patched tree and not in the package", name, c.Named[name])
 		return nil
 	}
 	got, err := p.Read(name)
@@ -128,7 +128,7 @@ func (c *Changes) source(v *Verdict, p *Package, name string) error {
 		return err
 	}
 	if !bytes.Equal(got, want) {
-		v.fault("%s is named by %s, but is not what the patched tree has", name, c.Named[name])
+		v.Fault("%s is named by %s, but is not what the patched tree has", name, c.Named[name])
 	}
 	return nil
 }
@@ -144,7 +144,7 @@ func (c *Changes) stamp(v *Verdict, patched, official *Package, name string) err
 		return err
 	}
 	if !bytes.Equal(bytes.ReplaceAll(got, []byte(c.Release), []byte(c.Upstream)), want) {
-		v.fault("%s, which make.bash generates, differs in more than the release's name", name)
+		v.Fault("%s, which make.bash generates, differs in more than the release's name", name)
 	}
 	return nil
 }

@@ -28,7 +28,6 @@ import (
 	"gocoro/build/hint"
 	"gocoro/build/line"
 	"gocoro/build/options"
-	"gocoro/build/progress"
 	"gocoro/build/proof"
 	"gocoro/build/run"
 	"gocoro/build/store"
@@ -50,11 +49,7 @@ func Check(fs *flag.FlagSet) func(context.Context, []string) error {
 			}
 		}
 		if o.Release == "" {
-			repo, err := line.FindRepo(".")
-			if err != nil {
-				return err
-			}
-			l, err := repo.Line(o.Line)
+			l, err := line.Find(o.Line)
 			if err != nil {
 				return err
 			}
@@ -72,15 +67,10 @@ func Check(fs *flag.FlagSet) func(context.Context, []string) error {
 				faults += len(v.Faults)
 			}
 			fmt.Printf("%-9s %-12s  %-4s  %s\n", what, platform, word, v.Text)
-			for _, l := range v.Details {
-				fmt.Printf("\t%s\n", l)
-			}
-			for _, f := range v.Faults {
-				fmt.Printf("\tfault: %s\n", f)
-			}
+			v.Print()
 		}
 		if err := c.Run(ctx); err != nil {
-			return fmt.Errorf("check: %w", progress.Explain(err, os.TempDir()))
+			return fmt.Errorf("check: %w", store.Explain(err, os.TempDir()))
 		}
 		if faults > 0 {
 			fmt.Printf("%d faults in %s\n", faults, args[0])
@@ -163,20 +153,20 @@ func (c *Checker) platform(ctx context.Context, f *Folder, platform string, name
 	extra := 0
 	for name, sum := range archive {
 		if m, ok := module.Files[name]; ok && m.Sum != sum {
-			fault(v, "%s differs between archive and module", name)
+			v.Fault("%s differs between archive and module", name)
 		} else if !ok {
 			// What cmd/distpack leaves out of modules.
 			switch top, _, _ := strings.Cut(name, "/"); top {
 			case "api", "doc", "misc", "test":
 				extra++
 			default:
-				fault(v, "%s is in the archive and not in the module", name)
+				v.Fault("%s is in the archive and not in the module", name)
 			}
 		}
 	}
 	for name := range module.Files {
 		if _, ok := archive[name]; !ok {
-			fault(v, "%s is in the module and not in the archive", name)
+			v.Fault("%s is in the module and not in the archive", name)
 		}
 	}
 	source, err := untar(v, f.path(names.Source), "")
@@ -185,10 +175,10 @@ func (c *Checker) platform(ctx context.Context, f *Folder, platform string, name
 	}
 	for name, sum := range source {
 		if got, ok := archive[name]; !ok || got != sum {
-			fault(v, "%s of the source archive is not that of %s", name, names.Archive)
+			v.Fault("%s of the source archive is not that of %s", name, names.Archive)
 		}
 		if proof.IsBinary(name) || strings.HasPrefix(name, "pkg/") {
-			fault(v, "%s is in the source archive", name)
+			v.Fault("%s is in the source archive", name)
 		}
 	}
 	root := filepath.Join(tmp, "go")
@@ -197,7 +187,7 @@ func (c *Checker) platform(ctx context.Context, f *Folder, platform string, name
 		return err
 	}
 	if got, _, _ := strings.Cut(string(version), "\n"); got != c.Release {
-		fault(v, "VERSION says %q, want %q", got, c.Release)
+		v.Fault("VERSION says %q, want %q", got, c.Release)
 	}
 	vouched, err := c.databases(v, f, names, module)
 	if err != nil {
@@ -219,14 +209,14 @@ func (c *Checker) platform(ctx context.Context, f *Folder, platform string, name
 		if proof.IsBinary(name) {
 			programs++
 			if err := header(filepath.Join(root, filepath.FromSlash(name)), name, c.Release, platform); err != nil {
-				fault(v, "%s: %v", name, err)
+				v.Fault("%s: %v", name, err)
 			} else {
 				good++
 			}
 		}
 	}
 	if programs < 3 {
-		fault(v, "there are %d programs, want bin/go, bin/gofmt and tools", programs)
+		v.Fault("there are %d programs, want bin/go, bin/gofmt and tools", programs)
 	}
 	v.Text = fmt.Sprintf("%d of %d programs with the headers and build information of %s", good, programs, platform)
 	c.Say("programs", platform, v)
@@ -270,7 +260,7 @@ func untar(v *proof.Verdict, file, dir string) (map[string][sha256.Size]byte, er
 			when = h.ModTime
 		}
 		if h.Uid != 0 || h.Gid != 0 || h.Uname != "" || h.Gname != "" || !h.ModTime.Equal(when) {
-			fault(v, "%s: %s belongs to %d:%d (%s:%s) and is of %v, want 0:0, no names, and %v", filepath.Base(file), h.Name, h.Uid, h.Gid, h.Uname, h.Gname, h.ModTime, when)
+			v.Fault("%s: %s belongs to %d:%d (%s:%s) and is of %v, want 0:0, no names, and %v", filepath.Base(file), h.Name, h.Uid, h.Gid, h.Uname, h.Gname, h.ModTime, when)
 		}
 		switch {
 		case h.Typeflag == tar.TypeDir && (ok || h.Name == "go/"):
@@ -283,10 +273,10 @@ func untar(v *proof.Verdict, file, dir string) (map[string][sha256.Size]byte, er
 			mode = 0o755
 		}
 		if h.FileInfo().Mode() != mode {
-			fault(v, "%s: %s has the mode %v, want %v", filepath.Base(file), h.Name, h.FileInfo().Mode(), mode)
+			v.Fault("%s: %s has the mode %v, want %v", filepath.Base(file), h.Name, h.FileInfo().Mode(), mode)
 		}
 		if _, dup := sums[name]; dup {
-			fault(v, "%s holds %s twice", filepath.Base(file), h.Name)
+			v.Fault("%s holds %s twice", filepath.Base(file), h.Name)
 		}
 		sum := sha256.New()
 		if dir == "" {
@@ -327,22 +317,22 @@ func (c *Checker) databases(v *proof.Verdict, f *Folder, names dist.Files, modul
 	for _, dir := range slices.Sorted(maps.Keys(keys)) {
 		key := keys[dir]
 		if c.Key != "" && key != c.Key {
-			fault(v, "the checksum database in %s is of the key %s, want %s", dir, key, c.Key)
+			v.Fault("the checksum database in %s is of the key %s, want %s", dir, key, c.Key)
 			continue
 		}
 		lines, err := sumdb.Lookup(dir, key, modulePath, names.Version)
 		want := modulePath + " " + names.Version + " " + module.H1
 		switch {
 		case err != nil:
-			fault(v, "the checksum database in %s has no good record of %s: %v", dir, names.Version, err)
+			v.Fault("the checksum database in %s has no good record of %s: %v", dir, names.Version, err)
 		case !slices.Contains(lines, want):
-			fault(v, "the checksum database in %s says %q of %s, want %q", dir, lines, names.Version, want)
+			v.Fault("the checksum database in %s says %q of %s, want %q", dir, lines, names.Version, want)
 		default:
 			agree++
 		}
 	}
 	if len(keys) == 0 && c.Key != "" {
-		fault(v, "there is no checksum database in %s for the key %s", f.path(sumdbDir), c.Key)
+		v.Fault("there is no checksum database in %s for the key %s", f.path(sumdbDir), c.Key)
 	}
 	return len(keys) > 0 && agree == len(keys), nil
 }
@@ -442,11 +432,11 @@ func try(ctx context.Context, wrap []string, root, tmp, release, platform string
 	v := new(proof.Verdict)
 	dir := filepath.Join(tmp, "hello")
 	if err := os.Mkdir(dir, 0o777); err != nil {
-		fault(v, "%v", err)
+		v.Fault("%v", err)
 		return v
 	}
 	if err := os.WriteFile(filepath.Join(dir, "hello.go"), []byte(hello), 0o666); err != nil {
-		fault(v, "%v", err)
+		v.Fault("%v", err)
 		return v
 	}
 	// Go 1.22 has package iter behind an experiment.
@@ -468,9 +458,9 @@ func try(ctx context.Context, wrap []string, root, tmp, release, platform string
 		asked++
 		switch got := strings.TrimSpace(out.String()); {
 		case err != nil:
-			fault(v, "%s: %v; it printed %q, want %q", strings.Join(argv, " "), err, got, want)
+			v.Fault("%s: %v; it printed %q, want %q", strings.Join(argv, " "), err, got, want)
 		case got != want:
-			fault(v, "%s printed %q, want %q", strings.Join(argv, " "), got, want)
+			v.Fault("%s printed %q, want %q", strings.Join(argv, " "), got, want)
 		default:
 			answered++
 		}

@@ -130,59 +130,12 @@ func (o *distribution) publish(ctx context.Context, d *driver.Driver, dirs map[s
 		return err
 	}
 
-	// Everything is checked before anything is written.
-	name := d.Release()
-	type file struct{ name, from, sum string }
-	var files []file
-	subjects := map[string][]Subject{}
-	var records []sumdb.Record
-	for _, p := range o.platforms {
-		packages := o.folder.packages(name, p)
-		for _, to := range slices.Sorted(maps.Keys(packages)) {
-			from := filepath.Join(dirs[p], packages[to])
-			sum, err := store.Sum(from)
-			if err != nil {
-				return err
-			}
-			if err := o.folder.Accept(to, sum); err != nil {
-				return err
-			}
-			subjects[p] = append(subjects[p], Subject{Name: to, Digest: map[string]string{"sha256": sum}})
-			// The sources are the same for all platforms, which Dist has checked.
-			if !slices.ContainsFunc(files, func(f file) bool { return f.name == to }) {
-				files = append(files, file{to, from, sum})
-			}
-		}
-		r, err := record(dirs[p], dist.FilesOf(name, p))
-		if err != nil {
-			return err
-		}
-		records = append(records, *r)
-	}
-	if o.key != nil {
-		if err := sumdb.Check(o.folder.path("proxy"), o.key, records); err != nil {
-			return err
-		}
-	}
-
-	// A user of this database in GOSUMDB gets only what it contains.
-	databases, err := o.folder.databases()
+	// Everything is checked and made before anything is published.
+	packages, subjects, records, err := o.accept(d.Release(), dirs)
 	if err != nil {
 		return err
 	}
-	for _, dir := range slices.Sorted(maps.Keys(databases)) {
-		if o.key != nil && dir == sumdb.Dir(o.folder.path("proxy"), o.key.Name()) {
-			continue
-		}
-		for _, r := range records {
-			if _, err := sumdb.Lookup(dir, databases[dir], r.Path, r.Version); err != nil {
-				return hint.Add(fmt.Errorf("the checksum database in %s would not know %s: %v", dir, r.Version, err), "give its key with -sumdb-key, or another directory with -o")
-			}
-		}
-	}
-
-	m, err := gather(ctx, d)
-	if err != nil {
+	if err := o.known(records); err != nil {
 		return err
 	}
 	tmp, err := os.MkdirTemp(o.folder.Dir, unfinished+"*")
@@ -190,56 +143,8 @@ func (o *distribution) publish(ctx context.Context, d *driver.Driver, dirs map[s
 		return err
 	}
 	defer os.RemoveAll(tmp)
-	var described []string
-	describe := func(name string, data []byte, err error) error {
-		if err != nil {
-			return err
-		}
-		described = append(described, name)
-		return os.WriteFile(filepath.Join(tmp, name), data, 0o644)
-	}
-	notes, err := m.Notes()
-	if err := describe(name+".notes.md", notes, err); err != nil {
-		return err
-	}
-	spdx, err := m.SPDX()
-	if err := describe(name+".spdx.json", spdx, err); err != nil {
-		return err
-	}
-	toSign := []string{SumsFile}
-	for _, p := range o.platforms {
-		statement, err := m.Provenance(p, o.builder, subjects[p])
-		file := name + "." + strings.ReplaceAll(p, "/", "-") + ".provenance.json"
-		if err := describe(file, statement, err); err != nil {
-			return err
-		}
-		toSign = append(toSign, file)
-	}
-	next := &Folder{Dir: o.folder.Dir, Sums: map[string]string{}}
-	for n, s := range o.folder.Sums {
-		next.Sums[n] = s
-	}
-	sizes := map[string]int64{}
-	for _, f := range files {
-		next.Sums[f.name] = f.sum
-		info, err := os.Stat(f.from)
-		if err != nil {
-			return err
-		}
-		sizes[f.name] = info.Size()
-	}
-	index, err := next.makeIndex(sizes)
-	if err := describe(IndexFile, index, err); err != nil {
-		return err
-	}
-	sums := map[string]string{}
-	for _, n := range described {
-		if sums[n], err = store.Sum(filepath.Join(tmp, n)); err != nil {
-			return err
-		}
-		next.Sums[n] = sums[n]
-	}
-	if err := os.WriteFile(filepath.Join(tmp, SumsFile), next.text(), 0o644); err != nil {
+	described, toSign, err := o.describe(ctx, d, tmp, packages, subjects)
+	if err != nil {
 		return err
 	}
 	var signatures []string
@@ -256,7 +161,7 @@ func (o *distribution) publish(ctx context.Context, d *driver.Driver, dirs map[s
 	if err := o.folder.begin(); err != nil {
 		return err
 	}
-	for _, f := range files {
+	for _, f := range packages {
 		if err := o.folder.Add(f.name, f.from, f.sum); err != nil {
 			return err
 		}
@@ -266,8 +171,8 @@ func (o *distribution) publish(ctx context.Context, d *driver.Driver, dirs map[s
 			return err
 		}
 	}
-	for _, n := range described {
-		if err := o.folder.Add(n, filepath.Join(tmp, n), sums[n]); err != nil {
+	for _, f := range described {
+		if err := o.folder.Add(f.name, f.from, f.sum); err != nil {
 			return err
 		}
 	}
@@ -281,8 +186,120 @@ func (o *distribution) publish(ctx context.Context, d *driver.Driver, dirs map[s
 			return err
 		}
 	}
-	o.report(name)
+	o.report(d.Release())
 	return nil
+}
+
+// A file is what the release directory is to have under a name.
+type file struct{ name, from, sum string }
+
+// accept returns the packages, the subjects of each platform's provenance
+// statement, and the records of the modules. What is published with other bytes
+// is an error.
+func (o *distribution) accept(release string, dirs map[string]string) (files []file, subjects map[string][]Subject, records []sumdb.Record, err error) {
+	subjects = map[string][]Subject{}
+	for _, p := range o.platforms {
+		packages := o.folder.packages(release, p)
+		for _, to := range slices.Sorted(maps.Keys(packages)) {
+			from := filepath.Join(dirs[p], packages[to])
+			sum, err := store.Sum(from)
+			if err != nil {
+				return nil, nil, nil, err
+			}
+			if err := o.folder.Accept(to, sum); err != nil {
+				return nil, nil, nil, err
+			}
+			subjects[p] = append(subjects[p], Subject{Name: to, Digest: map[string]string{"sha256": sum}})
+			// The sources are the same for all platforms, which Dist has checked.
+			if !slices.ContainsFunc(files, func(f file) bool { return f.name == to }) {
+				files = append(files, file{to, from, sum})
+			}
+		}
+		r, err := record(dirs[p], dist.FilesOf(release, p))
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		records = append(records, *r)
+	}
+	return files, subjects, records, nil
+}
+
+// known checks that the checksum databases of the directory can know the
+// modules: a user of one in GOSUMDB gets only what it contains.
+func (o *distribution) known(records []sumdb.Record) error {
+	own := ""
+	if o.key != nil {
+		if err := sumdb.Check(o.folder.path("proxy"), o.key, records); err != nil {
+			return err
+		}
+		own = sumdb.Dir(o.folder.path("proxy"), o.key.Name())
+	}
+	databases, err := o.folder.databases()
+	if err != nil {
+		return err
+	}
+	delete(databases, own)
+	for _, dir := range slices.Sorted(maps.Keys(databases)) {
+		for _, r := range records {
+			if _, err := sumdb.Lookup(dir, databases[dir], r.Path, r.Version); err != nil {
+				return hint.Add(fmt.Errorf("the checksum database in %s would not know %s: %v", dir, r.Version, err), "give its key with -sumdb-key, or another directory with -o")
+			}
+		}
+	}
+	return nil
+}
+
+// describe makes in tmp what describes the packages, with the list of hashes,
+// and returns the files, without the list, and the names of those to sign.
+func (o *distribution) describe(ctx context.Context, d *driver.Driver, tmp string, packages []file, subjects map[string][]Subject) (described []file, toSign []string, err error) {
+	m, err := gather(ctx, d)
+	if err != nil {
+		return nil, nil, err
+	}
+	next := &Folder{Dir: o.folder.Dir, Sums: maps.Clone(o.folder.Sums)}
+	sizes := map[string]int64{}
+	for _, f := range packages {
+		next.Sums[f.name] = f.sum
+		info, err := os.Stat(f.from)
+		if err != nil {
+			return nil, nil, err
+		}
+		sizes[f.name] = info.Size()
+	}
+	add := func(name string, data []byte, err error) error {
+		f := file{name: name, from: filepath.Join(tmp, name)}
+		if err == nil {
+			err = os.WriteFile(f.from, data, 0o644)
+		}
+		if err == nil {
+			f.sum, err = store.Sum(f.from)
+		}
+		next.Sums[name] = f.sum
+		described = append(described, f)
+		return err
+	}
+	notes, err := m.Notes()
+	if err := add(d.Release()+".notes.md", notes, err); err != nil {
+		return nil, nil, err
+	}
+	spdx, err := m.SPDX()
+	if err := add(d.Release()+".spdx.json", spdx, err); err != nil {
+		return nil, nil, err
+	}
+	toSign = []string{SumsFile}
+	for _, p := range o.platforms {
+		statement, err := m.Provenance(p, o.builder, subjects[p])
+		name := d.Release() + "." + strings.ReplaceAll(p, "/", "-") + ".provenance.json"
+		if err := add(name, statement, err); err != nil {
+			return nil, nil, err
+		}
+		toSign = append(toSign, name)
+	}
+	index, err := next.makeIndex(sizes)
+	if err := add(IndexFile, index, err); err != nil {
+		return nil, nil, err
+	}
+	return described, toSign, os.WriteFile(filepath.Join(tmp, SumsFile), next.text(), 0o644)
 }
 
 // report says where the release is and what to do with it.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path"
@@ -46,7 +47,7 @@ func Packages(release, platform string) map[string]string {
 	return m
 }
 
-// A Directory is a release directory.
+// A Folder is a release directory.
 type Folder struct {
 	Dir  string
 	Sums map[string]string // SHA-256 by name, as SHA256SUMS has them
@@ -158,12 +159,7 @@ func (f *Folder) text() []byte {
 
 // names returns the names in the list of hashes, sorted.
 func (f *Folder) names() []string {
-	var names []string
-	for n := range f.Sums {
-		names = append(names, n)
-	}
-	slices.Sort(names)
-	return names
+	return slices.Sorted(maps.Keys(f.Sums))
 }
 
 func (f *Folder) path(name string) string { return filepath.Join(f.Dir, filepath.FromSlash(name)) }

@@ -49,10 +49,7 @@ func gather(ctx context.Context, d *driver.Driver) (*Materials, error) {
 	if err != nil {
 		return nil, err
 	}
-	repo, err := line.FindRepo(".")
-	if err != nil {
-		return nil, err
-	}
+	repo := d.Line.Repo()
 	m := &Materials{Line: d.Line, Release: d.Release(), Source: rec.Source, Verified: rec.Verified}
 	if m.Bootstrap, err = d.BuiltWith(ctx); err != nil {
 		return nil, err

@@ -97,12 +97,7 @@ func (v *verification) say(name, platform string, p *proof.Verdict) {
 		v.failed++
 	}
 	fmt.Printf("%-8s  %-12s  %s  %s\n", name, platform, word, p.Text)
-	for _, l := range p.Details {
-		fmt.Printf("\t%s\n", l)
-	}
-	for _, l := range p.Faults {
-		fmt.Printf("\tfault: %s\n", l)
-	}
+	p.Print()
 }
 
 // open returns a new driver of the line.
@@ -171,9 +166,9 @@ func byPin(zip, pinned string, why error) (*proof.Verdict, error) {
 	case p.H1:
 		v.Text += ", as the pin has it; upstream's module cannot be had here"
 	case "":
-		v.Faults = append(v.Faults, fmt.Sprintf("the pin has no hash to compare with, and upstream's module cannot be had: %v", why))
+		v.Fault("the pin has no hash to compare with, and upstream's module cannot be had: %v", why)
 	default:
-		v.Faults = append(v.Faults, fmt.Sprintf("the pin says %s; which files differ cannot be told, for upstream's module cannot be had: %v", pinned, why))
+		v.Fault("the pin says %s; which files differ cannot be told, for upstream's module cannot be had: %v", pinned, why)
 	}
 	return v, nil
 }
@@ -183,7 +178,7 @@ func byPin(zip, pinned string, why error) (*proof.Verdict, error) {
 func authorities(v *proof.Verdict, h1 string, o *upstream.Official, pin *line.Pin, platform string) {
 	var vouch []string
 	if o.H1 != h1 {
-		v.Faults = append(v.Faults, fmt.Sprintf("the go command says that the official module is %s, its file is %s: remove %s", o.H1, h1, o.Zip))
+		v.Fault("the go command says that the official module is %s, its file is %s: remove %s", o.H1, h1, o.Zip)
 	}
 	if o.Database != "" {
 		vouch = append(vouch, "the checksum database "+o.Database)
@@ -193,10 +188,10 @@ func authorities(v *proof.Verdict, h1 string, o *upstream.Official, pin *line.Pi
 	case h1:
 		vouch = append(vouch, "the pin")
 	default:
-		v.Faults = append(v.Faults, fmt.Sprintf("the official module is %s, the pin says %s", h1, want))
+		v.Fault("the official module is %s, the pin says %s", h1, want)
 	}
 	if len(vouch) == 0 {
-		v.Faults = append(v.Faults, "nobody vouches for the official module: the pin has no hash of it, and the checksum database was not asked")
+		v.Fault("nobody vouches for the official module: the pin has no hash of it, and the checksum database was not asked")
 		return
 	}
 	verb := "has"
@@ -337,7 +332,7 @@ func same(release, platform, dir, folder string) (*proof.Verdict, error) {
 		}
 		size += info.Size()
 		if sumA != sumB {
-			v.Faults = append(v.Faults, fmt.Sprintf("%s differs: %s, then %s", packages[to], sumA, sumB))
+			v.Fault("%s differs: %s, then %s", packages[to], sumA, sumB)
 		}
 	}
 	v.Text = fmt.Sprintf("%s: %d of %d files equal in all bytes (%.1f MB)", release, len(packages)-len(v.Faults), len(packages), float64(size)/1e6)
@@ -354,10 +349,10 @@ func same(release, platform, dir, folder string) (*proof.Verdict, error) {
 		}{{"differs", d.Differ}, {"is only in the first build", d.OnlyA}, {"is only in the second build", d.OnlyB}} {
 			for i, n := range l.names {
 				if i == 20 {
-					v.Faults = append(v.Faults, fmt.Sprintf("and %d more", len(l.names)-i))
+					v.Fault("and %d more", len(l.names)-i)
 					break
 				}
-				v.Faults = append(v.Faults, fmt.Sprintf("in the module, %s %s", n, l.what))
+				v.Fault("in the module, %s %s", n, l.what)
 			}
 		}
 		return nil, nil

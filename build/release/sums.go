@@ -13,21 +13,17 @@ import (
 	"gocoro/build/store"
 )
 
-func fault(v *proof.Verdict, format string, args ...any) {
-	v.Faults = append(v.Faults, fmt.Sprintf(format, args...))
-}
-
 // sums compares the files with SHA256SUMS and releases.json.
 func (c *Checker) sums(f *Folder) error {
 	v := new(proof.Verdict)
 	for _, name := range f.names() {
 		switch got, err := store.Sum(f.path(name)); {
 		case errors.Is(err, fs.ErrNotExist):
-			fault(v, "%s is missing", name)
+			v.Fault("%s is missing", name)
 		case err != nil:
 			return err
 		case got != f.Sums[name]:
-			fault(v, "%s is %s, %s says %s", name, got, SumsFile, f.Sums[name])
+			v.Fault("%s is %s, %s says %s", name, got, SumsFile, f.Sums[name])
 		}
 	}
 	// What else is there? Signatures have the name of a file and more.
@@ -50,7 +46,7 @@ func (c *Checker) sums(f *Folder) error {
 		case f.Flat: // where downloads go, for example
 			unlisted++
 		default:
-			fault(v, "%s is a stray file: %s does not list it", name, SumsFile)
+			v.Fault("%s is a stray file: %s does not list it", name, SumsFile)
 		}
 		if d.IsDir() && f.Flat && file != c.Dir {
 			return fs.SkipDir
@@ -70,15 +66,15 @@ func (c *Checker) sums(f *Folder) error {
 			listed[d.Filename] = true
 			switch info, err := os.Stat(f.path(d.Filename)); {
 			case err != nil:
-				fault(v, "%s lists %s: %v", IndexFile, d.Filename, err)
+				v.Fault("%s lists %s: %v", IndexFile, d.Filename, err)
 			case info.Size() != d.Size || f.Sums[d.Filename] != d.SHA256:
-				fault(v, "%s says of %s: %d bytes, %s; the file has %d bytes, and %s says %q", IndexFile, d.Filename, d.Size, d.SHA256, info.Size(), SumsFile, f.Sums[d.Filename])
+				v.Fault("%s says of %s: %d bytes, %s; the file has %d bytes, and %s says %q", IndexFile, d.Filename, d.Size, d.SHA256, info.Size(), SumsFile, f.Sums[d.Filename])
 			}
 		}
 	}
 	for name := range f.Sums {
 		if strings.HasSuffix(name, ".tar.gz") && !listed[name] {
-			fault(v, "%s does not list %s", IndexFile, name)
+			v.Fault("%s does not list %s", IndexFile, name)
 		}
 	}
 	slices.Sort(v.Faults)

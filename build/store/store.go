@@ -22,6 +22,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -190,6 +191,29 @@ func (s *Store) Use(ctx context.Context) (io.Closer, error) {
 	return s.lock(ctx, inUse, os.O_RDONLY)
 }
 
+// Do calls f, which uses what the store holds, and keeps Clean from removing
+// anything meanwhile. Its error is explained, see Explain.
+func (s *Store) Do(ctx context.Context, f func() error) error {
+	lock, err := s.Use(ctx)
+	if err == nil {
+		defer lock.Close()
+		err = f()
+	}
+	return Explain(err, s.Root)
+}
+
+// Explain adds a hint to an error whose cause is a full disk, as the driver or a
+// command that it ran tells of it. cache is the directory of the build cache.
+func Explain(err error, cache string) error {
+	if err == nil {
+		return nil
+	}
+	if text := strings.ToLower(err.Error()); strings.Contains(text, "no space left on device") || strings.Contains(text, "disk quota exceeded") {
+		return hint.Add(err, "the disk is full; no unfinished work was kept, and existing installations are unchanged\nfree some space (go run ./build clean), or choose another disk: GOCORO_CACHE=DIR for the cache\n(now %s), -root DIR for the installation", cache)
+	}
+	return err
+}
+
 // Lock takes the named lock, waiting for other processes if need be.
 func (s *Store) Lock(ctx context.Context, name string) (*lockedfile.File, error) {
 	return s.lock(ctx, name, os.O_RDWR)
@@ -245,10 +269,8 @@ func Seal(dir string, except ...string) (string, error) {
 		if err != nil {
 			return err
 		}
-		for _, x := range except {
-			if rel == x {
-				return nil
-			}
+		if slices.Contains(except, rel) {
+			return nil
 		}
 		info, err := d.Info()
 		if err != nil {

@@ -14,6 +14,7 @@ import (
 	"gocoro/build/doctor"
 	"gocoro/build/env"
 	"gocoro/build/hint"
+	"gocoro/build/line"
 	"gocoro/build/store"
 )
 
@@ -32,7 +33,7 @@ func Env(fs *flag.FlagSet) func(context.Context, []string) error {
 		if err := command.NoArgs(args); err != nil {
 			return err
 		}
-		l, err := f.FindLine()
+		l, err := line.Find(f.Line)
 		if err != nil {
 			return err
 		}
@@ -99,7 +100,7 @@ func Doctor(fs *flag.FlagSet) func(context.Context, []string) error {
 		if err := command.NoArgs(args); err != nil {
 			return err
 		}
-		l, err := f.FindLine()
+		l, err := line.Find(f.Line)
 		if err != nil {
 			return err
 		}

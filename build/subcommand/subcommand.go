@@ -223,7 +223,7 @@ func Uninstall(fs *flag.FlagSet) func(context.Context, []string) error {
 	f.registerTarget(fs)
 	return func(ctx context.Context, args []string) error {
 		if len(args) == 0 {
-			l, err := f.FindLine()
+			l, err := line.Find(f.Line)
 			if err != nil {
 				return err
 			}

@@ -99,34 +99,10 @@ func (e *Env) Status(ctx context.Context, from, to *line.Line) (*Table, error) {
 			return nil, err
 		}
 		row := Row{Patch: p.Name}
+		if row.After, row.NotAlone, err = w.alone(ctx, newBase, p, files); err != nil {
+			return nil, err
+		}
 		var conflict *series.ConflictError
-		alone := newBase
-		if m := after.FindSubmatch(p.Data); m != nil {
-			row.After = strings.Split(string(m[1]), ", ")
-			for _, name := range row.After {
-				i := slices.IndexFunc(files, func(f string) bool { return strings.HasSuffix(f, "-"+name+".patch") })
-				if i < 0 || files[i] == file {
-					return nil, hint.Add(fmt.Errorf("%s is to follow %s, and there is no such patch", p.Name, name), "correct the end of its line Upstream:")
-				}
-				before, err := series.Read(files[i])
-				if err != nil {
-					return nil, err
-				}
-				if alone, _, err = w.git.Apply(ctx, alone, before); errors.As(err, &conflict) {
-					row.NotAlone = before.Name + " at " + conflict.At
-					break
-				} else if err != nil {
-					return nil, err
-				}
-			}
-		}
-		if row.NotAlone == "" {
-			if _, _, err := w.git.Apply(ctx, alone, p); errors.As(err, &conflict) {
-				row.NotAlone = conflict.At
-			} else if err != nil {
-				return nil, err
-			}
-		}
 		c, offsets, err := w.git.Apply(ctx, onto, p)
 		if errors.As(err, &conflict) {
 			row.State, row.At, row.Fuzz = Conflicts, conflict.At, conflict.Fuzz
@@ -174,6 +150,37 @@ func (e *Env) Status(ctx context.Context, from, to *line.Line) (*Table, error) {
 		t.Rows = append(t.Rows, row)
 	}
 	return t, nil
+}
+
+// alone tries the patch on the release at base, after no others of the series,
+// whose files are given, but those that its line Upstream: says it follows. It
+// returns their names, and where it conflicts.
+func (w *Workspace) alone(ctx context.Context, base string, p *series.Patch, files []string) (follows []string, at string, err error) {
+	var conflict *series.ConflictError
+	if m := after.FindSubmatch(p.Data); m != nil {
+		follows = strings.Split(string(m[1]), ", ")
+	}
+	for _, name := range follows {
+		i := slices.IndexFunc(files, func(f string) bool { return strings.HasSuffix(f, "-"+name+".patch") })
+		if i < 0 || files[i] == p.File {
+			return nil, "", hint.Add(fmt.Errorf("%s is to follow %s, and there is no such patch", p.Name, name), "correct the end of its line Upstream:")
+		}
+		before, err := series.Read(files[i])
+		if err != nil {
+			return nil, "", err
+		}
+		if base, _, err = w.git.Apply(ctx, base, before); errors.As(err, &conflict) {
+			return follows, before.Name + " at " + conflict.At, nil
+		} else if err != nil {
+			return nil, "", err
+		}
+	}
+	if _, _, err := w.git.Apply(ctx, base, p); errors.As(err, &conflict) {
+		return follows, conflict.At, nil
+	} else if err != nil {
+		return nil, "", err
+	}
+	return follows, "", nil
 }
 
 // chain makes, in a repository that is removed afterwards, the commits of the

@@ -636,74 +636,14 @@ func (w *Workspace) collect(ctx context.Context, head string, o SaveOptions) ([]
 	if err != nil {
 		return nil, hint.Add(fmt.Errorf("%s: %w", w.Dir, err), "put your commits on %s, one a patch: git -C %s rebase -i %.12s", w.state.Upstream, run.Quote(w.Dir), w.state.Base)
 	}
-	made := map[string]bool{} // files that the patches make, now or as they were
-	for _, p := range w.state.Patches {
-		cs, err := w.git.Changes(ctx, p.Commit+"^", p.Commit)
-		if err != nil {
-			return nil, err
-		}
-		for _, c := range cs {
-			made[c.Name] = made[c.Name] || c.Status == 'A'
-		}
-	}
-	overlay := maps.Clone(w.state.Overlay)
-	renamed := map[string]string{} // file of the checkout -> what it is now
-	for _, commit := range commits {
-		cs, err := w.git.Changes(ctx, commit+"^", commit)
-		if err != nil {
-			return nil, err
-		}
-		for _, c := range cs {
-			if _, ok := overlay[c.Name]; ok || made[c.Name] {
-				continue
-			}
-			switch {
-			case c.Status == 'R' && overlay[c.Old] != "":
-				overlay[c.Name] = overlay[c.Old]
-				renamed[overlayFile(overlay[c.Old], c.Old)] = overlayFile(overlay[c.Old], c.Name)
-			case c.Status == 'A' && c.Name != "VERSION" && c.Name != "go.env":
-				if overlay[c.Name], err = w.overlayFor(c.Name, o); err != nil {
-					return nil, err
-				}
-			}
-		}
-	}
-	names := slices.Sorted(maps.Keys(overlay))
-	// The overlay has texts only: of a link it would have the name that it leads to.
-	if odd, err := w.git.Odd(ctx, head, names); err != nil {
-		return nil, err
-	} else if odd != nil {
-		return nil, hint.Add(fmt.Errorf("%s: %s in the overlay is a link or executable, and an overlay has neither", w.Dir, strings.Join(odd, ", ")), "make it a file of mode 644 there, and amend the commit")
-	}
-	files, err := w.git.Files(ctx, head, names)
+	overlay, renamed, err := w.overlayAfter(ctx, commits, o)
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range names {
-		if _, ok := files[name]; !ok {
-			files[name] = nil
-			delete(overlay, name)
-		}
-	}
-	if len(overlay) == 0 && len(w.state.Overlay) > 0 {
-		return nil, hint.Add(fmt.Errorf("%s: no file of the overlay is left: the commit with it is gone", w.Dir), "git reflog shows what was checked out before; the commit has the subject \"gocoro: overlay, VERSION and go.env\"")
-	}
-	driver := []string{"VERSION", "go.env"}
-	ours, err := w.git.Files(ctx, commits0(commits, head), driver)
+	files, err := w.overlayAt(ctx, head, commits, overlay)
 	if err != nil {
 		return nil, err
 	}
-	theirs, err := w.git.Files(ctx, head, driver)
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range driver {
-		if string(ours[name]) != string(theirs[name]) {
-			return nil, hint.Add(fmt.Errorf("%s: a commit changes %s, which the driver writes (VERSION says what the pin says)", w.Dir, name), "take that out: git -C %s checkout %.12s -- %s, and amend the commit", run.Quote(w.Dir), commits[0], name)
-		}
-		files[name] = theirs[name]
-	}
-
 	layer, err := w.git.Lay(ctx, w.state.Base, files, "overlay\n")
 	if err != nil {
 		return nil, err
@@ -716,76 +656,39 @@ func (w *Workspace) collect(ctx context.Context, head string, o SaveOptions) ([]
 	if err != nil {
 		return nil, err
 	}
-	var oldCommits []string
-	for _, p := range w.state.Patches {
-		oldCommits = append(oldCommits, p.Commit)
-	}
-	oldSubjects, err := w.git.Subjects(ctx, oldCommits)
+	was, left, err := w.bySubject(ctx, subjects)
 	if err != nil {
 		return nil, err
-	}
-	was := map[string]patch{} // by subject
-	var left []patch          // those of the old patches that no commit has the subject of
-	for i, s := range oldSubjects {
-		was[s] = w.state.Patches[i]
-		if !slices.Contains(subjects, s) {
-			left = append(left, w.state.Patches[i])
-		}
 	}
 	next := state{Line: w.state.Line, Upstream: w.state.Upstream, Base: w.state.Base, Head: head, Overlay: overlay, Files: map[string]string{}}
 	want := map[string][]byte{} // files of the checkout
 	for i, c := range cleaned {
-		subject := subjects[i]
-		old, known := was[subject]
+		old, known := was[subjects[i]]
 		if c == "" {
 			if known {
 				return nil, hint.Add(fmt.Errorf("%s: the commit of %s, %s, changes nothing", w.Dir, old.Name, commits[i]), "to drop the patch, drop the commit: git -C %s rebase -i %.12s", run.Quote(w.Dir), w.state.Base)
 			}
 			continue
 		}
-		text, err := w.git.Export(ctx, c)
-		if err != nil {
-			return nil, err
-		}
-		exported := text
 		if !known && len(left) == 1 {
 			// The one patch that is missing may have been given another subject:
 			// git keeps the author and the date of a commit that is amended.
-			same, err := w.git.SameAuthor(ctx, left[0].Commit, c)
-			if err != nil {
+			if known, err = w.git.SameAuthor(ctx, left[0].Commit, c); err != nil {
 				return nil, err
 			}
-			if same {
-				old, left, known = left[0], nil, true
+			if known {
+				old, left = left[0], nil
 			}
 		}
-		name := fmt.Sprintf("%04d-%s.patch", len(next.Patches)+1, slug(subject))
+		name := fmt.Sprintf("%04d-%s.patch", len(next.Patches)+1, slug(subjects[i]))
 		if known {
 			name = fmt.Sprintf("%04d-%s", len(next.Patches)+1, strings.TrimLeft(old.Name, "0123456789-"))
 			renamed["patches/"+w.state.Line+"/"+old.Name] = "patches/" + w.state.Line + "/" + name
-			before, err := w.git.Export(ctx, old.Commit)
-			if err != nil {
-				return nil, err
-			}
-			if string(before) == string(text) && !o.Rewrite {
-				if text, err = os.ReadFile(filepath.Join(w.oldDir(), old.Name)); err != nil {
-					return nil, err
-				}
-			}
-		}
-		// Not the text in the checkout: that may have the trailers that a save added.
-		if message, back, err := w.git.ReadBack(ctx, c, exported); err != nil {
-			return nil, err
-		} else if message != back {
-			got, want := firstDifference(back, message)
-			return nil, hint.Add(fmt.Errorf("%s: the message of the commit for %s does not survive in a patch: reading it back gives %q, want %q", w.Dir, name, got, want), "reword it: git -C %s commit --amend, or git rebase -i with \"reword\" if it is not the last one", run.Quote(w.Dir))
-		}
-		text = withTrailers(text)
-		if err := w.valid(name, text); err != nil {
-			return nil, err
 		}
 		next.Patches = append(next.Patches, patch{name, c})
-		want["patches/"+w.state.Line+"/"+name] = text
+		if want["patches/"+w.state.Line+"/"+name], err = w.patchText(ctx, patch{name, c}, old, o.Rewrite); err != nil {
+			return nil, err
+		}
 	}
 	if len(next.Patches) == 0 && len(w.state.Patches) > 0 {
 		return nil, hint.Add(fmt.Errorf("%s has no patch left: that would empty line %s", w.Dir, w.state.Line), "to do that, remove the patches with git rm; to restore them: git -C %s reset --hard %.12s", run.Quote(w.Dir), w.state.Head)
@@ -809,6 +712,139 @@ func (w *Workspace) collect(ctx context.Context, head string, o SaveOptions) ([]
 	return changes, nil
 }
 
+// overlayAfter returns the files of the overlay after the commits, each with
+// its directory, and what the renamed ones of the checkout are called now. Some
+// of the files may be gone.
+func (w *Workspace) overlayAfter(ctx context.Context, commits []string, o SaveOptions) (overlay, renamed map[string]string, err error) {
+	made := map[string]bool{} // files that the patches make, now or as they were
+	for _, p := range w.state.Patches {
+		cs, err := w.git.Changes(ctx, p.Commit+"^", p.Commit)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, c := range cs {
+			made[c.Name] = made[c.Name] || c.Status == 'A'
+		}
+	}
+	overlay = maps.Clone(w.state.Overlay)
+	renamed = map[string]string{}
+	for _, commit := range commits {
+		cs, err := w.git.Changes(ctx, commit+"^", commit)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, c := range cs {
+			if _, ok := overlay[c.Name]; ok || made[c.Name] {
+				continue
+			}
+			switch {
+			case c.Status == 'R' && overlay[c.Old] != "":
+				overlay[c.Name] = overlay[c.Old]
+				renamed[overlayFile(overlay[c.Old], c.Old)] = overlayFile(overlay[c.Old], c.Name)
+			case c.Status == 'A' && c.Name != "VERSION" && c.Name != "go.env":
+				if overlay[c.Name], err = w.overlayFor(c.Name, o); err != nil {
+					return nil, nil, err
+				}
+			}
+		}
+	}
+	return overlay, renamed, nil
+}
+
+// overlayAt returns the overlay's files as they are at head, nil for one that
+// is gone, which it takes out of overlay, and those that the driver writes.
+func (w *Workspace) overlayAt(ctx context.Context, head string, commits []string, overlay map[string]string) (map[string][]byte, error) {
+	names := slices.Sorted(maps.Keys(overlay))
+	// The overlay has texts only: of a link it would have the name that it leads to.
+	if odd, err := w.git.Odd(ctx, head, names); err != nil {
+		return nil, err
+	} else if odd != nil {
+		return nil, hint.Add(fmt.Errorf("%s: %s in the overlay is a link or executable, and an overlay has neither", w.Dir, strings.Join(odd, ", ")), "make it a file of mode 644 there, and amend the commit")
+	}
+	files, err := w.git.Files(ctx, head, names)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		if _, ok := files[name]; !ok {
+			files[name] = nil
+			delete(overlay, name)
+		}
+	}
+	if len(overlay) == 0 && len(w.state.Overlay) > 0 {
+		return nil, hint.Add(fmt.Errorf("%s: no file of the overlay is left: the commit with it is gone", w.Dir), "git reflog shows what was checked out before; the commit has the subject \"gocoro: overlay, VERSION and go.env\"")
+	}
+	driver := []string{"VERSION", "go.env"}
+	first := append(commits, head)[0] // the overlay with VERSION and go.env
+	ours, err := w.git.Files(ctx, first, driver)
+	if err != nil {
+		return nil, err
+	}
+	theirs, err := w.git.Files(ctx, head, driver)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range driver {
+		if string(ours[name]) != string(theirs[name]) {
+			return nil, hint.Add(fmt.Errorf("%s: a commit changes %s, which the driver writes (VERSION says what the pin says)", w.Dir, name), "take that out: git -C %s checkout %.12s -- %s, and amend the commit", run.Quote(w.Dir), first, name)
+		}
+		files[name] = theirs[name]
+	}
+	return files, nil
+}
+
+// bySubject returns the patches of the state by their subjects, and those whose
+// subject is not among the given ones.
+func (w *Workspace) bySubject(ctx context.Context, subjects []string) (was map[string]patch, left []patch, err error) {
+	var commits []string
+	for _, p := range w.state.Patches {
+		commits = append(commits, p.Commit)
+	}
+	old, err := w.git.Subjects(ctx, commits)
+	if err != nil {
+		return nil, nil, err
+	}
+	was = map[string]patch{}
+	for i, s := range old {
+		was[s] = w.state.Patches[i]
+		if !slices.Contains(subjects, s) {
+			left = append(left, w.state.Patches[i])
+		}
+	}
+	return was, left, nil
+}
+
+// patchText returns the text of the patch file that p's commit makes. If old,
+// the patch that it was, has the same commit but for what is around it, that is
+// the text of the file, unless it is to be rewritten.
+func (w *Workspace) patchText(ctx context.Context, p, old patch, rewrite bool) ([]byte, error) {
+	exported, err := w.git.Export(ctx, p.Commit)
+	if err != nil {
+		return nil, err
+	}
+	text := exported
+	if old.Name != "" {
+		before, err := w.git.Export(ctx, old.Commit)
+		if err != nil {
+			return nil, err
+		}
+		if string(before) == string(text) && !rewrite {
+			if text, err = os.ReadFile(filepath.Join(w.oldDir(), old.Name)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	// Not the text in the checkout: that may have the trailers that a save added.
+	if message, back, err := w.git.ReadBack(ctx, p.Commit, exported); err != nil {
+		return nil, err
+	} else if message != back {
+		got, want := firstDifference(back, message)
+		return nil, hint.Add(fmt.Errorf("%s: the message of the commit for %s does not survive in a patch: reading it back gives %q, want %q", w.Dir, p.Name, got, want), "reword it: git -C %s commit --amend, or git rebase -i with \"reword\" if it is not the last one", run.Quote(w.Dir))
+	}
+	text = withTrailers(text)
+	return text, w.valid(p.Name, text)
+}
+
 // overlayFile returns where in the checkout an overlay file is.
 func overlayFile(folder, name string) string {
 	return "src/" + folder + "/" + strings.TrimPrefix(name, "src/")
@@ -821,14 +857,6 @@ func firstDifference(a, b string) (string, string) {
 		x, y = x[1:], y[1:]
 	}
 	return append(x, "")[0], append(y, "")[0]
-}
-
-// commits0 returns the first commit: the overlay with VERSION and go.env.
-func commits0(commits []string, head string) string {
-	if len(commits) > 0 {
-		return commits[0]
-	}
-	return head
 }
 
 // diff returns how the wanted patches and overlay files of the line differ from

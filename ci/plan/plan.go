@@ -76,18 +76,6 @@ var Configs = []Config{
 	{Name: "repeat", Doc: "every test 20 times in one process", TestFlags: []string{"-count=20"}, Scale: 5},
 }
 
-// FindConfig returns the configuration of that name.
-func FindConfig(name string) (*Config, error) {
-	var names []string
-	for i := range Configs {
-		if Configs[i].Name == name {
-			return &Configs[i], nil
-		}
-		names = append(names, Configs[i].Name)
-	}
-	return nil, fmt.Errorf("no configuration %q: want one of %s", name, strings.Join(names, ", "))
-}
-
 // A Cell is one run of the plan: a suite on a platform in a configuration,
 // on the patched tree or on stock upstream. What must run in it is found
 // later, in the tree itself.
@@ -393,6 +381,11 @@ func Cells(host platform.Platform, lines []*Line, sel Selection) ([]Cell, error)
 		return 0
 	}
 	slices.SortStableFunc(cells, func(a, b Cell) int { return rank(a) - rank(b) })
+	return sel.of(cells)
+}
+
+// of returns those of the cells that the selection takes.
+func (sel Selection) of(cells []Cell) ([]Cell, error) {
 	var out []Cell
 	for _, c := range cells {
 		ok := true

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sort"
 	"strings"
 	"time"
 
@@ -172,7 +171,7 @@ func (r *Runner) faultWant(c plan.Cell) (record.Want, error) {
 	for _, f := range list {
 		names = append(names, "TestFault/"+f.name)
 	}
-	sort.Strings(names)
+	slices.Sort(names)
 	return record.Want{faultPackage: names}, nil
 }
 

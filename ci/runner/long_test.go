@@ -83,7 +83,7 @@ func TestScripted(t *testing.T) {
 		{"endless", "echo ALL TESTS PASSED; exec sleep 60", time.Second, true, verdict.Passed},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			_, rec := reuseCell(t, "all", record.Patched)
+			_, rec := reuseCell("all", record.Patched)
 			rec.Want = record.Want{allPackage: {"TestAllBash"}}
 			cell, err := record.Create(t.TempDir(), rec)
 			if err != nil {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"gocoro/build/line"
@@ -15,12 +16,13 @@ import (
 	"gocoro/ci/verdict"
 )
 
+func findConfig(name string) *plan.Config {
+	return &plan.Configs[slices.IndexFunc(plan.Configs, func(c plan.Config) bool { return c.Name == name })]
+}
+
 // reuseCell returns a cell of the suite and the beginning of its record.
-func reuseCell(t *testing.T, suite, tree string) (plan.Cell, record.Cell) {
-	config, err := plan.FindConfig("plain")
-	if err != nil {
-		t.Fatal(err)
-	}
+func reuseCell(suite, tree string) (plan.Cell, record.Cell) {
+	config := findConfig("plain")
 	host := platform.Host()
 	m := platform.Method{Kind: platform.Native, Host: host, Target: host}
 	id := record.ID{Line: "go1.27", Platform: plan.PlatformID(m), Suite: suite, Config: config.Name, Tree: tree}
@@ -64,7 +66,7 @@ func TestReuse(t *testing.T) {
 		{name: "fresh", tree: record.Patched, fresh: true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			c, rec := reuseCell(t, "coro", tc.tree)
+			c, rec := reuseCell("coro", tc.tree)
 			r := &Runner{Store: &store.Store{Root: t.TempDir()}, Program: "ci"}
 			r.Results = t.TempDir()
 			key, err := r.recordKey(ctx, c, rec, "tree", nil)
@@ -97,7 +99,7 @@ func TestReuse(t *testing.T) {
 // A cell that passed and then fails, with nothing changed, is not proven.
 func TestReuseAfterFailure(t *testing.T) {
 	ctx := context.Background()
-	c, rec := reuseCell(t, "coro", record.Patched)
+	c, rec := reuseCell("coro", record.Patched)
 	r := &Runner{Store: &store.Store{Root: t.TempDir()}, Program: "ci"}
 	key, err := r.recordKey(ctx, c, rec, "tree", nil)
 	if err != nil {
@@ -134,7 +136,7 @@ func TestRecordKey(t *testing.T) {
 	git("init", "-q")
 	write("a", "1")
 	key := func(t *testing.T, suite string, change func(r *Runner, c *plan.Cell, rec *record.Cell, tree *string, env *[]string)) string {
-		c, rec := reuseCell(t, suite, record.Patched)
+		c, rec := reuseCell(suite, record.Patched)
 		r := &Runner{Repo: &line.Repo{Dir: repo}, Program: "ci"}
 		tree, env := "tree", []string{"A=1"}
 		if change != nil {

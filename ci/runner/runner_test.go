@@ -56,11 +56,8 @@ func TestEnviron(t *testing.T) {
 	}
 	r := &Runner{Store: &store.Store{Root: t.TempDir()}}
 	env := func(name, config string) string {
-		c, err := plan.FindConfig(config)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return "\n" + strings.Join(r.environ(goroot, "key", plan.Cell{ID: record.ID{Suite: name}, Config: c}), "\n") + "\n"
+		c := plan.Cell{ID: record.ID{Suite: name}, Config: findConfig(config)}
+		return "\n" + strings.Join(r.environ(goroot, "key", c), "\n") + "\n"
 	}
 	for _, tt := range []struct {
 		suite, config string
@@ -221,10 +218,7 @@ func TestRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config, err := plan.FindConfig("plain")
-	if err != nil {
-		t.Fatal(err)
-	}
+	config := findConfig("plain")
 	host := platform.Host()
 	var cells []plan.Cell
 	for _, c := range []struct {

@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"regexp"
 	"slices"
-	"sort"
 	"strings"
 
 	"gocoro/ci/record"
@@ -97,7 +96,7 @@ func wantCoro(ctx context.Context, t *Tree) (record.Want, error) {
 		return nil, err
 	}
 	tests = append(tests, Tests(t.Programs)...)
-	sort.Strings(tests)
+	slices.Sort(tests)
 	tests = slices.Compact(tests) // the tests of bugs are in both
 	iter, err := FileTests(ctx, t, "iter", "*_test.go")
 	if err != nil {
@@ -222,14 +221,9 @@ func Args(w record.Want) (flags, packages []string) {
 			run[top] = true
 		}
 	}
-	sort.Strings(packages)
+	slices.Sort(packages)
 	if !whole {
-		var names []string
-		for n := range run {
-			names = append(names, n)
-		}
-		sort.Strings(names)
-		flags = append(flags, "-run=^("+strings.Join(names, "|")+")$")
+		flags = append(flags, "-run=^("+strings.Join(slices.Sorted(maps.Keys(run)), "|")+")$")
 	}
 	return flags, packages
 }
