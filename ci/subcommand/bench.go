@@ -1,7 +1,6 @@
 package subcommand
 
 import (
-	"bytes"
 	"context"
 	"flag"
 	"fmt"
@@ -70,7 +69,6 @@ func Bench(fs *flag.FlagSet) func(context.Context, []string) error {
 			return err
 		}
 		defer os.RemoveAll(tmp)
-		type side struct{ name, goroot, key, env string }
 		sides := []side{{"stock", stock, stockKey, ""}, {"patched", patched, patchedKey, ""}}
 		benchmarks := benchmarks
 		if suite.RulesOf(d.Line) == suite.Shared {
@@ -83,23 +81,10 @@ func Bench(fs *flag.FlagSet) func(context.Context, []string) error {
 				packages = append(packages, b.pkg)
 			}
 		}
-		binary := func(side, pkg string) string {
-			if side != "stock" {
-				side = "patched"
-			}
-			return filepath.Join(tmp, side+"-"+path.Base(pkg)+".test")
-		}
-		for _, s := range sides {
-			if s.env != "" {
-				continue // the binary of the patched side
-			}
+		for _, s := range sides[:2] { // the third has the binaries of the second
 			for _, pkg := range packages {
 				step := d.Rep.Start("bench", "building the test of "+pkg+" on "+s.name)
-				cmd := run.Command(ctx, filepath.Join(s.goroot, "bin/go"), "test", "-c", "-o", binary(s.name, pkg), pkg)
-				cmd.Env = goroot.Environ("GOROOT="+s.goroot, "GOCACHE="+filepath.Join(d.Store.Root, "gocache", s.key),
-					"GOEXPERIMENT="+platform.Experiments(s.goroot, ""))
-				cmd.Dir = filepath.Join(s.goroot, "src")
-				if err := d.Rep.Run(ctx, "go test -c "+pkg, cmd, d.Store.Log("bench", s.name), nil); err != nil {
+				if err := s.build(ctx, d, pkg, tmp); err != nil {
 					step.Fail()
 					return err
 				}
@@ -107,10 +92,7 @@ func Bench(fs *flag.FlagSet) func(context.Context, []string) error {
 			}
 		}
 		// In turn, so that a change of the machine's pace meets both sides.
-		out := map[string]*bytes.Buffer{}
-		for _, s := range sides {
-			out[s.name] = new(bytes.Buffer)
-		}
+		out := map[string][]byte{}
 		for i := range *count {
 			for _, p := range benchmarks {
 				for _, s := range sides {
@@ -118,25 +100,16 @@ func Bench(fs *flag.FlagSet) func(context.Context, []string) error {
 						continue // 10,000 goroutines would have as many threads
 					}
 					d.Rep.Printf("bench    %d of %d, %s, %s", i+1, *count, p.pattern, s.name)
-					limited, cancel := context.WithTimeout(ctx, p.limit)
-					cmd := run.Command(limited, binary(s.name, p.pkg), "-test.run=^$", "-test.bench="+p.pattern, "-test.benchtime="+p.rounds)
-					cmd.Dir = filepath.Join(s.goroot, "src", p.pkg)
-					// One builds a program with the go command on PATH.
-					cmd.Env = goroot.Environ("GOROOT="+s.goroot, "GOCACHE="+filepath.Join(d.Store.Root, "gocache", s.key),
-						"PATH="+filepath.Join(s.goroot, "bin")+string(os.PathListSeparator)+os.Getenv("PATH"), s.env)
-					var buf bytes.Buffer
-					cmd.Stdout, cmd.Stderr = &buf, &buf
-					err := cmd.Run()
-					cancel()
+					text, err := s.measure(ctx, d, p, tmp)
 					switch {
 					case ctx.Err() != nil:
 						return ctx.Err()
 					case err == nil:
-						out[s.name].Write(buf.Bytes())
+						out[s.name] = append(out[s.name], text...)
 					case s.name == "stock":
 						d.Rep.Printf("bench    stock upstream failed (%v); left out", err)
 					default:
-						return fmt.Errorf("benchmarks on %s: %w\n%s", s.name, err, &buf)
+						return fmt.Errorf("benchmarks on %s: %w\n%s", s.name, err, text)
 					}
 				}
 			}
@@ -144,7 +117,7 @@ func Bench(fs *flag.FlagSet) func(context.Context, []string) error {
 		var files []string
 		for _, s := range sides {
 			file := filepath.Join(tmp, s.name)
-			if err := os.WriteFile(file, out[s.name].Bytes(), 0o666); err != nil {
+			if err := os.WriteFile(file, out[s.name], 0o666); err != nil {
 				return err
 			}
 			files = append(files, s.name+"="+file)
@@ -154,4 +127,39 @@ func Bench(fs *flag.FlagSet) func(context.Context, []string) error {
 		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 		return cmd.Run()
 	})
+}
+
+// A side is a runtime to measure.
+type side struct{ name, goroot, key, env string }
+
+// binary returns the path of the test of the package in the directory dir.
+func (s side) binary(pkg, dir string) string {
+	name := "patched" // the channels' side has the same
+	if s.name == "stock" {
+		name = s.name
+	}
+	return filepath.Join(dir, name+"-"+path.Base(pkg)+".test")
+}
+
+func (s side) environ(d *driver.Driver, more ...string) []string {
+	return goroot.Environ(append(more, "GOROOT="+s.goroot, "GOCACHE="+filepath.Join(d.Store.Root, "gocache", s.key))...)
+}
+
+// build builds the test of the package.
+func (s side) build(ctx context.Context, d *driver.Driver, pkg, dir string) error {
+	cmd := run.Command(ctx, filepath.Join(s.goroot, "bin/go"), "test", "-c", "-o", s.binary(pkg, dir), pkg)
+	cmd.Env = s.environ(d, "GOEXPERIMENT="+platform.Experiments(s.goroot, ""))
+	cmd.Dir = filepath.Join(s.goroot, "src")
+	return d.Rep.Run(ctx, "go test -c "+pkg, cmd, d.Store.Log("bench", s.name), nil)
+}
+
+// measure runs the benchmarks once, and returns what they print.
+func (s side) measure(ctx context.Context, d *driver.Driver, b benchmark, dir string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, b.limit)
+	defer cancel()
+	cmd := run.Command(ctx, s.binary(b.pkg, dir), "-test.run=^$", "-test.bench="+b.pattern, "-test.benchtime="+b.rounds)
+	cmd.Dir = filepath.Join(s.goroot, "src", b.pkg)
+	// One builds a program with the go command on PATH.
+	cmd.Env = s.environ(d, "PATH="+filepath.Join(s.goroot, "bin")+string(os.PathListSeparator)+os.Getenv("PATH"), s.env)
+	return cmd.CombinedOutput()
 }
