@@ -101,26 +101,10 @@ func benchCommand(fs *flag.FlagSet) func(context.Context, []string) error {
 				packages = append(packages, b.pkg)
 			}
 		}
-		binary := func(side, pkg string) string {
-			if side != "stock" {
-				side = "patched"
-			}
-			return filepath.Join(tmp, side+"-"+path.Base(pkg)+".test")
-		}
-		for _, s := range sides {
-			if s.env != "" {
-				continue // the binary of the patched side
-			}
+		for _, s := range sides[:2] { // the third has the binaries of the second
 			for _, pkg := range packages {
 				step := d.Rep.Start("bench", "building the test of "+pkg+" on "+s.name)
-				cmd := run.Command(ctx, filepath.Join(s.goroot, "bin/go"), "test", "-c", "-o", binary(s.name, pkg), pkg)
-				cmd.Env = goroot.Environ("GOROOT="+s.goroot, "GOCACHE="+filepath.Join(d.Store.Root, "gocache", s.key),
-					"GOEXPERIMENT="+platform.Experiments(s.goroot, ""))
-				cmd.Dir = filepath.Join(s.goroot, "src")
-				if pkg == programs {
-					cmd.Dir = filepath.Join(d.Line.Repo().Dir, "ci/programs")
-				}
-				if err := d.Rep.Run(ctx, "go test -c "+pkg, cmd, d.Store.Log("bench", s.name), nil); err != nil {
+				if err := s.build(ctx, d, pkg, tmp); err != nil {
 					step.Fail()
 					return err
 				}
@@ -128,10 +112,7 @@ func benchCommand(fs *flag.FlagSet) func(context.Context, []string) error {
 			}
 		}
 		// In turn, so that a change of the machine's pace meets both sides.
-		out := map[string]*bytes.Buffer{}
-		for _, s := range sides {
-			out[s.name] = new(bytes.Buffer)
-		}
+		out := map[string][]byte{}
 		for i := range *count {
 			for _, p := range benchmarks {
 				for _, s := range sides {
@@ -139,27 +120,16 @@ func benchCommand(fs *flag.FlagSet) func(context.Context, []string) error {
 						continue // 10,000 goroutines would have as many threads
 					}
 					d.Rep.Printf("bench    %d of %d, %s, %s", i+1, *count, p.pattern, s.name)
-					limited, cancel := context.WithTimeout(ctx, p.limit)
-					cmd := run.Command(limited, binary(s.name, p.pkg), "-test.run=^$", "-test.bench="+p.pattern, "-test.benchtime="+p.rounds)
-					if p.pkg != programs {
-						cmd.Dir = filepath.Join(s.goroot, "src", p.pkg)
-					}
-					// One builds a program with the go command on PATH.
-					cmd.Env = goroot.Environ("GOROOT="+s.goroot, "GOCACHE="+filepath.Join(d.Store.Root, "gocache", s.key),
-						"PATH="+filepath.Join(s.goroot, "bin")+string(os.PathListSeparator)+os.Getenv("PATH"), s.env)
-					var buf bytes.Buffer
-					cmd.Stdout, cmd.Stderr = &buf, &buf
-					err := cmd.Run()
-					cancel()
+					text, err := s.measure(ctx, d, p, tmp)
 					switch {
 					case ctx.Err() != nil:
 						return ctx.Err()
 					case err == nil:
-						out[s.name].Write(buf.Bytes())
+						out[s.name] = append(out[s.name], text...)
 					case s.name == "stock":
 						d.Rep.Printf("bench    stock upstream failed (%v); left out", err)
 					default:
-						return fmt.Errorf("benchmarks on %s: %w\n%s", s.name, err, &buf)
+						return fmt.Errorf("benchmarks on %s: %w\n%s", s.name, err, text)
 					}
 				}
 			}
@@ -172,7 +142,7 @@ func benchCommand(fs *flag.FlagSet) func(context.Context, []string) error {
 		var files []string
 		for _, s := range sides {
 			file := filepath.Join(tmp, s.name)
-			if err := os.WriteFile(file, out[s.name].Bytes(), 0o666); err != nil {
+			if err := os.WriteFile(file, out[s.name], 0o666); err != nil {
 				return err
 			}
 			files = append(files, s.name+"="+file)
@@ -206,10 +176,10 @@ func selected(all []benchmark, groups []string) ([]benchmark, error) {
 }
 
 // draw writes a chart of what the sides printed.
-func draw(file string, rounds int, sides []side, out map[string]*bytes.Buffer) error {
+func draw(file string, rounds int, sides []side, out map[string][]byte) error {
 	var list []chart.Side
 	for _, s := range sides {
-		list = append(list, chart.Side{Name: s.name, Output: bytes.NewReader(out[s.name].Bytes())})
+		list = append(list, chart.Side{Name: s.name, Output: bytes.NewReader(out[s.name])})
 	}
 	var buf bytes.Buffer
 	title := fmt.Sprintf("Time per operation: medians of %d rounds, and how many times stock's", rounds)
@@ -217,4 +187,41 @@ func draw(file string, rounds int, sides []side, out map[string]*bytes.Buffer) e
 		return fmt.Errorf("-chart %s: %w", file, err)
 	}
 	return os.WriteFile(file, buf.Bytes(), 0o666)
+}
+
+// binary returns the path of the test of the package in the directory dir.
+func (s side) binary(pkg, dir string) string {
+	name := "patched" // the channels' side has the same
+	if s.name == "stock" {
+		name = s.name
+	}
+	return filepath.Join(dir, name+"-"+path.Base(pkg)+".test")
+}
+
+func (s side) environ(d *driver.Driver, more ...string) []string {
+	return goroot.Environ(append(more, "GOROOT="+s.goroot, "GOCACHE="+filepath.Join(d.Store.Root, "gocache", s.key))...)
+}
+
+// build builds the test of the package.
+func (s side) build(ctx context.Context, d *driver.Driver, pkg, dir string) error {
+	cmd := run.Command(ctx, filepath.Join(s.goroot, "bin/go"), "test", "-c", "-o", s.binary(pkg, dir), pkg)
+	cmd.Env = s.environ(d, "GOEXPERIMENT="+platform.Experiments(s.goroot, ""))
+	cmd.Dir = filepath.Join(s.goroot, "src")
+	if pkg == programs {
+		cmd.Dir = filepath.Join(d.Line.Repo().Dir, "ci/programs")
+	}
+	return d.Rep.Run(ctx, "go test -c "+pkg, cmd, d.Store.Log("bench", s.name), nil)
+}
+
+// measure runs the benchmarks once, and returns what they print.
+func (s side) measure(ctx context.Context, d *driver.Driver, b benchmark, dir string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, b.limit)
+	defer cancel()
+	cmd := run.Command(ctx, s.binary(b.pkg, dir), "-test.run=^$", "-test.bench="+b.pattern, "-test.benchtime="+b.rounds)
+	if b.pkg != programs {
+		cmd.Dir = filepath.Join(s.goroot, "src", b.pkg)
+	}
+	// One builds a program with the go command on PATH.
+	cmd.Env = s.environ(d, "PATH="+filepath.Join(s.goroot, "bin")+string(os.PathListSeparator)+os.Getenv("PATH"), s.env)
+	return cmd.CombinedOutput()
 }

@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,6 +15,7 @@ import (
 	"gocoro/build/hint"
 	"gocoro/build/install"
 	"gocoro/build/line"
+	"gocoro/build/run"
 	"gocoro/build/store"
 )
 
@@ -122,13 +122,11 @@ func ask(ctx context.Context, program, dir string, env ...string) Go {
 	cmd := exec.CommandContext(ctx, program, "version")
 	cmd.Dir = dir
 	cmd.Env = append(append(os.Environ(), "GOROOT=", "GOFLAGS=", "PWD="+dir), env...)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
+	out, err := run.Output(cmd)
 	f := strings.Fields(string(out)) // go version go1.26.8 linux/amd64
 	switch {
 	case err != nil:
-		g.Err = fmt.Errorf("%v: %s", err, bytes.TrimSpace(stderr.Bytes()))
+		g.Err = err
 	case len(f) < 3 || f[1] != "version":
 		g.Err = fmt.Errorf("%s version printed %q", program, out)
 	default:
@@ -143,11 +141,8 @@ func (m *Machine) settings(ctx context.Context, dir string) error {
 		cmd := exec.CommandContext(ctx, "go", args...)
 		cmd.Dir = dir
 		cmd.Env = append(append(os.Environ(), "GOROOT=", "PWD="+dir), env...)
-		out, err := cmd.Output()
+		out, err := run.Output(cmd)
 		if err != nil {
-			if ee, ok := errors.AsType[*exec.ExitError](err); ok {
-				err = fmt.Errorf("%v: %s", err, bytes.TrimSpace(ee.Stderr))
-			}
 			return fmt.Errorf("go %s: %w", strings.Join(args, " "), err)
 		}
 		return json.Unmarshal(out, v)

@@ -464,7 +464,7 @@ func (d *Driver) Install(ctx context.Context, t *install.Target, replace bool) (
 		d.Rep.Printf("%-8s would do: copy to %s and link as %s", "install", t.GOROOT(), t.Link())
 		return true, nil
 	}
-	rec, err := d.record(key)
+	rec, err := d.Record(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -517,11 +517,6 @@ func (d *Driver) Record(ctx context.Context) (*install.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	return d.record(key)
-}
-
-// record says what the line's toolchain is made of.
-func (d *Driver) record(key string) (*install.Record, error) {
 	r := &install.Record{
 		Release:  d.Line.Release(),
 		Upstream: d.Line.Pin.Upstream,

@@ -20,6 +20,7 @@ import (
 	"strings"
 
 	"gocoro/build/hint"
+	"gocoro/build/run"
 	"gocoro/build/series"
 )
 
@@ -316,13 +317,18 @@ const regular = "100644"
 
 // Blob returns the content of a blob, or of COMMIT:FILE.
 func (r *Repo) Blob(ctx context.Context, id string) ([]byte, error) {
-	cmd := r.command(ctx, "cat-file", "blob", id)
+	return r.output(ctx, "cat-file", "blob", id)
+}
+
+// output returns all that a command prints.
+func (r *Repo) output(ctx context.Context, args ...string) ([]byte, error) {
+	cmd := r.command(ctx, args...)
 	if r.Trace != nil {
 		r.Trace(cmd)
 	}
-	out, err := cmd.Output()
+	out, err := run.Output(cmd)
 	if err != nil {
-		return nil, fmt.Errorf("git cat-file blob %s: %v", id, err)
+		return nil, fmt.Errorf("git %s: %w", args[0], err)
 	}
 	return out, nil
 }
@@ -564,16 +570,8 @@ func (r *Repo) Merge(ctx context.Context, onto, c string) (commit string, confli
 // Export returns a commit as a patch file: the same bytes each time, with
 // whatever git.
 func (r *Repo) Export(ctx context.Context, c string) ([]byte, error) {
-	cmd := r.command(ctx, "format-patch", "--stdout", "-1", "--zero-commit", "--full-index", "--no-signature", "--binary",
+	return r.output(ctx, "format-patch", "--stdout", "-1", "--zero-commit", "--full-index", "--no-signature", "--binary",
 		"--find-renames", "--no-numbered", "--subject-prefix=PATCH", "--no-attach", "--no-thread", "--no-ext-diff", "--no-textconv", "--no-encode-email-headers", "--stat=72", c)
-	if r.Trace != nil {
-		r.Trace(cmd)
-	}
-	out, err := cmd.Output()
-	if err != nil {
-		return nil, fmt.Errorf("git format-patch %s: %v", c, err)
-	}
-	return out, nil
 }
 
 // Commits returns the commits between base and head, oldest first.

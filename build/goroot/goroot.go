@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"go/version"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -79,11 +78,8 @@ func goEnv(ctx context.Context, rep *progress.Reporter, toolchain string) (*Boot
 	cmd.Dir = os.TempDir() // no go.mod may choose another toolchain
 	cmd.Env = append(os.Environ(), "GOTOOLCHAIN="+toolchain, "GOROOT=", "GOWORK=off", "GOFLAGS=", "PWD="+cmd.Dir)
 	rep.TraceCmd(cmd)
-	out, err := cmd.Output()
+	out, err := run.Output(cmd)
 	if err != nil {
-		if ee, ok := errors.AsType[*exec.ExitError](err); ok {
-			err = fmt.Errorf("%v: %s", err, strings.TrimSpace(string(ee.Stderr)))
-		}
 		return nil, fmt.Errorf("GOTOOLCHAIN=%s go env: %w", toolchain, err)
 	}
 	f := strings.Split(strings.TrimSpace(string(out)), "\n")

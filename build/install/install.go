@@ -282,17 +282,8 @@ func (t *Target) Lock(ctx context.Context, st *store.Store) (io.Closer, error) {
 // them. It is called before a build of minutes, not after.
 func (t *Target) Writable() error {
 	for _, v := range [][2]string{{"-root", t.Root}, {"-bin", t.Bin}} {
-		flag, dir := v[0], v[1]
-		err := os.MkdirAll(dir, 0o777)
-		if err == nil {
-			var f *os.File
-			if f, err = os.CreateTemp(dir, ".gocoro-*"); err == nil {
-				f.Close()
-				err = os.Remove(f.Name())
-			}
-		}
-		if err != nil {
-			return cannotInstall(flag, dir, err)
+		if err := store.Probe(v[1]); err != nil {
+			return cannotInstall(v[0], v[1], err)
 		}
 	}
 	return nil

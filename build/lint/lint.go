@@ -3,6 +3,7 @@ package lint
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"go/format"
@@ -157,6 +158,11 @@ func tests(l *line.Line, up string, overlay []line.OverlayFile, patches []string
 	return known, nil
 }
 
+const amend = "go run ./build edit, amend its commit there, then save"
+
+// An adder adds a problem, in a place of the patch if where is not empty.
+type adder func(where, fix, format string, args ...any)
+
 // checkPatch checks one patch and returns its subject as well.
 func checkPatch(p *series.Patch, tests map[string]bool) (problems []Problem, title string, err error) {
 	add := func(where, fix, format string, args ...any) {
@@ -165,7 +171,6 @@ func checkPatch(p *series.Patch, tests map[string]bool) (problems []Problem, tit
 		}
 		problems = append(problems, Problem{p.Name + where, fmt.Sprintf(format, args...), fix})
 	}
-	const amend = "go run ./build edit, amend its commit there, then save"
 	diffs, preamble, err := gitdiff.Parse(bytes.NewReader(p.Data))
 	if err != nil {
 		return nil, "", hint.Add(fmt.Errorf("%s: %v", p.File, err), "write it again: %s", amend)
@@ -188,14 +193,22 @@ func checkPatch(p *series.Patch, tests map[string]bool) (problems []Problem, tit
 	if len(title) > 76 {
 		add("", amend, "the subject has %d characters, want 76 at most", len(title))
 	}
-	body := strings.TrimSpace(h.Body)
-	lines := strings.Split(body, "\n")
+	lines := strings.Split(strings.TrimSpace(h.Body), "\n")
 	for _, l := range lines {
 		if len([]rune(l)) > 79 && strings.Contains(l, " ") && !strings.Contains(l, "://") && !isTrailer(l) {
 			add("", amend, "a line of the message has %d characters, want 79 at most: %q", len([]rune(l)), l)
 		}
 	}
-	// The trailers are the last lines, in this order, each once.
+	checkTrailers(lines, tests, add)
+	for _, f := range diffs {
+		checkDiff(f, add)
+	}
+	return problems, title, nil
+}
+
+// checkTrailers checks the trailers: they are the last lines of the message, in
+// their order, each once.
+func checkTrailers(lines []string, tests map[string]bool, add adder) {
 	from := len(lines) - len(workspace.Trailers)
 	for i, t := range workspace.Trailers {
 		if from < 0 || !strings.HasPrefix(lines[from+i], t+": ") {
@@ -221,42 +234,40 @@ func checkPatch(p *series.Patch, tests map[string]bool) (problems []Problem, tit
 	if from >= 0 && strings.TrimSpace(strings.Join(lines[:from], "")) == "" {
 		add("", amend, "the message gives no reason: there is nothing between the subject and the trailers")
 	}
-	for _, f := range diffs {
-		name := f.NewName
-		if name == "" {
-			name = f.OldName
-		}
-		if f.IsNew && !f.IsRename && strings.HasPrefix(name, "src/") {
-			add(name, "move it to src/<overlay>/ in the checkout, and out of the patch", "the patch adds a whole file: those belong to the overlay")
-		}
-		for _, frag := range f.TextFragments {
-			at := int(frag.NewPosition)
-			crlf := slices.ContainsFunc(frag.Lines, func(l gitdiff.Line) bool { return l.Op != gitdiff.OpAdd && strings.HasSuffix(l.Line, "\r\n") })
-			for _, l := range frag.Lines {
-				if l.Op == gitdiff.OpAdd {
-					text := strings.TrimSuffix(l.Line, "\n")
-					if crlf {
-						text = strings.TrimSuffix(text, "\r")
-					}
-					where := fmt.Sprintf("%s:%d", name, at)
-					switch {
-					case strings.HasSuffix(text, "\r"):
-						add(where, amend, "an added line ends with a carriage return, and the file's others do not")
-					case strings.TrimRight(text, " \t") != text:
-						add(where, amend, "an added line ends with white space")
-					case strings.Contains(text[:len(text)-len(strings.TrimLeft(text, " \t"))], " \t"):
-						add(where, amend, "an added line has a space before a tab")
-					case strings.HasPrefix(text, "<<<<<<< ") || strings.HasPrefix(text, ">>>>>>> ") || strings.HasPrefix(text, "||||||| "):
-						add(where, amend, "an added line is the mark of a conflict")
-					}
+}
+
+// checkDiff checks what the patch adds to a file.
+func checkDiff(f *gitdiff.File, add adder) {
+	name := cmp.Or(f.NewName, f.OldName)
+	if f.IsNew && !f.IsRename && strings.HasPrefix(name, "src/") {
+		add(name, "move it to src/<overlay>/ in the checkout, and out of the patch", "the patch adds a whole file: those belong to the overlay")
+	}
+	for _, frag := range f.TextFragments {
+		at := int(frag.NewPosition)
+		crlf := slices.ContainsFunc(frag.Lines, func(l gitdiff.Line) bool { return l.Op != gitdiff.OpAdd && strings.HasSuffix(l.Line, "\r\n") })
+		for _, l := range frag.Lines {
+			if l.Op == gitdiff.OpAdd {
+				text := strings.TrimSuffix(l.Line, "\n")
+				if crlf {
+					text = strings.TrimSuffix(text, "\r")
 				}
-				if l.Op != gitdiff.OpDelete {
-					at++
+				where := fmt.Sprintf("%s:%d", name, at)
+				switch {
+				case strings.HasSuffix(text, "\r"):
+					add(where, amend, "an added line ends with a carriage return, and the file's others do not")
+				case strings.TrimRight(text, " \t") != text:
+					add(where, amend, "an added line ends with white space")
+				case strings.Contains(text[:len(text)-len(strings.TrimLeft(text, " \t"))], " \t"):
+					add(where, amend, "an added line has a space before a tab")
+				case strings.HasPrefix(text, "<<<<<<< ") || strings.HasPrefix(text, ">>>>>>> ") || strings.HasPrefix(text, "||||||| "):
+					add(where, amend, "an added line is the mark of a conflict")
 				}
+			}
+			if l.Op != gitdiff.OpDelete {
+				at++
 			}
 		}
 	}
-	return problems, title, nil
 }
 
 func isTrailer(l string) bool {

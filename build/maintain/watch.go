@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,6 +20,7 @@ import (
 	"gocoro/build/hint"
 	"gocoro/build/line"
 	"gocoro/build/options"
+	"gocoro/build/run"
 )
 
 // A news is what watch found for a line.
@@ -189,11 +189,9 @@ func proxyReleases(ctx context.Context) ([]string, error) {
 	cmd := exec.CommandContext(ctx, "go", "list", "-m", "-versions", "-f", "{{range .Versions}}{{println .}}{{end}}", "golang.org/toolchain")
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GO111MODULE=on", "GOWORK=off", "GOFLAGS=-mod=mod", "GOTOOLCHAIN=local", "PWD="+dir)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
+	out, err := run.Output(cmd)
 	if err != nil {
-		return nil, hint.Add(fmt.Errorf("cannot list the releases of the module proxy: go list: %v: %s", err, strings.TrimSpace(stderr.String())), "check the network and GOPROXY (go env GOPROXY)")
+		return nil, hint.Add(fmt.Errorf("cannot list the releases of the module proxy: go list: %w", err), "check the network and GOPROXY (go env GOPROXY)")
 	}
 	var names []string
 	for _, v := range strings.Fields(string(out)) {
@@ -291,15 +289,13 @@ func (w *watchReport) post(ctx context.Context, s *session) error {
 		cmd := exec.CommandContext(ctx, "gh", args...)
 		cmd.Dir = s.Repo.Dir
 		cmd.Stdin = strings.NewReader(stdin)
-		var stderr bytes.Buffer
-		cmd.Stderr = &stderr
 		s.rep.TraceCmd(cmd)
-		out, err := cmd.Output()
+		out, err := run.Output(cmd)
 		if errors.Is(err, exec.ErrNotFound) {
 			return "", hint.Add(fmt.Errorf("-post needs GitHub's command gh: %v", err), "install it, or run watch without -post")
 		}
 		if err != nil {
-			return "", hint.Add(fmt.Errorf("gh %s: %v: %s", strings.Join(args[:2], " "), err, strings.TrimSpace(stderr.String())), "gh auth status shows its permissions")
+			return "", hint.Add(fmt.Errorf("gh %s: %w", strings.Join(args[:2], " "), err), "gh auth status shows its permissions")
 		}
 		return strings.TrimSpace(string(out)), nil
 	}

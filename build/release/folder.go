@@ -132,7 +132,7 @@ func (f *Folder) ours(cache string) error {
 		return hint.Add(fmt.Errorf("cannot read the release directory: %w", err), "give another directory with -o")
 	}
 	for _, e := range entries {
-		if n := e.Name(); n != "lost+found" && !strings.HasPrefix(n, probe) && !temporary.MatchString(n) {
+		if n := e.Name(); n != "lost+found" && !strings.HasPrefix(n, store.ProbeFile) && !temporary.MatchString(n) {
 			return hint.Add(fmt.Errorf("%s is not a release directory: it is not empty and has no %s", f.Dir, SumsFile), "give a new or an empty directory with -o; or, if the release should be among these files: touch %s", run.Quote(f.path(SumsFile)))
 		}
 	}
@@ -209,15 +209,7 @@ func (f *Folder) Add(name, from, sum string) error {
 // writable makes the directory and checks that files can be made in it, before a
 // build of minutes and not after.
 func (f *Folder) writable() error {
-	err := os.MkdirAll(f.Dir, 0o777)
-	if err == nil {
-		var t *os.File
-		if t, err = os.CreateTemp(f.Dir, probe+"*"); err == nil {
-			t.Close()
-			err = os.Remove(t.Name())
-		}
-	}
-	if err != nil {
+	if err := store.Probe(f.Dir); err != nil {
 		return hint.Add(fmt.Errorf("cannot write into the release directory %s: %w", f.Dir, err), "choose another one with -o")
 	}
 	return nil
@@ -241,12 +233,8 @@ func (f *Folder) databases() (map[string]string, error) {
 	return keys, err
 }
 
-// probe begins the names of what only a run that is under way, or was killed, has
-// in a release directory.
-const probe = ".gocoro-"
-
 // unfinished begins the name of the directory in which descriptions are made.
-const unfinished = probe + "new-"
+const unfinished = store.ProbeFile + "new-"
 
 // temporary matches the names that store.Create gives to files of a release
 // before they are finished.

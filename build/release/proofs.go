@@ -459,11 +459,9 @@ func linked(ctx context.Context, root, platform, program string) ([]string, erro
 	cmd.Dir = filepath.Join(root, "src")
 	cmd.Env = goroot.Environ("GOROOT="+root, "GOOS="+goos, "GOARCH="+goarch, "CGO_ENABLED=0", "GOFLAGS=", "GOPROXY=off", "GOWORK=off",
 		"GOCACHE="+filepath.Join(cache, "gocache"), "GOPATH="+filepath.Join(cache, "gopath"), "PWD="+cmd.Dir)
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
+	out, err := run.Output(cmd)
 	if err != nil {
-		return nil, fmt.Errorf("what is linked into %s: go list: %v: %s", program, err, strings.TrimSpace(stderr.String()))
+		return nil, fmt.Errorf("what is linked into %s: go list: %w", program, err)
 	}
 	var files []string
 	for _, l := range strings.Split(string(out), "\n") {

@@ -7,7 +7,10 @@
 package run
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -36,6 +39,16 @@ func Command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	// number is not reused yet.
 	cmd.Cancel = func() error { return Signal(cmd, syscall.SIGKILL) }
 	return cmd
+}
+
+// Output is cmd.Output, but the error of a command that fails has what it wrote
+// to its standard error.
+func Output(cmd *exec.Cmd) ([]byte, error) {
+	out, err := cmd.Output()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && len(exit.Stderr) > 0 {
+		err = fmt.Errorf("%w: %s", err, bytes.TrimSpace(exit.Stderr))
+	}
+	return out, err
 }
 
 // Signal sends the signal to all processes in the group of a command that

@@ -312,6 +312,22 @@ func WriteFile(name string, data []byte) error {
 	})
 }
 
+// ProbeFile begins the name of a file that Probe makes.
+const ProbeFile = ".gocoro-"
+
+// Probe makes the directory and checks that files can be made in it.
+func Probe(dir string) error {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, ProbeFile+"*")
+	if err != nil {
+		return err
+	}
+	f.Close()
+	return os.Remove(f.Name())
+}
+
 // Create makes a file of what write writes, in the manner of WriteFile.
 func Create(name string, write func(io.Writer) error) (err error) {
 	if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {

@@ -79,7 +79,7 @@ func (m *moduleSource) download(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	out, stderr, err := m.goCommand(ctx, tmp, "GOMODCACHE="+cache, "mod", "download", "-json", modulePath+"@"+m.version())
+	out, err := m.goCommand(ctx, tmp, "GOMODCACHE="+cache, "mod", "download", "-json", modulePath+"@"+m.version())
 	var info struct{ Zip, Sum, Error string }
 	if jerr := json.Unmarshal(out, &info); jerr != nil && err == nil {
 		err = jerr
@@ -90,7 +90,7 @@ func (m *moduleSource) download(ctx context.Context) error {
 		}
 		why := info.Error
 		if why == "" {
-			why = fmt.Sprintf("%v: %s", err, bytes.TrimSpace(stderr))
+			why = err.Error()
 		}
 		return hint.Add(fmt.Errorf("cannot download %s@%s: %s", modulePath, m.version(), why), "check the network and GOPROXY (go env GOPROXY), or use -source tarball=")
 	}
@@ -129,9 +129,9 @@ func Module(ctx context.Context, env *Env) (*Official, error) {
 // empty one, where the unpacked module would be. The go command takes that for
 // done and leaves out a quarter of a gigabyte that the driver never reads.
 func (m *moduleSource) zipCache(ctx context.Context, tmp string) (string, error) {
-	out, stderr, err := m.goCommand(ctx, tmp, "", "env", "GOMODCACHE")
+	out, err := m.goCommand(ctx, tmp, "", "env", "GOMODCACHE")
 	if err != nil {
-		return "", fmt.Errorf("go env GOMODCACHE: %v: %s", err, bytes.TrimSpace(stderr))
+		return "", fmt.Errorf("go env GOMODCACHE: %w", err)
 	}
 	downloads := filepath.Join(strings.TrimSpace(string(out)), "cache")
 	if err := os.MkdirAll(downloads, 0o777); err != nil {
@@ -158,7 +158,7 @@ func (m *moduleSource) needChecksumDatabase(ctx context.Context, dir string) err
 // checksumDatabase returns the user's GOSUMDB and whether the go command asks it
 // about the toolchain module. If not, the text is the settings that say so.
 func (m *moduleSource) checksumDatabase(ctx context.Context, dir string) (db string, asked bool, err error) {
-	out, _, err := m.goCommand(ctx, dir, "", "env", "GOSUMDB", "GONOSUMDB", "GOPROXY")
+	out, err := m.goCommand(ctx, dir, "", "env", "GOSUMDB", "GONOSUMDB", "GOPROXY")
 	if err != nil {
 		return "", false, fmt.Errorf("go env: %v", err)
 	}
@@ -174,18 +174,15 @@ func (m *moduleSource) checksumDatabase(ctx context.Context, dir string) (db str
 
 // goCommand runs the go command in dir, with env, if not empty, added to what
 // it finds in the environment.
-func (m *moduleSource) goCommand(ctx context.Context, dir, env string, args ...string) (stdout, stderr []byte, err error) {
+func (m *moduleSource) goCommand(ctx context.Context, dir, env string, args ...string) ([]byte, error) {
 	cmd := run.Command(ctx, "go", args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GO111MODULE=on", "GOROOT=", "GOWORK=off", "GOFLAGS=-modcacherw", "GOTOOLCHAIN=local", "PWD="+dir)
 	if env != "" {
 		cmd.Env = append(cmd.Env, env)
 	}
-	var o, e bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &o, &e
 	m.env.trace(cmd)
-	err = cmd.Run()
-	return o.Bytes(), e.Bytes(), err
+	return run.Output(cmd)
 }
 
 func (m *moduleSource) Unpack(ctx context.Context, dir string) error {

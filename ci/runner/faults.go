@@ -192,7 +192,7 @@ func (r *Runner) runFaults(ctx context.Context, c plan.Cell, cell *record.Cell, 
 				seen, err := r.fault(ctx, c, f, t, env)
 				fmt.Fprintf(tests.Log, "=== %s: %s\n%s\n", f.name, f.doc, seen)
 				if err != nil {
-					return fmt.Sprintf("%s: %v\n%s", f.doc, err, seen)
+					return fmt.Sprintf("%s: %s\n%s", f.doc, text(err), seen)
 				}
 				return ""
 			})

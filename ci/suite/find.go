@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"gocoro/build/run"
 )
 
 // ProgTests returns the names of the tests of package runtime that build or
@@ -157,9 +159,9 @@ func list(ctx context.Context, t *Tree, args ...string) ([]*listed, error) {
 	fail := func(err error) ([]*listed, error) {
 		return nil, fmt.Errorf("go list %s in %s: %w", strings.Join(args, " "), t.GOROOT, err)
 	}
-	out, err := t.Command(ctx, append([]string{"list", "-e", "-json=ImportPath,Dir,GoFiles,TestGoFiles,XTestGoFiles,Export,Error"}, args...)...).Output()
+	out, err := run.Output(t.Command(ctx, append([]string{"list", "-e", "-json=ImportPath,Dir,GoFiles,TestGoFiles,XTestGoFiles,Export,Error"}, args...)...))
 	if err != nil {
-		return fail(withStderr(err))
+		return fail(err)
 	}
 	var pkgs []*listed
 	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"gocoro/build/run"
 	"gocoro/ci/record"
 	"gocoro/ci/verdict"
 )
@@ -158,9 +159,9 @@ func tested(ctx context.Context, t *Tree, patterns ...string) (record.Want, erro
 // pattern of them ("crypto/...:purego"). Every DistSlices-th is the slice's:
 // neighbours, which take about as long, part.
 func DistTests(ctx context.Context, t *Tree, i int) ([]string, error) {
-	out, err := t.Command(ctx, "tool", "dist", "test", "-list").Output()
+	out, err := run.Output(t.Command(ctx, "tool", "dist", "test", "-list"))
 	if err != nil {
-		return nil, fmt.Errorf("go tool dist test -list in %s: %w", t.GOROOT, withStderr(err))
+		return nil, fmt.Errorf("go tool dist test -list in %s: %w", t.GOROOT, err)
 	}
 	var names []string
 	for n, name := range strings.Fields(string(out)) {
@@ -226,11 +227,4 @@ func Args(w record.Want) (flags, packages []string) {
 		flags = append(flags, "-run=^("+strings.Join(slices.Sorted(maps.Keys(run)), "|")+")$")
 	}
 	return flags, packages
-}
-
-func withStderr(err error) error {
-	if ee, ok := err.(*exec.ExitError); ok && len(ee.Stderr) > 0 {
-		return fmt.Errorf("%v: %s", err, strings.TrimSpace(string(ee.Stderr)))
-	}
-	return err
 }

@@ -800,88 +800,13 @@ func (j *judge) pkg(p *pkgRun, s *stream, a record.Attempt, stderr string) map[k
 		return results
 	}
 
-	var open []*testRun // began, and has no result
-	var said strings.Builder
-	for _, name := range p.order {
-		t := p.tests[name]
-		if t.result == "" {
-			if !t.paused {
-				open = append(open, t)
-			}
-			said.WriteString(t.out.String())
-		} else if t.death {
-			said.WriteString(t.out.String())
-		}
-	}
-	outside, after := p.outside.String(), p.after.String()
-	said.WriteString(outside)
-	why := death(said.String() + after)
-	anyOpen := len(open) > 0
-	for _, t := range p.tests {
-		anyOpen = anyOpen || t.result == ""
-	}
-	// "[no test files]", and what cmd/dist leaves out, have no test binary.
-	noBinary := p.end == "skip" && len(p.order) == 0
-	died := anyOpen || p.verdict == "" && !noBinary
-	state := Crashed
-	if died {
-		// A process that the CI's own time limit ended dies of the signal it is
-		// sent, if it says anything.
-		sent := why == "" || strings.HasPrefix(why, "signal: ") || strings.HasPrefix(why, "SIGQUIT: ") || strings.HasPrefix(why, "SIGABRT: ")
-		if strings.HasPrefix(why, timedOutPrefix) || a.TimedOut && sent {
-			state = TimedOut
-		}
-		switch {
-		case a.TimedOut && sent:
-			why = strings.TrimSuffix("the CI's time limit ended it: "+why, ": ")
-		case why != "":
-		case p.end == "" && a.Signal != "":
-			why = "go test was ended by a signal: " + a.Signal
-		case p.end == "":
-			why = "the events stop there"
-		case p.end == "pass":
-			why = "it ended with exit code 0 and never printed PASS"
-		default:
-			why = "it ended without a word"
-		}
-	}
-
+	e := p.ending(a)
 	culprits := 0
 	badTests := false
 	for _, name := range p.order {
-		t := p.tests[name]
-		r := result{seconds: t.seconds}
-		switch {
-		case t.result == "" && t.paused:
-			r.state, r.reason = DidNotRun, "waited for its turn to run in parallel when the test process died: "+why
-		case t.result == "":
-			r.state = state
-			if state == TimedOut {
-				r.reason = why
-			} else {
-				r.reason = "open when the test process died: " + why
-			}
-			r.text = fmt.Sprintf("=== %s was open\n%s", name, t.out.String())
-			if !t.began.IsZero() {
-				r.seconds = t.last.Sub(t.began).Seconds()
-			}
+		r, culprit := p.tests[name].judge(e)
+		if culprit {
 			culprits++
-		case died && t.death && t.result == "fail":
-			r.state, r.reason, r.text = Crashed, "the test process died: "+death(t.out.String()), t.out.String()
-			culprits++
-		case t.fails > 0:
-			r.state, r.text = Failed, t.failOut.String()
-			if t.failOut.empty() {
-				r.text = t.out.String()
-			}
-			r.reason = message(r.text)
-			if t.runs > 1 {
-				r.reason = fmt.Sprintf("failed in %d of %d runs: %s", t.fails, t.runs, r.reason)
-			}
-		case t.result == "skip":
-			r.state, r.reason = Skipped, message(t.out.String())
-		default:
-			r.state = Passed
 		}
 		badTests = badTests || r.bad()
 		k := j.item(p, name)
@@ -910,16 +835,17 @@ func (j *judge) pkg(p *pkgRun, s *stream, a record.Attempt, stderr string) map[k
 		}
 	}
 
-	all := strings.TrimSpace(outside + after)
+	after := p.after.String()
+	all := strings.TrimSpace(p.outside.String() + after)
 	r := result{state: Passed, seconds: p.seconds}
 	switch {
-	case died && culprits == 0:
+	case e.died && culprits == 0:
 		where := "before its first test"
 		for _, name := range p.order {
 			where = "after " + name
 		}
-		r.state, r.reason, r.text = state, "the test process died "+where+": "+why, all
-	case died:
+		r.state, r.reason, r.text = e.state, "the test process died "+where+": "+e.why, all
+	case e.died:
 		// The open tests tell it.
 	case death(after) != "":
 		r.state, r.reason, r.text = Crashed, fmt.Sprintf("the test process printed %s and then died: %s", p.verdict, death(after)), all
@@ -933,10 +859,92 @@ func (j *judge) pkg(p *pkgRun, s *stream, a record.Attempt, stderr string) map[k
 		r.state, r.reason, r.text = Failed, "the package failed outside of its tests: "+message(all), all
 	}
 	results[self] = r
-	if died {
-		j.cause[p.name] = "the test process had died before: " + why
+	if e.died {
+		j.cause[p.name] = "the test process had died before: " + e.why
 	}
 	return results
+}
+
+// An ending is how a test process ended.
+type ending struct {
+	died  bool
+	state State  // of the tests that were open when it died: Crashed or TimedOut
+	why   string // it died
+}
+
+// ending judges how the process ended.
+func (p *pkgRun) ending(a record.Attempt) ending {
+	var said strings.Builder // by the process, not by a test that has a result
+	anyOpen := false
+	for _, name := range p.order {
+		t := p.tests[name]
+		anyOpen = anyOpen || t.result == ""
+		if t.result == "" || t.death {
+			said.WriteString(t.out.String())
+		}
+	}
+	// "[no test files]", and what cmd/dist leaves out, have no test binary.
+	noBinary := p.end == "skip" && len(p.order) == 0
+	if !anyOpen && (p.verdict != "" || noBinary) {
+		return ending{}
+	}
+	e := ending{died: true, state: Crashed, why: death(said.String() + p.outside.String() + p.after.String())}
+	// A process that the CI's own time limit ended dies of the signal it is
+	// sent, if it says anything.
+	sent := e.why == "" || strings.HasPrefix(e.why, "signal: ") || strings.HasPrefix(e.why, "SIGQUIT: ") || strings.HasPrefix(e.why, "SIGABRT: ")
+	if strings.HasPrefix(e.why, timedOutPrefix) || a.TimedOut && sent {
+		e.state = TimedOut
+	}
+	switch {
+	case a.TimedOut && sent:
+		e.why = strings.TrimSuffix("the CI's time limit ended it: "+e.why, ": ")
+	case e.why != "":
+	case p.end == "" && a.Signal != "":
+		e.why = "go test was ended by a signal: " + a.Signal
+	case p.end == "":
+		e.why = "the events stop there"
+	case p.end == "pass":
+		e.why = "it ended with exit code 0 and never printed PASS"
+	default:
+		e.why = "it ended without a word"
+	}
+	return e
+}
+
+// judge judges a test of a process that ended so, and reports whether the
+// process died in it.
+func (t *testRun) judge(e ending) (r result, culprit bool) {
+	r.seconds = t.seconds
+	switch {
+	case t.result == "" && t.paused:
+		r.state, r.reason = DidNotRun, "waited for its turn to run in parallel when the test process died: "+e.why
+	case t.result == "":
+		r.state, r.reason, culprit = e.state, e.why, true
+		if e.state != TimedOut {
+			r.reason = "open when the test process died: " + e.why
+		}
+		r.text = fmt.Sprintf("=== %s was open\n%s", t.name, t.out.String())
+		if !t.began.IsZero() {
+			r.seconds = t.last.Sub(t.began).Seconds()
+		}
+	case e.died && t.death && t.result == "fail":
+		r.state, r.reason, r.text = Crashed, "the test process died: "+death(t.out.String()), t.out.String()
+		culprit = true
+	case t.fails > 0:
+		r.state, r.text = Failed, t.failOut.String()
+		if t.failOut.empty() {
+			r.text = t.out.String()
+		}
+		r.reason = message(r.text)
+		if t.runs > 1 {
+			r.reason = fmt.Sprintf("failed in %d of %d runs: %s", t.fails, t.runs, r.reason)
+		}
+	case t.result == "skip":
+		r.state, r.reason = Skipped, message(t.out.String())
+	default:
+		r.state = Passed
+	}
+	return r, culprit
 }
 
 // item returns the key that a test's result goes to: its own when it is a

@@ -217,6 +217,11 @@ func (m *model) access(g *modelG, s *stamp, what string) {
 
 // start makes g ready to run body.
 func (m *model) start(g *modelG, body func()) {
+	m.spawn(g, func() { m.base(g, body) })
+}
+
+// spawn makes g ready to run all that it runs.
+func (m *model) spawn(g *modelG, all func()) {
 	m.all.Add(1)
 	m.ready = append(m.ready, g)
 	go func() {
@@ -230,7 +235,7 @@ func (m *model) start(g *modelG, body func()) {
 				m.idle <- struct{}{}
 			}
 		}()
-		m.base(g, body)
+		all()
 	}()
 }
 
@@ -393,19 +398,7 @@ func (m *model) pull(g *modelG, slot int, seq func(co *modelG, it *modelIter)) *
 	co := m.newG(g.kid(), g)
 	it := &modelIter{m: m, slot: slot, co: co, blocked: co, home: g.home()}
 	it.start = func() {
-		m.all.Add(1)
-		m.ready = append(m.ready, co)
-		go func() {
-			defer m.all.Done()
-			<-co.wake
-			if m.dead {
-				return
-			}
-			defer func() {
-				if !m.dead && !m.dispatch() {
-					m.idle <- struct{}{}
-				}
-			}()
+		m.spawn(co, func() {
 			it.use(co)
 			defer func() {
 				if !m.dead {
@@ -433,7 +426,7 @@ func (m *model) pull(g *modelG, slot int, seq func(co *modelG, it *modelIter)) *
 			m.event(co, "end")
 			it.value, it.ok = 0, false
 			it.completed = true
-		}()
+		})
 	}
 	it.use(g)
 	return it

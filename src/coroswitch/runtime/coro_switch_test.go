@@ -15,9 +15,11 @@ import (
 	"regexp"
 	. "runtime"
 	"runtime/pprof"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 // coroDirect says whether the port has a direct switch.
@@ -201,6 +203,25 @@ func TestCoroSwitchExit(t *testing.T) {
 	if got := NumGoroutine(); got > n {
 		t.Errorf("%d goroutines, and %d before", got, n)
 	}
+}
+
+// TestCoroSwitchExited checks that a switch to a coroutine that has exited is
+// told what is wrong. Package iter never does it.
+func TestCoroSwitchExited(t *testing.T) {
+	const child = "CORO_SWITCH_EXITED=1"
+	if slices.Contains(os.Environ(), child) {
+		var c unsafe.Pointer
+		next, stop := iter.Pull(func(yield func(int) bool) {
+			yield(1)
+			c = CurrentCoro()
+		})
+		defer stop()
+		next()
+		next()
+		SwitchCoro(c)
+		return
+	}
+	coroSwitchProg(t, testenv.Executable(t), "^fatal error: coroswitch on exited coro\n", []string{child}, "-test.run=^TestCoroSwitchExited$")
 }
 
 // TestCoroSwitchProfile checks that a CPU profile tells who has called next or
