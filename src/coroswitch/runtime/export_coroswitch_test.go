@@ -13,7 +13,7 @@ func CurrentCoro() unsafe.Pointer {
 	return unsafe.Pointer(getg().coroarg)
 }
 
-// SwitchCoro switches to the goroutine that is blocked in c, as next and yield do.
+// SwitchCoro switches to the goroutine that is blocked in c.
 func SwitchCoro(c unsafe.Pointer) {
-	corogo((*coro)(c))
+	coroswitch((*coro)(c))
 }
