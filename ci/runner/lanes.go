@@ -46,21 +46,11 @@ func (r *Runner) Run(ctx context.Context, cells []plan.Cell) (planned []verdict.
 func (r *Runner) inLanes(ctx context.Context, cells []plan.Cell, all []verdict.Planned, putOff []bool) error {
 	r.trees = new(trees)
 	begun := time.Now()
-	var first, second []int
 	for i, c := range cells {
 		// Of a cell that is not reached, no more is known.
 		all[i] = verdict.Planned{ID: c.ID, How: string(c.Method.Kind)}
-		if c.Builds() {
-			second = append(second, i)
-		} else {
-			first = append(first, i)
-		}
 	}
-	// The longest first: at the end of the first lane, what is left of the
-	// second should be cells that keep every processor busy.
-	slices.SortStableFunc(second, func(a, b int) int {
-		return cmp.Compare(cells[b].Limit(), cells[a].Limit())
-	})
+	first, second := lanes(cells)
 	if done := r.Done; done != nil {
 		var mu sync.Mutex
 		r.Done = func(c *record.Cell, p verdict.Planned) {
@@ -105,6 +95,29 @@ func (r *Runner) inLanes(ctx context.Context, cells []plan.Cell, all []verdict.P
 	})
 	g.Go(func() error { return lane(gctx, r, first) })
 	return g.Wait()
+}
+
+// lanes returns which cells each lane runs, in order. In the second one what cannot
+// wait for the night goes first, and of that the longest: at the end of the first
+// lane, what is left of the second should be cells that keep every processor busy.
+func lanes(cells []plan.Cell) (first, second []int) {
+	for i, c := range cells {
+		if c.Builds() {
+			second = append(second, i)
+		} else {
+			first = append(first, i)
+		}
+	}
+	waits := func(i int) int {
+		if cells[i].CanWait() {
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(second, func(a, b int) int {
+		return cmp.Or(waits(a)-waits(b), cmp.Compare(cells[b].Limit(), cells[a].Limit()))
+	})
+	return first, second
 }
 
 // secondLane returns the runner of the second lane. It has the first one's

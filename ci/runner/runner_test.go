@@ -211,6 +211,33 @@ func TestFound(t *testing.T) {
 	}
 }
 
+// By day the packages, which can wait for the night, come after what is built for
+// darwin, which cannot.
+func TestLanes(t *testing.T) {
+	repo, err := line.FindRepo("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines, err := plan.Lines(repo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	linux := platform.Platform{OS: "linux", Arch: "amd64"}
+	cells, err := plan.Cells(linux, lines, plan.Selection{Depth: plan.Default})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, second := lanes(cells)
+	if len(first)+len(second) != len(cells) || len(second) < 3 {
+		t.Fatalf("%d and %d cells in the lanes, of %d", len(first), len(second), len(cells))
+	}
+	for n, i := range second {
+		if got, want := cells[i].Suite == "packages", n == len(second)-1; got != want {
+			t.Errorf("cell %d of the second lane is %s", n, cells[i].ID)
+		}
+	}
+}
+
 // Each cell is run once, whatever its lane, and what each was to have run is
 // told in the order of the cells.
 func TestRun(t *testing.T) {
