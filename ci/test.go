@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"gocoro/build/command"
@@ -29,6 +32,14 @@ func testCommand(fs *flag.FlagSet) func(context.Context, []string) error {
 	results := fs.String("results", "", "the `directory` for the raw records, new (default: ci-<time> in the build cache)")
 	reportDir := fs.String("report", "", "the `directory` for the report (default: report in the directory of the records)")
 	fresh := fs.Bool("fresh", false, "run every cell, even if it passed before and nothing has changed")
+	var only *regexp.Regexp
+	fs.Func("run", "of the suites coro and testprog, only the tests whose name matches the `regexp`", func(text string) (err error) {
+		if strings.Contains(text, "/") {
+			return errors.New("want a pattern for whole tests, without a slash")
+		}
+		only, err = regexp.Compile(text)
+		return err
+	})
 	within := fs.Duration("within", 0, "after this `time`, start no cell that can wait for the nightly run (default: no limit)")
 	return func(ctx context.Context, args []string) error {
 		if err := command.NoArgs(args); err != nil {
@@ -42,6 +53,12 @@ func testCommand(fs *flag.FlagSet) func(context.Context, []string) error {
 		if err != nil {
 			return err
 		}
+		if only != nil {
+			cells, nightly = slices.DeleteFunc(cells, func(c plan.Cell) bool { return !c.ByName() }), nil
+			if len(cells) == 0 {
+				return hint.Add(errors.New("-run: no cell of the selection runs tests by name"), "select cells of the suites coro and testprog")
+			}
+		}
 		return inStore(ctx, func(st *store.Store) error {
 			dir := *results
 			if dir == "" {
@@ -50,7 +67,7 @@ func testCommand(fs *flag.FlagSet) func(context.Context, []string) error {
 			if *reportDir == "" {
 				*reportDir = filepath.Join(dir, "report")
 			}
-			r := &runner.Runner{Repo: repo, Store: st, Results: filepath.Join(dir, "records"), Within: *within, Fresh: *fresh}
+			r := &runner.Runner{Repo: repo, Store: st, Results: filepath.Join(dir, "records"), Within: *within, Only: only, Fresh: *fresh || only != nil}
 			return test(ctx, r, lines, cells, nightly, *reportDir)
 		})
 	}
@@ -89,6 +106,9 @@ func test(ctx context.Context, r *runner.Runner, lines []*plan.Line, cells []pla
 	// A run that was stopped is reported, too: with what did not run.
 	planned, late, runErr := r.Run(ctx, cells)
 	runErr = errors.Join(runErr, r.Journal.Close())
+	if len(planned) == 0 && runErr != nil {
+		return runErr
+	}
 	if len(late) > 0 {
 		fmt.Printf("\ndeferred to the nightly run, not started within %v (go run ./ci test -depth nightly):\n", r.Within)
 		for _, id := range late {

@@ -162,6 +162,11 @@ func (c *Cell) Builds() bool {
 	return c.Method.Kind == platform.Cross || c.Suite == "api" || c.Suite == "packages" || c.Suite == "ports"
 }
 
+// ByName reports whether the cell can run some of its tests, by their names.
+func (c *Cell) ByName() bool {
+	return (c.Suite == "coro" || c.Suite == "testprog") && c.Method.GoTest()
+}
+
 // CanWait reports whether a run that has lasted too long may leave the cell to
 // the night: it is tested of the default line alone.
 func (c *Cell) CanWait() bool { return c.deep && c.Depth != Nightly }

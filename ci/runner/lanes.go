@@ -3,6 +3,7 @@ package runner
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"os/exec"
 	"slices"
 	"sync"
@@ -10,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"gocoro/build/hint"
 	"gocoro/build/progress"
 	"gocoro/build/run"
 	"gocoro/build/store"
@@ -25,18 +27,23 @@ import (
 // will want next, and then the cells run that only build.
 
 // Run runs the cells and returns what each was to have run, in their order, and
-// apart from them the cells that Within has put off. What goes wrong with a cell
+// apart from them the cells that Within has put off. A cell without a test that
+// Only matches is in neither. What goes wrong with a cell
 // is in its record; the error is about the records.
 func (r *Runner) Run(ctx context.Context, cells []plan.Cell) (planned []verdict.Planned, late []record.ID, err error) {
 	all := make([]verdict.Planned, len(cells))
 	putOff := make([]bool, len(cells))
 	err = r.inLanes(ctx, cells, all, putOff)
 	for i, p := range all {
-		if putOff[i] {
+		switch {
+		case putOff[i]:
 			late = append(late, p.ID)
-		} else {
+		case p.ID != (record.ID{}):
 			planned = append(planned, p)
 		}
+	}
+	if err == nil && len(planned) == 0 && r.Only != nil {
+		err = hint.Add(fmt.Errorf("no test of the selected cells matches %q", r.Only), "the tests of a suite are in the report of a run without -run")
 	}
 	return planned, late, err
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -39,6 +40,10 @@ type Runner struct {
 	Expected []verdict.Expectation
 	Journal  *journal.Writer // what was done when; may be nil
 
+	// Only, if not nil, matches the names of the tests to run. It is for cells
+	// that run tests by name. Those that have no such test are left out.
+	Only *regexp.Regexp
+
 	// Fresh runs every cell, also those that a kept record proves.
 	Fresh bool
 	// Program stands for the program that runs the cells in the keys of kept
@@ -67,7 +72,8 @@ type treeID struct{ line, tree string }
 // this one ends what even that does not.
 const buildSlack = 15 * time.Minute
 
-// cell runs one cell.
+// cell runs one cell, and returns what it was to have run: nothing at all if it
+// has no test that Only matches.
 func (r *Runner) cell(ctx context.Context, c plan.Cell) (verdict.Planned, error) {
 	p := verdict.Planned{ID: c.ID, How: string(c.Method.Kind)}
 	rec := record.Cell{ID: c.ID, How: p.How, Host: host(), Reproduce: reproduce(c)}
@@ -84,6 +90,12 @@ func (r *Runner) cell(ctx context.Context, c plan.Cell) (verdict.Planned, error)
 	}}
 	if err == nil {
 		p.Want, err = r.want(ctx, c, t)
+	}
+	if err == nil && r.Only != nil {
+		if p.Want = only(p.Want, r.Only); len(p.Want) == 0 {
+			step.Done("has no such test")
+			return verdict.Planned{}, nil
+		}
 	}
 	rec.Want, rec.Toolchain = p.Want, toolchain(tree, key)
 
@@ -173,6 +185,19 @@ func (r *Runner) want(ctx context.Context, c plan.Cell, t *suite.Tree) (record.W
 		want[pkg] = slices.DeleteFunc(tests, func(test string) bool { return atNight(c, test) })
 	}
 	return want, err
+}
+
+// only returns what of the wanted the expression matches.
+func only(want record.Want, re *regexp.Regexp) record.Want {
+	left := record.Want{}
+	for pkg, tests := range want {
+		for _, test := range tests {
+			if re.MatchString(test) {
+				left[pkg] = append(left[pkg], test)
+			}
+		}
+	}
+	return left
 }
 
 // emulatedAtNight are the tests of upstream's suite testprog that took longest under

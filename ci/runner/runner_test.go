@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -234,6 +235,21 @@ func TestLanes(t *testing.T) {
 	for n, i := range second {
 		if got, want := cells[i].Suite == "packages", n == len(second)-1; got != want {
 			t.Errorf("cell %d of the second lane is %s", n, cells[i].ID)
+		}
+	}
+}
+
+// Only selects tests by name, as -run does, and a package without such a test goes.
+func TestOnly(t *testing.T) {
+	want := record.Want{"runtime": {"TestCoroA", "TestCoroB", "TestOther"}, "iter": {"TestPull"}}
+	for expr, left := range map[string]record.Want{
+		"Coro":       {"runtime": {"TestCoroA", "TestCoroB"}},
+		"A$|Pull":    {"runtime": {"TestCoroA"}, "iter": {"TestPull"}},
+		"^NoSuch":    {},
+		"^TestOther": {"runtime": {"TestOther"}},
+	} {
+		if got := only(want, regexp.MustCompile(expr)); !reflect.DeepEqual(got, left) {
+			t.Errorf("%s: got %v, want %v", expr, got, left)
 		}
 	}
 }
