@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"internal/platform"
 	"internal/testenv"
+	"io"
 	"iter"
 	"os"
 	"runtime"
+	"runtime/trace"
 	"strings"
 	"testing"
 	"time"
@@ -122,6 +124,18 @@ func TestCoroBugWaitTime(t *testing.T) {
 		return nil
 	}
 	t.Run("direct", func(t *testing.T) {
+		if err := run(); err != nil {
+			t.Error(err)
+		}
+	})
+	// The tracer has each switch go through the scheduler's stack.
+	t.Run("traced", func(t *testing.T) {
+		if !trace.IsEnabled() {
+			if err := trace.Start(io.Discard); err != nil {
+				t.Fatal(err)
+			}
+			defer trace.Stop()
+		}
 		if err := run(); err != nil {
 			t.Error(err)
 		}
