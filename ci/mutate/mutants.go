@@ -221,7 +221,7 @@ var Mutants = []Mutant{
 	{Name: "a coroutine's exit ignores locks", File: "coro.go",
 		Old: "gp.lockedm != 0 || gp.claims() || c.mp != nil || mp.lockedg != 0 || mp.claimed() || mp.coro.doomed != 0 ||", New: "false ||", Test: "TestCoroLock"},
 	{Name: "a coroutine's exit ignores who else may take", File: "coro.go",
-		Old: "coroSlow.Load() != 0 || c.taker.ptr() != gp || gnext == nil ||", New: "coroSlow.Load() != 0 || gnext == nil || func() bool { procyield(1000); return false }() ||", Test: "TestCoroSwitchMisuse"},
+		Old: "coroSlow.Load() != 0 || c.taker.ptr() != gp || gnext == nil ||\n		gp.lockedm != 0 || gp.claims() || c.mp != nil || mp.lockedg != 0 || mp.claimed() || mp.coro.doomed != 0 ||\n		gp.bubble != nil || gnext.bubble != nil || readgstatus(gnext) != _Gwaiting ||\n", New: "coroSlow.Load() != 0 || gnext == nil ||\n		gp.lockedm != 0 || gp.claims() || c.mp != nil || mp.lockedg != 0 || mp.claimed() || mp.coro.doomed != 0 ||\n		gp.bubble != nil || gnext.bubble != nil || readgstatus(gnext) != _Gwaiting ||\n		c.taker.ptr() != gp && func() bool { usleep(10000); return false }() ||\n", Test: "TestCoroSwitchExitTaken"},
 	{Name: "a coroutine's exit ignores bubbles", File: "coro.go",
 		Old: "		gp.bubble != nil || gnext.bubble != nil || readgstatus", New: "		readgstatus", Test: "TestCoroBugSynctest"},
 	{Name: "a coroutine that has exited is still there", File: "coro.go",

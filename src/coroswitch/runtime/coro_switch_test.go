@@ -17,6 +17,7 @@ import (
 	"runtime/pprof"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 	"unsafe"
@@ -222,6 +223,68 @@ func TestCoroSwitchExited(t *testing.T) {
 		return
 	}
 	coroSwitchProg(t, testenv.Executable(t), "^fatal error: coroswitch on exited coro\n", []string{child}, "-test.run=^TestCoroSwitchExited$")
+}
+
+// TestCoroSwitchExitTaken checks that a coroutine that exits does not take the
+// goroutine that another one takes at the same time. Once another one may, the
+// coroutine must not exit without an atomic operation.
+func TestCoroSwitchExitTaken(t *testing.T) {
+	const child = "CORO_SWITCH_EXIT_TAKEN=1"
+	if slices.Contains(os.Environ(), child) {
+		defer GOMAXPROCS(GOMAXPROCS(4))
+		for i := range 400 {
+			coroSwitchExitTaken(4 * i)
+		}
+		println("OK")
+		return
+	}
+	n := 5
+	if testing.Short() {
+		n = 2
+	}
+	for range n {
+		coroSwitchProg(t, testenv.Executable(t), "^(OK|fatal error: coroswitch on exited coro)\n", []string{child}, "-test.run=^TestCoroSwitchExitTaken$")
+	}
+}
+
+// coroSwitchExitTaken lets a coroutine exit while another goroutine switches. The
+// greater the delay, the later the other one switches. Both want the calling
+// goroutine. If the coroutine comes first, nobody is left for the other one, and
+// the program dies.
+func coroSwitchExitTaken(delay int) {
+	inNext := make(chan bool)
+	var goOn atomic.Int32
+	var exits atomic.Bool
+	next, _ := iter.Pull(func(yield func(int) bool) {
+		yield(1)
+		close(inNext)
+		for goOn.Load() < 2 {
+			Gosched()
+		}
+		exits.Store(true)
+		for range 1000 {
+		}
+	})
+	next()
+	c := CurrentCoro()
+	done := make(chan bool)
+	go func() {
+		<-inNext
+		SwitchCoro(c) // from now on the coroutine is not the only one that may take
+		goOn.Add(1)
+		for !exits.Load() {
+		}
+		for range delay {
+		}
+		SwitchCoro(c)
+		done <- true
+	}()
+	next() // until the other goroutine switches
+	goOn.Add(1)
+	SwitchCoro(c) // back to it
+	if !<-done {
+		panic("done without the other goroutine")
+	}
 }
 
 // TestCoroSwitchProfile checks that a CPU profile tells who has called next or
