@@ -24,8 +24,12 @@ func TestCoroBugUnwindPanic(t *testing.T) {
 	}
 	for _, name := range []string{"Trace", "Start", "Block"} {
 		t.Run(name, func(t *testing.T) {
-			if got := runBuiltTestProg(t, exe, "Unwind"+name); got != "OK\n" {
-				t.Fatal(got)
+			// It depends on where the stacks lie what C leaves in the register
+			// of the frame pointer.
+			for range 5 {
+				if got := runBuiltTestProg(t, exe, "Unwind"+name); got != "OK\n" {
+					t.Fatal(got)
+				}
 			}
 		})
 	}

@@ -206,6 +206,47 @@ func TestCoroSwitchExit(t *testing.T) {
 	}
 }
 
+// TestCoroSwitchNotStarted checks that a coroutine that has not started, and that
+// nobody can start, keeps its coro: a dump of it reads that.
+func TestCoroSwitchNotStarted(t *testing.T) {
+	const child = "CORO_SWITCH_NOT_STARTED=1"
+	if slices.Contains(os.Environ(), child) {
+		for range 100 {
+			iter.Pull(func(yield func(int) bool) {})
+		}
+		GC()
+		GC()
+		// Lie where the coros were, if they are gone.
+		keep := []any{
+			coroSwitchJunk[[9]uintptr](), coroSwitchJunk[[11]uintptr](), coroSwitchJunk[[13]uintptr](), coroSwitchJunk[[15]uintptr](),
+			coroSwitchJunk[[17]uintptr](), coroSwitchJunk[[19]uintptr](), coroSwitchJunk[[21]uintptr](), coroSwitchJunk[[25]uintptr](),
+		}
+		buf := make([]byte, 1<<20)
+		if n := strings.Count(string(buf[:Stack(buf, true)]), " [coroutine]:\n"); n != 100 {
+			t.Errorf("%d coroutines in the dump, want 100", n)
+		}
+		KeepAlive(keep)
+		return
+	}
+	coroSwitchProg(t, testenv.Executable(t), "^PASS\n", []string{child}, "-test.run=^TestCoroSwitchNotStarted$")
+}
+
+// coroSwitchJunk returns objects that have a pointer and what is none.
+func coroSwitchJunk[T [9]uintptr | [11]uintptr | [13]uintptr | [15]uintptr | [17]uintptr | [19]uintptr | [21]uintptr | [25]uintptr]() any {
+	type junk struct {
+		next  *junk
+		words T
+	}
+	var list *junk
+	for range 1000 {
+		list = &junk{next: list}
+		for i := range len(list.words) {
+			list.words[i] = 8
+		}
+	}
+	return list
+}
+
 // TestCoroSwitchExited checks that a switch to a coroutine that has exited is
 // told what is wrong. Package iter never does it.
 func TestCoroSwitchExited(t *testing.T) {
