@@ -45,6 +45,20 @@ static int thread(uintptr_t h, int n) {
 }
 
 static void inC(int us) { usleep(us); }
+
+static void *lateMain(void *us) {
+	extern void goLate(void);
+	usleep((uintptr_t)us);
+	goLate();
+	return NULL;
+}
+
+// late makes a thread that calls Go for the first time when us have passed.
+static int late(int us) {
+	pthread_t t;
+	int err = pthread_create(&t, NULL, lateMain, (void *)(uintptr_t)us);
+	return err ? err : pthread_detach(t);
+}
 */
 import "C"
 
@@ -55,6 +69,8 @@ import (
 	"io"
 	"iter"
 	"os"
+	osexec "os/exec"
+	"os/signal"
 	"runtime"
 	"runtime/trace"
 	"slices"
@@ -666,6 +682,25 @@ func grow(kib int) byte {
 	return frame[kib%1024]
 }
 
+// lateRun is the run that waits for its threads of C to call Go.
+var lateRun atomic.Pointer[run]
+
+//export goLate
+func goLate() {
+	runtime.Gosched()
+	lateRun.Load().wait.Done()
+}
+
+// handleSignals has a goroutine receive the signals that the program sends.
+var handleSignals = sync.OnceFunc(func() {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGUSR1)
+	go func() {
+		for range c {
+		}
+	}()
+})
+
 // quiet does what only keeps the runtime busy.
 func (g *G) quiet(what string, n int) {
 	us := time.Duration(n) * time.Microsecond
@@ -698,6 +733,28 @@ func (g *G) quiet(what string, n int) {
 	case "world":
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
+	case "timer":
+		called := make(chan bool)
+		time.AfterFunc(us, func() { close(called) })
+		<-called
+	case "signal":
+		handleSignals()
+		syscall.Kill(os.Getpid(), syscall.SIGUSR1)
+	case "exec":
+		// An emulator of user programs may hang in a fork.
+		if os.Getenv("QEMU_LD_PREFIX") == "" {
+			if err := osexec.Command("true").Run(); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(4)
+			}
+		}
+	case "late":
+		g.run.wait.Add(1)
+		lateRun.Store(g.run)
+		if err := C.late(C.int(n)); err != 0 {
+			fmt.Fprintf(os.Stderr, "pthread_create: %d\n", err)
+			os.Exit(4)
+		}
 	}
 	g.event("%s", what)
 }

@@ -315,7 +315,7 @@ func (g *generator) short() Op {
 
 // quiet returns an operation that only gives the runtime something to do.
 func (g *generator) quiet() Op {
-	switch g.r.IntN(15) {
+	switch g.r.IntN(19) {
 	case 0, 1:
 		return Op{Kind: Gosched}
 	case 2:
@@ -334,6 +334,15 @@ func (g *generator) quiet() Op {
 		return Op{Kind: CCall, N: 10 << g.r.IntN(4)}
 	case 13:
 		return Op{Kind: Procs, N: 1 << g.r.IntN(3)}
+	case 14:
+		return Op{Kind: Timer, N: 10 << g.r.IntN(4)}
+	case 15, 16:
+		return Op{Kind: Signal}
+	case 17:
+		if g.one(4) { // it takes the longest by far
+			return Op{Kind: Exec}
+		}
+		return Op{Kind: Late, N: 50 << g.r.IntN(6)}
 	}
 	return Op{Kind: World}
 }

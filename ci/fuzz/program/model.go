@@ -603,7 +603,7 @@ func (m *model) exec(g *modelG, env []*modelIter, ops []Op) {
 		case Unlock:
 			m.unlock(g, 1, 0)
 			m.event(g, "unlock")
-		case Gosched, GC, Block, Sleep, Syscall, CCall, World, Procs:
+		case Gosched, GC, Block, Sleep, Syscall, CCall, World, Procs, Timer, Signal, Exec, Late:
 			g.last = nil // it may go on elsewhere
 			m.event(g, "%s", op.Kind)
 		default:

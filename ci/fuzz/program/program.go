@@ -54,6 +54,10 @@ const (
 	CCall   Kind = "ccall"   // is in a C call for N microseconds
 	World   Kind = "world"   // stops the world
 	Procs   Kind = "procs"   // sets GOMAXPROCS to N
+	Timer   Kind = "timer"   // waits for a function that time.AfterFunc calls after N microseconds
+	Signal  Kind = "signal"  // sends the process a signal that it handles
+	Exec    Kind = "exec"    // runs another program
+	Late    Kind = "late"    // makes a thread in C that first calls Go after N microseconds
 )
 
 // kinds says of every kind whether it has an argument, and whether it has a body.
@@ -64,6 +68,7 @@ var kinds = map[Kind]struct{ arg, body bool }{
 	Try: {body: true}, Defer: {body: true}, Loop: {true, true}, Panic: {arg: true}, Goexit: {},
 	Gosched: {}, GC: {}, Grow: {arg: true}, Block: {}, Spin: {arg: true}, Sleep: {arg: true},
 	Syscall: {arg: true}, CCall: {arg: true}, World: {}, Procs: {arg: true},
+	Timer: {arg: true}, Signal: {}, Exec: {}, Late: {arg: true},
 }
 
 // Slots is how many iterators a root and the goroutines below it can hold at a time.
@@ -139,7 +144,7 @@ func (p *Program) Unlocked() *Program {
 		for _, op := range ops {
 			op.Body = strip(op.Body)
 			switch op.Kind {
-			case Lock, Unlock, CCall:
+			case Lock, Unlock, CCall, Late:
 			case Callback:
 				op.Kind, op.N = Loop, 1
 				out = append(out, op)

@@ -13,7 +13,7 @@ func TestGenerateIsDeterministic(t *testing.T) {
 		}
 	}
 	// The seeds that people write down must mean the same tomorrow.
-	const want = "procs 2\nnoise 2\nmain\ninit\n\tgosched\n\tlock\n\tfork\n\t\tlock\n\t\tgc\n\t\tunlock\n\tspin 20\n\tprocs 4\n\tjoin\n\tcallback\n\t\tpull 1\n\t\t\tyield 0\n\t\tnext 1\nroot\n"
+	const want = "procs 4\nnoise 1\nmain\ninit\n\tpull 0\n\t\tyield 0\n\t\tyield 0\n\t\tyield 0\n\t\tspin 80\n\tnext 0\n\tlock\n\tgosched\n\tunlock\nroot\n"
 	if got := Generate(1, 6).String(); got != want {
 		t.Errorf("seed 1, size 6:\n%s\nwant:\n%s", got, want)
 	}
