@@ -70,9 +70,8 @@ var Configs = []Config{
 	{Name: "morestack-move", Doc: "every function entry may move the stack (mayMoreStackMove)", BuildFlags: hooked("mayMoreStackMove"), Scale: 3},
 	{Name: "gccheckmark", Doc: "each collection is checked by a second, stop-the-world mark", BuildFlags: debug("gccheckmark=1"), Scale: 3},
 	{Name: "asyncpreemptoff", Doc: "no preemption by signal", BuildFlags: debug("asyncpreemptoff=1")},
-	{Name: "lockrank", Doc: "the runtime's static lock ranking is checked", Env: []string{"GOEXPERIMENT=staticlockranking"}, Scale: 3},
+	{Name: "lockrank", Doc: "the runtime's static lock ranking and the assertions of the shared locks are on", Env: []string{"GOEXPERIMENT=staticlockranking"}, BuildFlags: []string{"-tags=corolockdebug"}, Scale: 3},
 	{Name: "checkptr", Doc: "unsafe.Pointer conversions are checked", BuildFlags: []string{"-gcflags=all=-d=checkptr"}, Scale: 2},
-	{Name: "assert", Doc: "the assertions of the shared locks are on", BuildFlags: []string{"-tags=corolockdebug"}},
 	{Name: "repeat", Doc: "every test 20 times in one process", TestFlags: []string{"-count=20"}, Scale: 5},
 }
 
@@ -110,8 +109,6 @@ func (c *Cell) Fuzz() time.Duration {
 		return 20 * time.Minute
 	case c.Depth == Nightly:
 		return time.Hour
-	case c.Of.Default:
-		return 2 * time.Minute
 	}
 	return time.Minute
 }
@@ -273,7 +270,6 @@ var rows = []struct {
 
 	{"faults", platform.Native, "plain", record.Patched, "", Default, Nightly},
 	{"coro", platform.Native, "procs1 lockrank", record.Patched, "", Default, Nightly},
-	{"coro", platform.Native, "assert", record.Patched, suite.Shared, Default, Nightly},
 	// The tests of shared locks have forms of their own for these, at night. In
 	// this one a preemption at each call makes minutes of what takes seconds.
 	{"coro", platform.Native, "race morestack-preempt", record.Patched, suite.Matched, Default, Nightly},

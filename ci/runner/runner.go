@@ -220,8 +220,8 @@ func atNight(c plan.Cell, test string) bool {
 		// do, and nothing of the series: once, natively, will do.
 		return !c.Of.Default || c.Method.Kind != platform.Native || c.ID.Config != "plain"
 	case c.Suite == "coro" && top == "TestCoroLockOff":
-		// All programs again, to die as upstream's do: of the others, natively.
-		return !c.Of.Default && c.Method.Kind == platform.QemuUser
+		// All programs again, to die as upstream's do: natively.
+		return c.Method.Kind == platform.QemuUser
 	case c.Suite == "coro" && top == "TestCoroBugRaceEnd":
 		// It builds a program with the race detector, and with it the standard
 		// library, again in each configuration.
