@@ -19,7 +19,7 @@ var program = command.Program{
 	Doc:     "Ci tests the patched toolchains, and the program that makes them.",
 	Default: "test",
 	Commands: []command.Command{
-		{Name: "test", Args: selection + " [-fresh] [-within TIME] [-results DIR] [-report DIR]", Setup: testCommand,
+		{Name: "test", Args: selection + " [-fresh] [-run REGEXP] [-within TIME] [-results DIR] [-report DIR]", Setup: testCommand,
 			Short: "test the toolchains: build them, run the cells, write a report",
 			Long: `
 Test runs cells: a suite, on a platform, in a configuration, on the patched
@@ -32,6 +32,9 @@ has permission.
 A cell that passed before is not run again while nothing that goes into it has
 changed: test uses its record, and says so. With -fresh, and at night, every
 cell runs.
+
+With -run, test runs the cells of the suites coro and testprog alone, and in them
+only the tests whose name matches.
 
 With -within d, as in -within 1h, cells that only the default line has do not
 start after d. Test lists them, and leaves them to the nightly run. It never
