@@ -33,8 +33,8 @@ A cell that passed before is not run again while nothing that goes into it has
 changed: test uses its record, and says so. With -fresh, and at night, every
 cell runs.
 
-With -run, only those tests of the suites coro and testprog run whose names match
-the regular expression, in each cell that has one.
+With -run, test runs the cells of the suites coro and testprog alone, and in them
+only the tests whose name matches.
 
 With -within d, as in -within 1h, cells that only the default line has do not
 start after d. Test lists them, and leaves them to the nightly run. It never
