@@ -44,8 +44,8 @@ func reportCommand(fs *flag.FlagSet) func(context.Context, []string) error {
 		if err != nil {
 			return err
 		}
-		// What was wanted of a cell, its record knows: it was found in a
-		// tree that may not be on this machine.
+		// The record of a cell has what was wanted in it. That was found in a
+		// tree, which may not be on this machine.
 		recs, err := record.Read(args...)
 		if err != nil {
 			return err
@@ -81,9 +81,9 @@ func finish(repo *line.Repo, planned []verdict.Planned, nightly []record.ID, exp
 		}
 		runs = append(runs, spans)
 	}
-	head := report.Head{Runs: runs, Title: "gocoro CI", Generated: time.Now().UTC(), Revision: revision(repo), URL: os.Getenv("GOCORO_RUN_URL"), Nightly: nightly}
+	head := report.Head{Runs: runs, Generated: time.Now().UTC(), Revision: revision(repo), URL: os.Getenv("GOCORO_RUN_URL"), Nightly: nightly}
 	if err := report.Write(dir, head, e); err != nil {
-		// Without a report, what passed is not visible.
+		// Without a report, nobody sees what passed.
 		return hint.Add(err, "the records are in %s\nfree some space, then: go run ./ci report %s", strings.Join(results, " "), strings.Join(results, " "))
 	}
 	fmt.Printf("\nreport: %s\n\n", filepath.Join(dir, report.PageFile))

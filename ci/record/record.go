@@ -79,15 +79,14 @@ func (id ID) Check() error {
 	return nil
 }
 
-// A Want lists what must have run: package import path to the names of its
-// tests. A name may be a subtest's ("TestX/sub"). A package without names must
-// run at least one test, whichever. "(package)" as a name asks for the
-// package's result alone, be it that it has no tests; such a package may be a
-// pattern of the go command's, as "x/...", and asks for the result of one that
-// fits.
+// A Want lists what must run: for each package, by its import path, the names of
+// tests. A name may be a subtest's ("TestX/sub"). A package without names must run
+// at least one test. The name "(package)" wants only a result of the package, which
+// may have no tests. With that name, the package may also be a pattern of the go
+// command, such as "x/...", which wants the result of one package that matches.
 //
-// The list comes from the analysis that chose the suite, never from what the
-// go command happened to run: the difference is how a lost test is noticed.
+// The list comes from the analysis that chose the suite, never from what the go
+// command ran. So the verdict notices a lost test.
 type Want map[string][]string
 
 // A Cell is the raw record of one cell, cell.json in its directory.
@@ -161,9 +160,7 @@ func Create(root string, c Cell) (*Cell, error) {
 	c.Version = Version
 	c.Finished = false
 	c.Attempts = nil
-	if c.Started.IsZero() {
-		c.Started = time.Now().UTC().Round(time.Millisecond)
-	}
+	c.Started = time.Now().UTC().Round(time.Millisecond)
 	if err := c.write(); err != nil {
 		return nil, err
 	}
@@ -171,11 +168,8 @@ func Create(root string, c Cell) (*Cell, error) {
 }
 
 // Finish marks the record as complete. Nothing may be written to it afterwards.
-// Seconds, when still zero, becomes the time since Started.
 func (c *Cell) Finish() error {
-	if c.Seconds == 0 {
-		c.Seconds = time.Since(c.Started).Round(time.Millisecond).Seconds()
-	}
+	c.Seconds = time.Since(c.Started).Round(time.Millisecond).Seconds()
 	c.Finished = true
 	if err := c.write(); err != nil {
 		c.Finished = false
@@ -221,9 +215,9 @@ type Output struct {
 	stdout, stderr *rawFile
 }
 
-// rawFile is a file that counts its bytes and keeps its first error, so that
-// End can tell that an attempt's output is not complete even when whoever wrote
-// to it did not look.
+// A rawFile is a file that counts its bytes and keeps its first error, so that End
+// can report that an attempt's output is not complete even if the writer ignored
+// the error.
 type rawFile struct {
 	f   *os.File
 	n   int64
@@ -251,9 +245,7 @@ func (c *Cell) Attempt(a Attempt) (*Output, error) {
 	if c.Finished {
 		return nil, fmt.Errorf("cell %s: a new attempt, but the record is finished", c.ID)
 	}
-	if a.Started.IsZero() {
-		a.Started = time.Now().UTC().Round(time.Millisecond)
-	}
+	a.Started = time.Now().UTC().Round(time.Millisecond)
 	o := &Output{cell: c, a: a}
 	n := len(c.Attempts) + 1
 	for i, r := range []**rawFile{&o.stdout, &o.stderr} {
@@ -294,8 +286,8 @@ func (o *Output) End(exit int, signal string, timedOut bool) error {
 	return nil
 }
 
-// Read reads the records below the given results directories, a directory a shard.
-// The same cell in two directories is an error: no two shards have one.
+// Read reads the records below the given results directories, one for each shard.
+// The same cell in two directories is an error.
 //
 // A cell whose cell.json is missing or cannot be read comes back as a record
 // that is not finished, with Infra saying why.

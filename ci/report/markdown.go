@@ -17,16 +17,16 @@ import (
 // runners refuse a step summary of more than 1 MiB whole.
 const markdownLimit = 900 << 10
 
-// Markdown writes the summary that a hosted runner shows with the job: the
-// totals, a table of the cells, and the failures with their texts folded. It
-// tells how many failures did not fit.
+// Markdown writes the summary that a hosted runner shows with the job: the totals, a
+// table of the cells, the failures with their texts folded, and how many failures
+// did not fit.
 func Markdown(w io.Writer, head Head, e *verdict.Evaluation) error {
 	var b bytes.Buffer
 	mark := "✅"
 	if e.ExitCode() != 0 {
 		mark = "❌"
 	}
-	fmt.Fprintf(&b, "## %s %s: %s\n\n", mark, mdText(head.Title), e.Totals())
+	fmt.Fprintf(&b, "## %s %s: %s\n\n", mark, title, e.Totals())
 	for _, line := range account(e) {
 		fmt.Fprintf(&b, "%s  \n", mdText(line))
 	}
@@ -88,7 +88,7 @@ func mdText(s string) string {
 	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "|", `\|`, "*", `\*`, "_", `\_`, "`", "\\`", "[", `\[`, "]", `\]`, "\n", " ").Replace(s)
 }
 
-// cellWords says in a few words how a cell went: its bad states, then the rest.
+// cellWords names the states of a cell's outcomes, the bad ones first.
 func cellWords(c *verdict.CellOutcome) string {
 	n := c.Count()
 	var words []string

@@ -5,12 +5,10 @@
 package report
 
 import (
-	"cmp"
 	_ "embed"
 	"fmt"
 	"html/template"
 	"io"
-	"slices"
 
 	"gocoro/ci/record"
 	"gocoro/ci/verdict"
@@ -20,6 +18,7 @@ import (
 type (
 	page struct {
 		Head
+		Title     string
 		OK        bool
 		Totals    verdict.Totals
 		Account   []string
@@ -52,12 +51,11 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 // phone must be able to open it when everything fails.
 const pageBudget = 8 << 20
 
-// Page writes the HTML page: the table of the cells, what failed in each with
-// its output, and the picture of where the time went. It is one file that loads
-// nothing else and runs no script.
+// Page writes the HTML page: the table of the cells, the failures of each with their
+// output, and a picture of when each step ran. It is one file that loads nothing
+// else and runs no script.
 func Page(w io.Writer, head Head, e *verdict.Evaluation) error {
-	head.Title = cmp.Or(head.Title, "gocoro CI")
-	p := &page{Head: head, OK: e.ExitCode() == 0, Totals: e.Totals(), Account: account(e), Stale: e.Stale}
+	p := &page{Head: head, Title: title, OK: e.ExitCode() == 0, Totals: e.Totals(), Account: account(e), Stale: e.Stale}
 	for _, spans := range head.Runs {
 		if tl := newTimeline(spans); tl != nil {
 			p.Timelines = append(p.Timelines, tl)
@@ -77,7 +75,7 @@ func Page(w io.Writer, head Head, e *verdict.Evaluation) error {
 			}
 		}
 		switch {
-		case slices.ContainsFunc(co.Outcomes, func(o *verdict.Outcome) bool { return o.State.Bad() && co.Counts(o) }):
+		case co.Failed():
 			c.Class = "bad"
 		case co.Count()[verdict.Passed] == 0 || co.Tree == record.Stock:
 			c.Class = "quiet"

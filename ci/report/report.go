@@ -6,14 +6,12 @@
 // Markdown for a hosted runner's summary, and as one HTML page that needs
 // nothing else.
 //
-// Everything is rendered from a [verdict.Evaluation] and from nothing else, so
-// the numbers are the same everywhere. The text above the last line says what
-// counts as what, as [verdict.Totals] does: flaky tests and unexpected
-// passes count as failed; expected failures and what was built but not run
-// count as skipped, never as passed.
+// Everything comes from a [verdict.Evaluation], so the numbers are the same
+// everywhere. The text above the last line tells how the states count, as
+// [verdict.Totals] does: flaky tests and unexpected passes count as failed; expected
+// failures and tests that were built but not run count as skipped, never as passed.
 //
-// A report replaces an older one whole or not at all, and every error of a
-// write is returned: see [Write].
+// A report replaces an older one as a whole or not at all: see [Write].
 package report
 
 import (
@@ -34,16 +32,18 @@ import (
 	"gocoro/ci/verdict"
 )
 
+// title is the title of every report.
+const title = "gocoro CI"
+
 // A Head is what a report says about itself.
 type Head struct {
-	Title     string    // "gocoro CI"
 	Generated time.Time // of the report
 	Revision  string    // of the repository: a commit, "" when not known
 	URL       string    // of the hosted run; may be ""
 
 	Nightly []record.ID // cells that are planned at nightly depth only, and not in this run
 
-	Runs [][]journal.Span // when each run, of a shard or of all, did what
+	Runs [][]journal.Span // the steps of each run or shard
 }
 
 // The files of a report, in the order in which Write puts them in place: the
@@ -55,11 +55,11 @@ const (
 	PageFile     = "index.html"
 )
 
-// Write writes the report's files to the directory dir, which it makes if need
-// be. All of them are rendered, written next to the old ones and synced to disk
-// before the first is renamed into place: after an error (a full disk, say)
-// the old report is still there, whole, or the error says which of its files
-// could not be put back and where they are.
+// Write writes the report's files to the directory dir, which it makes if it is not
+// there. It renders all of them, writes them next to the old ones and syncs them to
+// disk before it renames the first into place. So after an error, such as a full
+// disk, the old report is still there, or the error says which of its files could
+// not be put back and where they are.
 func Write(dir string, head Head, e *verdict.Evaluation) error {
 	var files []file
 	for _, f := range []struct {
@@ -91,9 +91,9 @@ type file struct {
 	data []byte
 }
 
-// replace puts all files into dir, or none. The new files wait in a temporary
-// directory below dir, and the old ones move there, from where they come back
-// if a new one cannot take its place.
+// replace puts all files into dir, or none. The new files are first in a temporary
+// directory below dir. The old ones move there, and come back if a new one cannot
+// take its place.
 func replace(dir string, files []file) error {
 	tmp, err := os.MkdirTemp(dir, ".report-*.tmp")
 	if err != nil {
@@ -157,18 +157,6 @@ func putBack(dir, tmp string, files []file, placed int) error {
 	return errors.Join(errs...)
 }
 
-// An errWriter writes until the first error and keeps it.
-type errWriter struct {
-	w   io.Writer
-	err error
-}
-
-func (w *errWriter) printf(format string, args ...any) {
-	if w.err == nil {
-		_, w.err = fmt.Fprintf(w.w, format, args...)
-	}
-}
-
 // CellLine is the line that the live log shows when a cell is done.
 func CellLine(c *verdict.CellOutcome) string {
 	word := "ok"
@@ -180,13 +168,10 @@ func CellLine(c *verdict.CellOutcome) string {
 		}
 	}
 	switch {
+	case c.Failed():
+		word = "FAIL"
 	case c.Tree == record.Stock:
 		word = "base"
-		if slices.ContainsFunc(c.Outcomes, func(o *verdict.Outcome) bool { return c.Counts(o) }) {
-			word = "FAIL"
-		}
-	case slices.ContainsFunc(c.Outcomes, func(o *verdict.Outcome) bool { return o.State.Bad() }):
-		word = "FAIL"
 	case n[verdict.Passed] == 0:
 		word = "--"
 	}
@@ -226,29 +211,30 @@ func duration(seconds float64) string {
 // with its reason, what counts as what, and last of all the line
 // "N passed, N failed, N skipped".
 func Text(w io.Writer, e *verdict.Evaluation) error {
-	ew := &errWriter{w: w}
+	var b bytes.Buffer
 	for _, c := range e.Cells {
-		ew.printf("%s\n", CellLine(c))
+		fmt.Fprintf(&b, "%s\n", CellLine(c))
 	}
 	for _, c := range e.Cells {
-		textFailures(ew, c)
+		textFailures(&b, c)
 	}
 	for _, s := range e.Stale {
-		ew.printf("\nno such test any more, take the expected failure out of the CI's table: %s", s)
+		fmt.Fprintf(&b, "\nno such test any more, take the expected failure out of the CI's table: %s", s)
 	}
 	if len(e.Stale) > 0 {
-		ew.printf("\n")
+		fmt.Fprintf(&b, "\n")
 	}
-	ew.printf("\n")
+	fmt.Fprintf(&b, "\n")
 	for _, line := range account(e) {
-		ew.printf("%s\n", line)
+		fmt.Fprintf(&b, "%s\n", line)
 	}
-	ew.printf("%s\n", e.Totals())
-	return ew.err
+	fmt.Fprintf(&b, "%s\n", e.Totals())
+	_, err := w.Write(b.Bytes())
+	return err
 }
 
-// A failure is the tests of a cell that ended alike, for one reason: a package
-// that does not build is told once.
+// A failure is all tests of a cell with the same state, reason and text, such as
+// those of a package that does not build.
 type failure struct {
 	State        verdict.State
 	Reason, Text string
@@ -287,24 +273,24 @@ func (f failure) Who(most int) string {
 }
 
 // textFailures writes what failed in a cell.
-func textFailures(ew *errWriter, c *verdict.CellOutcome) {
+func textFailures(b *bytes.Buffer, c *verdict.CellOutcome) {
 	list := failures(c, func(o *verdict.Outcome) bool { return o.State.Bad() && c.Counts(o) })
 	if len(list) == 0 {
 		return
 	}
-	ew.printf("\n%s\n", c.ID)
+	fmt.Fprintf(b, "\n%s\n", c.ID)
 	for _, f := range list {
 		about := string(f.Baseline)
 		if about != "" {
 			about = " [" + about + "]"
 		}
-		ew.printf("  %s: %s%s\n      %s\n", f.Who(10), f.State, about, f.Reason)
+		fmt.Fprintf(b, "  %s: %s%s\n      %s\n", f.Who(10), f.State, about, f.Reason)
 	}
 	if c.Recorded {
-		ew.printf("  record: %s\n", c.Dir())
+		fmt.Fprintf(b, "  record: %s\n", c.Dir())
 	}
 	if r := reproduce(c); r != "" {
-		ew.printf("  again:  %s\n", r)
+		fmt.Fprintf(b, "  again:  %s\n", r)
 	}
 }
 
@@ -313,12 +299,6 @@ var symbols = map[verdict.State]string{
 	verdict.Passed: "✓", verdict.Failed: "✗", verdict.Crashed: "C", verdict.TimedOut: "T", verdict.BuildFailed: "B", verdict.DidNotRun: "∅",
 	verdict.UnexpectedPass: "!", verdict.Flaky: "~", verdict.ExpectedFailure: "x", verdict.BuiltNotRun: "□", verdict.Skipped: "–",
 }
-
-// The states that count as failed, and as skipped.
-var (
-	failedStates  = []verdict.State{verdict.Crashed, verdict.TimedOut, verdict.BuildFailed, verdict.DidNotRun, verdict.Failed, verdict.UnexpectedPass, verdict.Flaky}
-	skippedStates = []verdict.State{verdict.ExpectedFailure, verdict.BuiltNotRun, verdict.Skipped}
-)
 
 // plural names n outcomes in the state s.
 func plural(n int, s verdict.State) string {
@@ -331,23 +311,24 @@ func plural(n int, s verdict.State) string {
 	return fmt.Sprintf("%d %s", n, s)
 }
 
-// account tells how the states add up to the totals, when that is not obvious.
+// account returns lines that say how the states add up to the totals, if that is not
+// obvious.
 func account(e *verdict.Evaluation) []string {
 	n := counts(e)
 	var lines []string
-	var reused []*verdict.CellOutcome
+	reused := 0
 	for _, c := range e.Cells {
 		if c.Reused {
-			reused = append(reused, c)
+			reused++
 		}
 	}
-	if len(reused) > 0 {
-		lines = append(lines, fmt.Sprintf("reused: %d of %d cells, which passed before with the same content (run them again: -fresh)", len(reused), len(e.Cells)))
+	if reused > 0 {
+		lines = append(lines, fmt.Sprintf("reused: %d of %d cells, which passed before with the same content (run them again: -fresh)", reused, len(e.Cells)))
 	}
-	say := func(head string, states []verdict.State, obvious verdict.State) {
+	say := func(head string, bad bool, obvious verdict.State) {
 		var parts []string
-		for _, s := range states {
-			if n[s] > 0 {
+		for _, s := range verdict.States {
+			if n[s] > 0 && s.Bad() == bad && s != verdict.Passed {
 				parts = append(parts, plural(n[s], s))
 			}
 		}
@@ -355,8 +336,8 @@ func account(e *verdict.Evaluation) []string {
 			lines = append(lines, head+strings.Join(parts, "; "))
 		}
 	}
-	say("counted as failed:  ", failedStates, verdict.Failed)
-	say("counted as skipped: ", skippedStates, verdict.Skipped)
+	say("counted as failed:  ", true, verdict.Failed)
+	say("counted as skipped: ", false, verdict.Skipped)
 	return lines
 }
 
@@ -373,8 +354,8 @@ func counts(e *verdict.Evaluation) map[verdict.State]int {
 	return n
 }
 
-// reproduce returns the command that gives the cell again:
-// the runner's own when the record has one, else that of the first attempt.
+// reproduce returns the command that runs the cell again: the one in the record, or
+// else that of the first attempt.
 func reproduce(c *verdict.CellOutcome) string {
 	if c.Reproduce != "" {
 		return c.Reproduce
@@ -421,7 +402,7 @@ func newClipper(e *verdict.Evaluation, budget int) clipper {
 	return clipper(min(max(budget/max(n, 1), 2<<10), 64<<10))
 }
 
-// clip keeps the first third and the last two thirds of what may stay of text.
+// clip shortens a text in the middle: one third of what is left is its beginning.
 func (n clipper) clip(text string) string {
 	if len(text) <= int(n) {
 		return text

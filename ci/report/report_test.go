@@ -27,7 +27,6 @@ import (
 var writeSample = flag.String("sample", "", "write the sample's report to this `directory`, to look at")
 
 var sampleHead = Head{
-	Title:     "gocoro CI",
 	Generated: time.Date(2026, 11, 23, 13, 40, 0, 0, time.UTC),
 	Revision:  "0c2f1ab",
 	Nightly:   []record.ID{{Line: "go1.27", Platform: "linux-arm64-qemu-user", Suite: "std", Config: "plain", Tree: record.Patched}},

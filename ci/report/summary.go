@@ -62,7 +62,7 @@ type SummaryOutcome struct {
 func JSON(w io.Writer, head Head, e *verdict.Evaluation) error {
 	s := Summary{
 		Version:   SummaryVersion,
-		Title:     head.Title,
+		Title:     title,
 		Generated: head.Generated.UTC(),
 		Revision:  head.Revision,
 		OK:        e.ExitCode() == 0,

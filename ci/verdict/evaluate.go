@@ -5,13 +5,13 @@
 package verdict
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -104,14 +104,18 @@ func (c *CellOutcome) Count() map[State]int {
 }
 
 // Counts reports whether the outcome goes into the totals. On the patched tree
-// every one does. The stock tree is evidence, not the subject: what fails on
-// it is upstream's business, but an expectation about it that no longer holds,
-// and a baseline that could not be had, are ours.
+// every one does. The stock tree is only evidence. Its failures do not count, but an
+// expectation about it that no longer holds does, and a baseline that is missing.
 func (c *CellOutcome) Counts(o *Outcome) bool {
 	if c.Tree == record.Patched {
 		return true
 	}
 	return o.State == UnexpectedPass || o.Test == CellItself && o.State.Bad()
+}
+
+// Failed reports whether the cell makes the CI fail.
+func (c *CellOutcome) Failed() bool {
+	return slices.ContainsFunc(c.Outcomes, func(o *Outcome) bool { return o.State.Bad() && c.Counts(o) })
 }
 
 // An Evaluation is everything the records say.
@@ -179,9 +183,9 @@ type Expectation struct {
 type When string
 
 const (
-	Always  When = ""         // once it passes, the expectation is to go
-	AtTimes When = "at times" // it passes in a rerun, or it has failed
-	Hangs   When = "hangs"    // at times, and until the time limit: it is not run
+	Always  When = ""         // if it passes, remove the expectation
+	AtTimes When = "at times" // it must pass in a rerun
+	Hangs   When = "hangs"    // it hangs at times, so it does not run
 )
 
 // Omitted reports whether a cell leaves out a wanted test. Its outcome is
@@ -278,7 +282,7 @@ func Evaluate(plan []Planned, cells []*record.Cell, expected []Expectation) (*Ev
 			if !x.cell(c.ID) {
 				continue
 			}
-			// A slice of a suite is to have what its packages are expected to do.
+			// Only the slice with a package can have its expected failures.
 			applies[i] = applies[i] || !strings.HasPrefix(c.Suite, "dist-") || c.wants(x.Package)
 			for _, o := range c.Outcomes {
 				if match(x.Package, o.Package) && match(x.Test, o.Test) {
@@ -369,7 +373,7 @@ type result struct {
 
 func (r result) bad() bool { return r.state.Bad() && r.state != DidNotRun }
 
-// worse reports whether a is a worse thing to have than b.
+// worse reports whether a is a worse state than b.
 func worse(a, b State) bool { return slices.Index(States, a) < slices.Index(States, b) }
 
 // judgeAbsent makes failures of a planned cell that has no record.
@@ -426,16 +430,9 @@ func judgeCell(c *record.Cell, planned Planned) *CellOutcome {
 		j.attempts = append(j.attempts, j.attempt(i))
 	}
 
-	out := &CellOutcome{Cell: c, Recorded: true}
 	outcomes := j.fold()
-	stepsOK := true
-	for _, s := range c.Steps {
-		if !s.OK {
-			stepsOK = false
-		}
-	}
 
-	// What is wanted and has no result.
+	// The wanted tests that have no result.
 	for k := range j.want {
 		if outcomes[k] != nil {
 			continue
@@ -446,23 +443,18 @@ func judgeCell(c *record.Cell, planned Planned) *CellOutcome {
 				continue
 			}
 		}
-		o := j.missing(k, outcomes, stepsOK)
-		outcomes[k] = o
+		outcomes[k] = j.missing(k, outcomes)
 	}
 	for pkg := range packages(c.Want, planned.Want) {
-		ran := false
-		for k, o := range outcomes {
-			if k.pkg == pkg && (k.test != PackageItself || o.State.Bad()) {
-				ran = true
-			}
-		}
-		if !ran {
-			o := j.missing(key{pkg, PackageItself}, outcomes, stepsOK)
-			outcomes[key{pkg, PackageItself}] = o
+		ran := outcomes.some(func(k key, o *Outcome) bool {
+			return k.pkg == pkg && (k.test != PackageItself || o.State.Bad())
+		})
+		if k := (key{pkg, PackageItself}); !ran {
+			outcomes[k] = j.missing(k, outcomes)
 		}
 	}
 
-	// If a package did not build, its tests say so, if it has any.
+	// If a package did not build, one outcome is enough: its tests', if it has any.
 	for k, o := range outcomes {
 		pkg := key{k.pkg, PackageItself}
 		if p := outcomes[pkg]; k != pkg && o.State == BuildFailed && p != nil && p.State == BuildFailed {
@@ -472,48 +464,45 @@ func judgeCell(c *record.Cell, planned Planned) *CellOutcome {
 
 	// The cell itself.
 	self := key{"", CellItself}
-	switch o := outcomes[self]; {
-	case c.Infra != "":
-		outcomes[self] = join(o, &Outcome{Test: CellItself, State: DidNotRun, Reason: "infrastructure: " + firstLine(c.Infra), Text: c.Infra})
-	case !c.Finished:
-		outcomes[self] = join(o, &Outcome{Test: CellItself, State: DidNotRun, Reason: "the record is not finished: the CI was killed while the cell ran"})
-	case !stepsOK && !anyState(outcomes, BuildFailed):
-		outcomes[self] = join(o, j.missing(self, outcomes, stepsOK))
-	case o != nil || len(c.Attempts) > 0 && len(outcomes) > 0:
-	case c.How == record.Cross && len(outcomes) > 0:
-	case c.How == record.Cross && len(c.Steps) > 0:
-		outcomes[self] = j.missing(self, outcomes, stepsOK)
-	case len(c.Attempts) == 0 && len(outcomes) == 0:
-		outcomes[self] = &Outcome{Test: CellItself, State: DidNotRun, Reason: "the record holds no attempt, no step and no wanted test"}
-	case len(outcomes) == 0:
-		outcomes[self] = &Outcome{Test: CellItself, State: DidNotRun, Reason: "ran zero tests: does the suite's -run match any?"}
+	said := outcomes[self]
+	didNotRun := func(reason, text string) {
+		outcomes[self] = join(said, &Outcome{Test: CellItself, State: DidNotRun, Reason: reason, Text: text})
 	}
-	out.Outcomes = slices.Collect(maps.Values(outcomes))
+	stepFailed := slices.ContainsFunc(c.Steps, func(s record.Step) bool { return !s.OK })
+	switch {
+	case c.Infra != "":
+		didNotRun("infrastructure: "+firstLine(c.Infra), c.Infra)
+	case !c.Finished:
+		didNotRun("the record is not finished: the CI was killed while the cell ran", "")
+	case stepFailed && !outcomes.some(func(_ key, o *Outcome) bool { return o.State == BuildFailed }):
+		outcomes[self] = join(said, j.missing(self, outcomes))
+	case len(outcomes) > 0:
+	case c.How == record.Cross && len(c.Steps) > 0:
+		outcomes[self] = j.missing(self, outcomes)
+	case len(c.Attempts) == 0:
+		didNotRun("the record holds no attempt, no step and no wanted test", "")
+	default:
+		didNotRun("ran zero tests: does the suite's -run match any?", "")
+	}
+	out := &CellOutcome{Cell: c, Recorded: true, Outcomes: slices.Collect(maps.Values(outcomes))}
 	out.sort()
 	return out
 }
 
-func anyState(outcomes map[key]*Outcome, s State) bool {
-	for _, o := range outcomes {
-		if o.State == s {
+// An outcomeSet is the outcomes of a cell.
+type outcomeSet map[key]*Outcome
+
+// some reports whether f is true of an outcome.
+func (all outcomeSet) some(f func(key, *Outcome) bool) bool {
+	for k, o := range all {
+		if f(k, o) {
 			return true
 		}
 	}
 	return false
 }
 
-// ranTests returns the number of the package's outcomes that come from events.
-func ranTests(outcomes map[key]*Outcome, pkg string) int {
-	n := 0
-	for k, o := range outcomes {
-		if k.pkg == pkg && k.test != PackageItself && o.Attempts > 0 {
-			n++
-		}
-	}
-	return n
-}
-
-// join returns b, with what a (which may be nil) has to say added.
+// join returns b with the reason and text of a, which may be nil, added.
 func join(a, b *Outcome) *Outcome {
 	if a != nil {
 		b.Reason += "; " + a.Reason
@@ -523,7 +512,7 @@ func join(a, b *Outcome) *Outcome {
 	return b
 }
 
-// packages returns the packages of the lists that name no test.
+// packages returns the packages that the lists want without naming tests.
 func packages(wants ...record.Want) map[string]bool {
 	pkgs := map[string]bool{}
 	for _, w := range wants {
@@ -536,13 +525,8 @@ func packages(wants ...record.Want) map[string]bool {
 	return pkgs
 }
 
-func parentTest(test string) string {
-	i := strings.LastIndex(test, "/")
-	if i < 0 {
-		return ""
-	}
-	return test[:i]
-}
+// parentTest returns the test that a subtest belongs to, or "".
+func parentTest(test string) string { return test[:max(strings.LastIndex(test, "/"), 0)] }
 
 // endings returns how many attempts have a result for the package itself, or
 // for one that the pattern fits.
@@ -560,8 +544,8 @@ func (j *judge) endings(pattern string) int {
 	return n
 }
 
-// missing makes the outcome of what was wanted and has no result.
-func (j *judge) missing(k key, outcomes map[key]*Outcome, stepsOK bool) *Outcome {
+// missing returns the outcome of something wanted that has no result.
+func (j *judge) missing(k key, outcomes outcomeSet) *Outcome {
 	o := &Outcome{Package: k.pkg, Test: k.test, State: DidNotRun}
 	for _, s := range j.cell.Steps {
 		if !s.OK {
@@ -589,7 +573,9 @@ func (j *judge) missing(k key, outcomes map[key]*Outcome, stepsOK bool) *Outcome
 		o.Reason = "the CI was killed while the cell ran"
 	case len(j.cell.Attempts) == 0:
 		o.Reason = "the record holds no attempt"
-	case j.endings(k.pkg) > 0 && ranTests(outcomes, k.pkg) == 0:
+	case j.endings(k.pkg) > 0 && !outcomes.some(func(other key, o *Outcome) bool {
+		return other.pkg == k.pkg && other.test != PackageItself && o.Attempts > 0 // it comes from events
+	}):
 		o.Reason = "the package ran zero tests: does -run match any?"
 	case j.endings(k.pkg) > 0:
 		o.Reason = "go test ran the package, but not this test: did -run miss it, or is it gone?"
@@ -600,14 +586,14 @@ func (j *judge) missing(k key, outcomes map[key]*Outcome, stepsOK bool) *Outcome
 }
 
 // fold makes one outcome of each key's results in all attempts.
-func (j *judge) fold() map[key]*Outcome {
+func (j *judge) fold() outcomeSet {
 	keys := map[key]bool{}
 	for _, a := range j.attempts {
 		for k := range a {
 			keys[k] = true
 		}
 	}
-	outcomes := map[key]*Outcome{}
+	outcomes := outcomeSet{}
 	for k := range keys {
 		o := &Outcome{Package: k.pkg, Test: k.test}
 		var texts []string
@@ -627,8 +613,8 @@ func (j *judge) fold() map[key]*Outcome {
 				lastPass = i
 			}
 			switch {
-			// A test that one attempt did not come to has not failed: another
-			// attempt may tell. A skip tells less than a result.
+			// Another attempt may have a result for a test that did not run.
+			// Any result tells more than a skip.
 			case o.State == "", o.State == DidNotRun, o.State == Skipped && r.state != DidNotRun, r.bad() && worse(r.state, o.State):
 				o.State, o.Reason, o.Seconds = r.state, r.reason, r.seconds
 			}
@@ -640,8 +626,8 @@ func (j *judge) fold() map[key]*Outcome {
 		}
 		outcomes[k] = o
 	}
-	// A holder of other outcomes counts only when it is bad and nothing inside
-	// it tells why.
+	// A package or a test with other outcomes in it counts only if it is bad and
+	// none of those explains why.
 	for k, o := range outcomes {
 		switch {
 		case k.test == PackageItself || k.test == CellItself:
@@ -649,21 +635,14 @@ func (j *judge) fold() map[key]*Outcome {
 				delete(outcomes, k)
 			}
 		case j.holders[k]:
-			if !o.State.Bad() || badBelow(outcomes, k) || o.State == DidNotRun {
+			if !o.State.Bad() || o.State == DidNotRun || outcomes.some(func(other key, o *Outcome) bool {
+				return other.pkg == k.pkg && strings.HasPrefix(other.test, k.test+"/") && o.State.Bad()
+			}) {
 				delete(outcomes, k)
 			}
 		}
 	}
 	return outcomes
-}
-
-func badBelow(outcomes map[key]*Outcome, k key) bool {
-	for other, o := range outcomes {
-		if other.pkg == k.pkg && strings.HasPrefix(other.test, k.test+"/") && o.State.Bad() {
-			return true
-		}
-	}
-	return false
 }
 
 func attemptText(i, n int, text string) string {
@@ -682,33 +661,39 @@ func (j *judge) attempt(i int) map[key]result {
 		problems = append(problems, result{state: s, reason: fmt.Sprintf("attempt %d: ", i+1) + fmt.Sprintf(format, args...), text: text})
 	}
 
-	stderr := new(clip)
-	if f, err := os.Open(j.cell.Stderr(i + 1)); err == nil {
-		n, err := io.Copy(stderr, f)
-		f.Close()
+	// read reads a file of the attempt, and compares its size with the record's
+	// unless that is negative.
+	read := func(file, what string, size int64, from func(io.Reader) error) {
+		f, err := os.Open(file)
+		if err != nil {
+			if size >= 0 {
+				problem(Failed, "", "no %s: %v", what, errors.Unwrap(err))
+			}
+			return
+		}
+		defer f.Close()
+		err = from(f)
+		n, _ := f.Seek(0, io.SeekCurrent)
 		switch {
 		case err != nil:
-			problem(Failed, "", "standard error: %v", err)
-		case n != a.StderrBytes && !a.Lost:
-			problem(Failed, "", "attempt-%d.stderr holds %d bytes, the record says %d; copy the results again", i+1, n, a.StderrBytes)
+			problem(Failed, "", "%s: %v", what, err)
+		case size >= 0 && n != size:
+			problem(Failed, "", "%s holds %d bytes, the record says %d; copy the results again", filepath.Base(file), n, size)
 		}
-	} else if !a.Lost {
-		problem(Failed, "", "no standard error: %v", errors.Unwrap(err))
 	}
+	stderr, size := new(clip), a.StderrBytes
+	if a.Lost {
+		size = -1
+	}
+	read(j.cell.Stderr(i+1), "standard error", size, func(r io.Reader) error {
+		_, err := io.Copy(stderr, r)
+		return err
+	})
 	s := new(stream)
-	if f, err := os.Open(j.cell.Stdout(i + 1)); err == nil {
-		n := &counter{r: f}
-		s, err = readStream(n)
-		f.Close()
-		switch {
-		case err != nil:
-			problem(Failed, "", "events: %v", err)
-		case n.n != a.StdoutBytes:
-			problem(Failed, "", "attempt-%d.json holds %d bytes, the record says %d; copy the results again", i+1, n.n, a.StdoutBytes)
-		}
-	} else {
-		problem(Failed, "", "no events: %v", errors.Unwrap(err))
-	}
+	read(j.cell.Stdout(i+1), "events", a.StdoutBytes, func(r io.Reader) (err error) {
+		s, err = readStream(r)
+		return err
+	})
 
 	for _, p := range s.pkgs {
 		for k, r := range j.pkg(p, s, a, stderr.String()) {
@@ -718,7 +703,7 @@ func (j *judge) attempt(i int) map[key]result {
 		}
 	}
 
-	died := false // some result tells of a process that was ended
+	died := false // a result says that the process died
 	for _, r := range results {
 		if r.state == Crashed || r.state == TimedOut {
 			died = true
@@ -767,17 +752,6 @@ func (j *judge) attempt(i int) map[key]result {
 	return results
 }
 
-type counter struct {
-	r io.Reader
-	n int64
-}
-
-func (c *counter) Read(p []byte) (int, error) {
-	n, err := c.r.Read(p)
-	c.n += int64(n)
-	return n, err
-}
-
 // pkg judges one run of a package's test binary. See the package comment for
 // the rules.
 func (j *judge) pkg(p *pkgRun, s *stream, a record.Attempt, stderr string) map[key]result {
@@ -785,11 +759,9 @@ func (j *judge) pkg(p *pkgRun, s *stream, a record.Attempt, stderr string) map[k
 	self := key{p.name, PackageItself}
 
 	if p.nobuild || p.failed != "" {
-		text := stderr
+		text := stderrOf(p.name, stderr)
 		if c := s.build[p.failed]; c != nil {
 			text = c.String()
-		} else {
-			text = stderrOf(p.name, stderr)
 		}
 		results[self] = result{state: BuildFailed, reason: "did not build: " + cmp.Or(firstLine(text), "no reason given"), text: text}
 		return results
@@ -811,7 +783,7 @@ func (j *judge) pkg(p *pkgRun, s *stream, a record.Attempt, stderr string) map[k
 		badTests = badTests || r.bad()
 		k := j.item(p, name)
 		if k.test != name {
-			// A subtest speaks through its ancestor, and only if it is bad.
+			// The ancestor takes over the subtest's result if that is bad.
 			if !r.bad() {
 				continue
 			}
@@ -846,11 +818,11 @@ func (j *judge) pkg(p *pkgRun, s *stream, a record.Attempt, stderr string) map[k
 		}
 		r.state, r.reason, r.text = e.state, "the test process died "+where+": "+e.why, all
 	case e.died:
-		// The open tests tell it.
+		// The open tests have the reason.
 	case death(after) != "":
 		r.state, r.reason, r.text = Crashed, fmt.Sprintf("the test process printed %s and then died: %s", p.verdict, death(after)), all
 	case p.verdict == "PASS" && p.end == "fail":
-		r.state, r.reason, r.text = Failed, "the test process printed PASS, but go test says FAIL: "+cmp.Or(exitStatus(after), "its exit code was not 0"), all
+		r.state, r.reason, r.text = Failed, "the test process printed PASS, but go test says FAIL: "+cmp.Or(exitLine.FindString(after), "its exit code was not 0"), all
 	case p.verdict == "FAIL" && (p.end == "pass" || p.end == "skip"):
 		r.state, r.reason, r.text = Failed, "the test process printed FAIL, but go test says ok", all
 	case p.end == "" && p.verdict != "":
@@ -883,15 +855,16 @@ func (p *pkgRun) ending(a record.Attempt) ending {
 			said.WriteString(t.out.String())
 		}
 	}
-	// "[no test files]", and what cmd/dist leaves out, have no test binary.
+	// A package with "[no test files]", or that cmd/dist leaves out, has no test
+	// binary.
 	noBinary := p.end == "skip" && len(p.order) == 0
 	if !anyOpen && (p.verdict != "" || noBinary) {
 		return ending{}
 	}
 	e := ending{died: true, state: Crashed, why: death(said.String() + p.outside.String() + p.after.String())}
-	// A process that the CI's own time limit ended dies of the signal it is
-	// sent, if it says anything.
-	sent := e.why == "" || strings.HasPrefix(e.why, "signal: ") || strings.HasPrefix(e.why, "SIGQUIT: ") || strings.HasPrefix(e.why, "SIGABRT: ")
+	// The last words of a process that the CI's own time limit ended, if any, are
+	// about the signal that it was sent.
+	sent := e.why == "" || ofSignal(e.why)
 	if strings.HasPrefix(e.why, timedOutPrefix) || a.TimedOut && sent {
 		e.state = TimedOut
 	}
@@ -966,13 +939,13 @@ func (j *judge) item(p *pkgRun, name string) key {
 func stderrOf(pkg, stderr string) string {
 	var b strings.Builder
 	in := false
-	for line := range bytes.Lines([]byte(stderr)) {
-		if rest, ok := bytes.CutPrefix(line, []byte("# ")); ok {
-			name, _, _ := strings.Cut(strings.Trim(strings.TrimSpace(string(rest)), "[]"), " ")
+	for line := range strings.Lines(stderr) {
+		if rest, ok := strings.CutPrefix(line, "# "); ok {
+			name, _, _ := strings.Cut(strings.Trim(strings.TrimSpace(rest), "[]"), " ")
 			in = name == pkg || name == pkg+"_test"
 		}
 		if in {
-			b.Write(line)
+			b.WriteString(line)
 		}
 	}
 	return cmp.Or(b.String(), stderr)
@@ -985,8 +958,6 @@ var (
 )
 
 const noMessage = "no reason given"
-
-func exitStatus(text string) string { return exitLine.FindString(text) }
 
 // message returns what a test has written about itself, as one line: its last
 // message with a position (t.Fatal's, t.Skip's), else the first line it printed.

@@ -7,10 +7,12 @@ package verdict
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -115,20 +117,17 @@ func (s *stream) line(n int, line []byte, last bool) {
 	var e event
 	err := json.Unmarshal(line, &e)
 	isEvent := bytes.HasPrefix(line, []byte("{")) || bytes.Contains(line, []byte(`"Action":"`))
+	damaged := func(how string) { s.damage = cmp.Or(s.damage, fmt.Sprintf("line %d %s", n, how)) }
 	switch {
 	case err == nil && e.Action != "":
 		s.event(&e)
-		if last && s.damage == "" {
-			s.damage = fmt.Sprintf("line %d has no end of line: the output was cut there", n)
+		if last {
+			damaged("has no end of line: the output was cut there")
 		}
 	case isEvent && last:
-		if s.damage == "" {
-			s.damage = fmt.Sprintf("line %d stops in the middle of an event: %s", n, tail(line))
-		}
+		damaged("stops in the middle of an event: " + tail(line))
 	case isEvent:
-		if s.damage == "" {
-			s.damage = fmt.Sprintf("line %d is a damaged event: %s", n, tail(line))
-		}
+		damaged("is a damaged event: " + tail(line))
 	default:
 		s.text.Write(line)
 	}
@@ -319,12 +318,16 @@ func death(text string) string {
 	if m == nil {
 		return ""
 	}
-	why := m[len(m)-1]
-	for i := len(m) - 1; i >= 0; i-- {
-		if s := m[i]; !strings.HasPrefix(s, "signal: ") && !strings.HasPrefix(s, "SIGQUIT: ") && !strings.HasPrefix(s, "SIGABRT: ") {
-			why = s
-			break
+	for _, why := range slices.Backward(m) {
+		if !ofSignal(why) {
+			return strings.TrimSpace(why)
 		}
 	}
-	return strings.TrimSpace(why)
+	return strings.TrimSpace(m[len(m)-1])
+}
+
+// ofSignal reports whether a process that says this dies of a signal that it was
+// sent.
+func ofSignal(why string) bool {
+	return strings.HasPrefix(why, "signal: ") || strings.HasPrefix(why, "SIGQUIT: ") || strings.HasPrefix(why, "SIGABRT: ")
 }
