@@ -18,15 +18,13 @@ func Expected(host platform.Platform, lines []*Line) ([]verdict.Expectation, err
 		}
 		for _, m := range methods {
 			for _, f := range m.ExpectedFailures() {
-				in := "testprog"
+				f.Platform, f.Suite = PlatformID(m), "testprog"
 				if strings.HasPrefix(f.Test, "TestCoro") {
-					in = "coro"
+					f.Suite = "coro"
 				}
 				for _, tree := range []string{record.Patched, record.Stock} {
-					list = append(list, verdict.Expectation{
-						Line: f.Line, Platform: PlatformID(m), Suite: in, Tree: tree,
-						Package: f.Package, Test: f.Test, Reason: f.Reason, When: f.When,
-					})
+					f.Tree = tree
+					list = append(list, f)
 				}
 			}
 		}

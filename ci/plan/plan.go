@@ -22,17 +22,14 @@ import (
 // A Config is one way of building and running a suite.
 type Config struct {
 	Name string
-	Doc  string // one line
 
-	// Env is laid over the environment of the go command, and so reaches the
-	// test binary and every program that the tests build and run.
+	// Env is added to the environment of the go command. So it reaches the test
+	// binary and every program that the tests build and run.
 	Env []string
 	// BuildFlags go into GOFLAGS, for the same reason. A flag may hold spaces.
 	BuildFlags []string
 	// TestFlags go to "go test" alone.
 	TestFlags []string
-	// Race says that the race detector must be available.
-	Race bool
 	// Scale multiplies the time limits.
 	Scale int
 }
@@ -60,19 +57,20 @@ func debug(setting string) []string {
 
 // Configs lists the configurations, the plain one first.
 var Configs = []Config{
-	{Name: "plain", Doc: "as users run it"},
-	{Name: "race", Doc: "test binary and test programs built with the race detector", BuildFlags: []string{"-race"}, Race: true, Scale: 3},
-	{Name: "noopt", Doc: "compiled without optimization and inlining", BuildFlags: []string{"-gcflags=all=-N -l"}, Scale: 2},
-	{Name: "procs1", Doc: "GOMAXPROCS=1", Env: []string{"GOMAXPROCS=1"}, Scale: 2},
-	{Name: "procs2", Doc: "GOMAXPROCS=2", Env: []string{"GOMAXPROCS=2"}},
-	{Name: "procs4", Doc: "GOMAXPROCS=4", Env: []string{"GOMAXPROCS=4"}},
-	{Name: "morestack-preempt", Doc: "every function entry may be preempted (mayMoreStackPreempt)", BuildFlags: hooked("mayMoreStackPreempt"), Scale: 3},
-	{Name: "morestack-move", Doc: "every function entry may move the stack (mayMoreStackMove)", BuildFlags: hooked("mayMoreStackMove"), Scale: 3},
-	{Name: "gccheckmark", Doc: "each collection is checked by a second, stop-the-world mark", BuildFlags: debug("gccheckmark=1"), Scale: 3},
-	{Name: "asyncpreemptoff", Doc: "no preemption by signal", BuildFlags: debug("asyncpreemptoff=1")},
-	{Name: "lockrank", Doc: "the runtime's static lock ranking and the assertions of the shared locks are on", Env: []string{"GOEXPERIMENT=staticlockranking"}, BuildFlags: []string{"-tags=corolockdebug"}, Scale: 3},
-	{Name: "checkptr", Doc: "unsafe.Pointer conversions are checked", BuildFlags: []string{"-gcflags=all=-d=checkptr"}, Scale: 2},
-	{Name: "repeat", Doc: "every test 20 times in one process", TestFlags: []string{"-count=20"}, Scale: 5},
+	{Name: "plain"},
+	{Name: "race", BuildFlags: []string{"-race"}, Scale: 3},               // the test programs, too
+	{Name: "noopt", BuildFlags: []string{"-gcflags=all=-N -l"}, Scale: 2}, // compiled without optimization and inlining
+	{Name: "procs1", Env: []string{"GOMAXPROCS=1"}, Scale: 2},
+	{Name: "procs2", Env: []string{"GOMAXPROCS=2"}},
+	{Name: "procs4", Env: []string{"GOMAXPROCS=4"}},
+	{Name: "morestack-preempt", BuildFlags: hooked("mayMoreStackPreempt"), Scale: 3}, // every function entry may be preempted
+	{Name: "morestack-move", BuildFlags: hooked("mayMoreStackMove"), Scale: 3},       // every function entry may move the stack
+	{Name: "gccheckmark", BuildFlags: debug("gccheckmark=1"), Scale: 3},              // each collection is checked by a second, stop-the-world mark
+	{Name: "asyncpreemptoff", BuildFlags: debug("asyncpreemptoff=1")},                // no preemption by signal
+	// The static lock ranking and the assertions of the shared locks are on.
+	{Name: "lockrank", Env: []string{"GOEXPERIMENT=staticlockranking"}, BuildFlags: []string{"-tags=corolockdebug"}, Scale: 3},
+	{Name: "checkptr", BuildFlags: []string{"-gcflags=all=-d=checkptr"}, Scale: 2}, // unsafe.Pointer conversions are checked
+	{Name: "repeat", TestFlags: []string{"-count=20"}, Scale: 5},                   // every test 20 times in one process
 }
 
 // A Cell is one run of the plan: a suite on a platform in a configuration,
@@ -82,16 +80,16 @@ type Cell struct {
 	record.ID
 	Method platform.Method
 	Config *Config
-	Of     *Line // nil of gocoro's own checks
-	Depth  Depth // of the whole run: how long what has no end of its own goes on
+	Of     *Line // nil for gocoro's own checks
+	Depth  Depth // of the whole run: how long endless suites run
 
-	deep bool // what other lines leave to the night
+	deep bool // the other lines have it only at night
 }
 
 // Short reports whether the cell's tests run with -short. Those of std do, as
-// in all.bash. Those of the shared-lock rules build all programs again for the
-// race detector and the like in their long form: a night's work, and none for
-// a configuration that builds them in another way itself.
+// in all.bash. In their long form, those of the shared-lock rules build all
+// programs again with the race detector and the like. That takes a night, and
+// makes no sense in a configuration that builds the programs in another way.
 func (c *Cell) Short() bool {
 	switch c.Suite {
 	case "std":
@@ -102,7 +100,7 @@ func (c *Cell) Short() bool {
 	return false
 }
 
-// Fuzz returns for how long the cell begins new random programs.
+// Fuzz returns how long the cell starts new random programs.
 func (c *Cell) Fuzz() time.Duration {
 	switch {
 	case c.Method.Kind == platform.QemuUser:
@@ -131,16 +129,17 @@ func (c *Cell) Proofs() []string {
 	return []string{"patches"}
 }
 
-// LeavesTestprog reports whether the cell of the suite std skips what the suite
-// testprog runs in the same configuration, in its long form.
+// LeavesTestprog reports whether a cell of the suite std skips the tests that the
+// suite testprog runs, in their long form, in the same configuration.
 func (c *Cell) LeavesTestprog() bool {
 	return c.Depth != Nightly && c.ID.Config == "plain" && c.Tree == record.Patched
 }
 
-// Packages returns the platforms whose packages the cell of that suite makes: by
-// day the host's, which are unpacked and run, at night and for a release all. To
-// compile std and the commands for another platform takes the longest by far, and
-// the cells for these compile the runtime, its test and its programs by day as well.
+// Packages returns the platforms whose packages a cell of the suite packages makes:
+// all of them at night and for a release, and by day the host's, which can be
+// unpacked and run. Compiling std and the commands for another platform takes the
+// longest by far, and the other platforms' cells compile the runtime, its test and
+// its programs by day anyway.
 func (c *Cell) Packages() []string {
 	if c.Depth == Nightly {
 		return slices.Clone(dist.Platforms)
@@ -148,9 +147,9 @@ func (c *Cell) Packages() []string {
 	return []string{packagesHost.String()}
 }
 
-// secondDarwin is the platform of which by day less is built: all of the lines
-// that are not VERSION's can be built for the other darwin and for linux on the
-// same processor.
+// secondDarwin is the platform for which only the default line is built by day.
+// The other lines are built for the other darwin, and for linux on the same
+// processor.
 var secondDarwin = platform.Platform{OS: "darwin", Arch: "amd64"}
 
 // Builds reports whether the cell only builds, and runs no test whose result
@@ -165,14 +164,14 @@ func (c *Cell) ByName() bool {
 }
 
 // CanWait reports whether a run that has lasted too long may leave the cell to
-// the night: it is tested of the default line alone.
+// the night: only the default line has it.
 func (c *Cell) CanWait() bool { return c.deep && c.Depth != Nightly }
 
-// Limit returns how long the tests of the cell may take, the build of the
-// test binary apart. A limit is for a hang: several times what was measured.
+// Limit returns how long the tests of the cell may take, without the build of the
+// test binary. A limit ends a hang, so it is several times what was measured.
 func (c *Cell) Limit() time.Duration {
 	if c.Suite == "fuzz" {
-		return 2*c.Fuzz() + 15*time.Minute // with the shrinking of what fails
+		return 2*c.Fuzz() + 15*time.Minute // with the time to reduce failures
 	}
 	limit := map[string]time.Duration{
 		"self":     20 * time.Minute,
@@ -194,9 +193,7 @@ func (c *Cell) Limit() time.Duration {
 	if c.Suite == "coro" && !c.Short() {
 		limit *= 4
 	}
-	if c.Config.Scale > 1 {
-		limit *= time.Duration(c.Config.Scale)
-	}
+	limit *= time.Duration(max(c.Config.Scale, 1))
 	if c.Method.Kind == platform.QemuUser || c.Method.Kind == platform.QemuSystem {
 		limit *= 2
 	}
@@ -210,12 +207,12 @@ const (
 	Default Depth = "default" // each push: about half an hour on two cores, with the builds
 	Nightly Depth = "nightly" // all of it
 
-	// byName is what a line that is not VERSION's has by day when the selection
-	// names it, and else at night. A selection's depth is never byName.
+	// byName is for the lines that are not VERSION's: by day if the selection names
+	// the line, else at night. A selection's depth is never byName.
 	byName Depth = "by name"
 )
 
-// A Line is what the table asks about a line.
+// A Line is what the table needs to know of a line.
 type Line struct {
 	*line.Line
 	Default  bool // VERSION names its release
@@ -244,11 +241,8 @@ func Lines(repo *line.Repo) ([]*Line, error) {
 	return lines, nil
 }
 
-// rows is the table: which suites run where, in which configurations, and at
-// which depth in the default line and in the others. By day the other lines have
-// what breaks first: the user's stories, the coroutine programs with their
-// negative control, natively and on arm64, and what is built for darwin, on arm64.
-var rows = []struct {
+// A row says where and when a suite runs.
+type row struct {
 	suite   string
 	kind    platform.Kind
 	configs string // space-separated
@@ -256,7 +250,25 @@ var rows = []struct {
 	rules   suite.Rules // of the lines that have it; "" is all of them
 	depth   Depth       // for the default line
 	others  Depth       // for every other line
-}{
+}
+
+// byDay reports whether a line has the row on the platform by day.
+func (r *row) byDay(l *Line, target platform.Platform, sel Selection) bool {
+	depth := r.others
+	switch {
+	case l.Default:
+		depth = r.depth
+	case depth == Default && r.kind == platform.Cross && target == secondDarwin:
+		depth = byName
+	}
+	return depth == Default || depth == byName && (sel.Line != "" || sel.Whole)
+}
+
+// rows is the table: which suites run where, in which configurations, and at
+// which depth in the default line and in the others. By day the other lines run
+// what breaks first: the user's stories and the coroutine programs with their
+// negative control, natively and on arm64. They are also built for darwin on arm64.
+var rows = []row{
 	{"user", platform.Native, "plain", record.Patched, "", Default, Default},
 	{"coro", platform.Native, "plain", record.Patched, "", Default, Default},
 	{"coro", platform.Native, "plain", record.Stock, "", Default, Default}, // the negative control
@@ -265,17 +277,17 @@ var rows = []struct {
 	{"coro", platform.QemuUser, "plain", record.Patched, "", Default, Default},
 	{"testprog", platform.QemuUser, "plain", record.Patched, "", Default, byName},
 	{"fuzz", platform.Native, "plain", record.Patched, suite.Shared, Default, byName},
-	{"api", platform.Native, "plain", record.Patched, "", Nightly, Nightly}, // it hangs on the pin alone
+	{"api", platform.Native, "plain", record.Patched, "", Nightly, Nightly}, // it depends on the pin alone
 	{"coro", platform.Cross, "plain", record.Patched, "", Default, Default},
 
 	{"faults", platform.Native, "plain", record.Patched, "", Default, Nightly},
 	{"coro", platform.Native, "procs1 lockrank", record.Patched, "", Default, Nightly},
-	// The tests of shared locks have forms of their own for these, at night. In
-	// this one a preemption at each call makes minutes of what takes seconds.
+	// With shared locks, tests of their own do the same at night. With a preemption
+	// at each call, they take minutes instead of seconds.
 	{"coro", platform.Native, "race morestack-preempt", record.Patched, suite.Matched, Default, Nightly},
 	{"coro", platform.Native, "morestack-preempt", record.Patched, suite.Shared, Nightly, Nightly},
 	{"coro", platform.Native, "noopt procs2 procs4 morestack-move gccheckmark asyncpreemptoff checkptr", record.Patched, "", Nightly, Nightly},
-	{"testprog", platform.Native, "plain", record.Stock, "", Nightly, Nightly}, // it says nothing of the series
+	{"testprog", platform.Native, "plain", record.Stock, "", Nightly, Nightly}, // it does not test the series
 	{"coro", platform.QemuSystem, "plain race", record.Patched, "", Default, Nightly},
 	{"testprog", platform.Cross, "plain", record.Patched, "", Default, Default}, // the same steps as coro's
 	{"std", platform.Cross, "plain", record.Patched, "", Nightly, Nightly},
@@ -296,11 +308,12 @@ var rows = []struct {
 	{"dist", platform.Native, "plain", record.Patched, "", Nightly, Nightly}, // cut into slices
 }
 
-// packagesHost is where the packages of all platforms are made. A toolchain
-// that is built elsewhere must be equal; but that is not looked at here.
+// packagesHost is the platform on which the packages of all platforms are made. A
+// toolchain that is built elsewhere must be equal, but these cells do not check
+// that.
 var packagesHost = platform.Platform{OS: "linux", Arch: "amd64"}
 
-// SelfLine stands in the place of a line in the cell of gocoro's own checks.
+// SelfLine stands for a line in the cell of gocoro's own checks.
 const SelfLine = "gocoro"
 
 // A Selection narrows the table. Empty patterns select everything; a pattern
@@ -312,10 +325,11 @@ type Selection struct {
 	Shard, Shards                       int  // Shard of Shards, from 1; 0 of 0 is all
 }
 
-// Cells returns the cells of the lines on this host that the selection takes:
-// what is tested of each line, then what is tested of some, the default line's
-// first, and in the order of the table. What is most likely broken is so seen first,
-// and while the many cells of the default line run, the others' toolchains are built.
+// Cells returns the cells of the lines on this host that the selection takes.
+// First come those that every line has, those of the default line before the
+// others, and then those that only the default line has by day. So the most likely
+// failures show first, and the other lines' toolchains are built while the many
+// cells of the default line run.
 func Cells(host platform.Platform, lines []*Line, sel Selection) ([]Cell, error) {
 	native := platform.Method{Kind: platform.Native, Host: host, Target: host}
 	cells := []Cell{{
@@ -331,25 +345,9 @@ func Cells(host platform.Platform, lines []*Line, sel Selection) ([]Cell, error)
 				return nil, err
 			}
 			for _, m := range methods {
-				// What can be run is not merely built.
-				if m.Kind == platform.Cross && len(methods) > 1 {
-					continue
-				}
 				for _, r := range rows {
-					depth := r.others
-					if l.Default {
-						depth = r.depth
-					}
-					if !l.Default && m.Kind == platform.Cross && target == secondDarwin && depth == Default {
-						depth = byName
-					}
-					if depth == byName && (sel.Line != "" || sel.Whole) {
-						depth = Default
-					}
-					if r.suite == "packages" && host != packagesHost {
-						continue
-					}
-					if r.kind != m.Kind || (depth != Default && sel.Depth != Nightly) || (r.rules != "" && r.rules != l.Rules) {
+					if r.kind != m.Kind || r.suite == "packages" && host != packagesHost ||
+						r.rules != "" && r.rules != l.Rules || sel.Depth != Nightly && !r.byDay(l, target, sel) {
 						continue
 					}
 					for i := range Configs {
@@ -357,7 +355,11 @@ func Cells(host platform.Platform, lines []*Line, sel Selection) ([]Cell, error)
 						if !slices.Contains(strings.Fields(r.configs), c.Name) {
 							continue
 						}
-						for _, name := range cut(r.suite) {
+						names := []string{r.suite}
+						if r.suite == "dist" {
+							names = suite.Dist
+						}
+						for _, name := range names {
 							cells = append(cells, Cell{
 								ID:     record.ID{Line: l.Name, Platform: PlatformID(m), Suite: name, Config: c.Name, Tree: r.tree},
 								Method: m,
@@ -419,18 +421,6 @@ func (sel Selection) of(cells []Cell) ([]Cell, error) {
 		return shard, nil
 	}
 	return out, nil
-}
-
-// cut returns the suites that a row of the table stands for.
-func cut(name string) []string {
-	if name != "dist" {
-		return []string{name}
-	}
-	var names []string
-	for i := 1; i <= suite.DistSlices; i++ {
-		names = append(names, suite.Dist(i).Name)
-	}
-	return names
 }
 
 // PlatformID names a method in records: "linux-amd64" when native,

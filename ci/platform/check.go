@@ -91,8 +91,8 @@ func (m Method) check(cache string, h machine) error {
 		need(err == nil, fmt.Sprintf("no program %s: runs arm64 programs", strings.Join(emulators, " or ")))
 		crossCompiler()
 		if e.Things == nil {
-			// All that can be installed is there. What is left is in the
-			// kernel and its settings.
+			// All programs are there. The kernel or its settings may still be
+			// wrong.
 			return m.checkKernel(h, e)
 		}
 

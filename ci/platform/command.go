@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"gocoro/build/run"
@@ -17,29 +18,27 @@ const (
 	arm64Sysroot = "/usr/aarch64-linux-gnu"
 )
 
-// emulators are the names of qemu's user-mode emulator for arm64: Debian 12 and
-// Ubuntu 24.04 have the first, from Debian 13 on the static build is the plain
-// one and the first a link to it.
+// emulators are the names of qemu's user-mode emulator for arm64. Debian 12 and
+// Ubuntu 24.04 have the first. Since Debian 13, the second is the static build, and
+// the first is a link to it.
 var emulators = []string{"qemu-aarch64-static", "qemu-aarch64"}
 
-// Command returns the command that runs a program of the host's or the target's
-// platform, in such a way that whatever it starts may be of either. The
-// variables that the method sets are laid over env; a nil env is this process's
-// own environment.
+// Command returns the command that runs a program of the host or the target. The
+// program may start programs of either. The variables that the method sets are
+// added to env, or, if env is nil, to this process's environment.
 //
 // The command is in a process group of its own, and all of it is killed when
 // ctx ends. Standard input is empty. Standard output and error are the
 // caller's to set.
 //
-// Under qemu-user the command runs in a private user, mount and process
-// namespace. In it a fresh binfmt_misc is mounted, and qemu is registered there
-// as the interpreter of arm64's ELF files, so that any process below can
-// execute one. (A -exec wrapper of the go command would serve the test binary
-// alone, not the programs that it builds and executes.) A fresh /dev/shm holds
-// the C compiler of [Method.Env]. The rest of the machine
-// sees nothing of it, nothing is left when the command ends, and root is not
-// needed. Inside, the caller is root, and process 1 is a shell that waits
-// for the command.
+// Under qemu-user the command runs in private user, mount and process namespaces.
+// They have a new binfmt_misc, in which qemu is registered as the interpreter of
+// arm64's ELF files, so that every process in them can execute one. (A -exec wrapper
+// of the go command would serve only the test binary, not the programs that it
+// builds and executes.) They have a new /dev/shm with the C compiler of
+// [Method.Env]. The rest of the machine does not see this, nothing is left when the
+// command ends, and root is not needed. In the namespaces the user is root, and
+// process 1 is a shell that waits for the command.
 func (m Method) Command(ctx context.Context, env []string, name string, args ...string) *exec.Cmd {
 	argv := append(append(m.Wrapper(), name), args...)
 	cmd := run.Command(ctx, argv[0], argv[1:]...)
@@ -48,18 +47,22 @@ func (m Method) Command(ctx context.Context, env []string, name string, args ...
 }
 
 // Wrapper returns what Command puts before a program's name and arguments: for
-// qemu-user, a command that runs the program in the private namespaces.
+// qemu-user, a command that runs the program in the private namespaces. When
+// --kill-child kills the first process of the namespace of processes, the kernel
+// kills all others, whatever group or session they moved to.
 func (m Method) Wrapper() []string {
 	if m.Kind != QemuUser {
 		return nil
 	}
-	return append([]string{"unshare"}, m.unshare()...)
+	return []string{"unshare", "--user", "--map-root-user", "--mount",
+		"--pid", "--fork", "--kill-child", "--mount-proc",
+		"sh", "-c", private, "sh", binfmt(emulator(exec.LookPath)), either}
 }
 
-// Emulator returns what runs one program of the target that starts no others:
-// under qemu-user the emulator alone, with the variables of [Method.Env]. A
-// signal then reaches the program, which of what [Method.Wrapper] runs it
-// would not: the shell in between dies of it first, and all others with it.
+// Emulator returns the command that runs a program of the target that starts no
+// others: under qemu-user the emulator alone, with the variables of [Method.Env].
+// Then a signal reaches the program. With [Method.Wrapper] it would first reach the
+// shell, which would die of it, and all other processes with it.
 func (m Method) Emulator() []string {
 	if m.Kind != QemuUser {
 		return nil
@@ -67,8 +70,8 @@ func (m Method) Emulator() []string {
 	return []string{emulator(exec.LookPath)}
 }
 
-// Tools returns the names of the programs, other than the toolchain's, that the
-// results of the method depend on. Not all of them need be there.
+// Tools returns the names of the programs outside of the toolchain on which the
+// results of the method depend. Some of them may not be there.
 func (m Method) Tools() []string {
 	switch m.Kind {
 	case Cross:
@@ -81,9 +84,9 @@ func (m Method) Tools() []string {
 	return []string{"cc", "gcc", "clang"}
 }
 
-// Go returns the command "go args…" of the toolchain in goroot, building for
-// the target. It starts in goroot/src, so that standard packages can be named
-// whatever the go.mod of the current directory asks for. Otherwise as Command.
+// Go returns the command "go args…" of the toolchain in goroot, which builds for the
+// target, as Command does. It starts in goroot/src, so that no go.mod can stop it
+// from finding standard packages.
 func (m Method) Go(ctx context.Context, goroot string, env []string, args ...string) *exec.Cmd {
 	if env == nil {
 		env = os.Environ()
@@ -106,8 +109,8 @@ func (m Method) Env(env []string) []string {
 	env = setenv(env, "GOOS="+m.Target.OS, "GOARCH="+m.Target.Arch)
 	switch m.Kind {
 	case Native:
-		// Set, as the default is 0 when no C compiler is found, and the cgo
-		// tests would then be left out without a word.
+		// Without a C compiler, the default would be 0, and would leave out the
+		// cgo tests without an error.
 		return setenv(env, "CGO_ENABLED=1")
 	case Cross:
 		// There is no C library of the target to build with.
@@ -116,8 +119,8 @@ func (m Method) Env(env []string) []string {
 	env = setenv(env, "CGO_ENABLED=1", "CC="+arm64CC)
 	if m.Kind == QemuUser {
 		env = setenv(env, "CC="+eitherCC, "QEMU_LD_PREFIX="+arm64Sysroot)
-		// The tests' own time limits are made for real machines. Emulated code
-		// is some five times slower.
+		// The tests' own time limits suit real machines. Emulated code is about
+		// five times slower.
 		if !hasenv(env, "GO_TEST_TIMEOUT_SCALE") {
 			env = setenv(env, "GO_TEST_TIMEOUT_SCALE=5")
 		}
@@ -125,27 +128,19 @@ func (m Method) Env(env []string) []string {
 	return env
 }
 
-// setenv returns a copy of env in which each of vars, written as "NAME=value",
-// stands in the place of what env says of NAME.
+// setenv returns a copy of env with each of vars, written as "NAME=value", instead of
+// the settings of NAME in env.
 func setenv(env []string, vars ...string) []string {
-	var out []string
-	for _, old := range env {
+	left := slices.DeleteFunc(slices.Clone(env), func(old string) bool {
 		name, _, _ := strings.Cut(old, "=")
-		if !hasenv(vars, name) {
-			out = append(out, old)
-		}
-	}
-	return append(out, vars...)
+		return hasenv(vars, name)
+	})
+	return append(left, vars...)
 }
 
 // hasenv reports whether env sets the variable.
 func hasenv(env []string, name string) bool {
-	for _, v := range env {
-		if strings.HasPrefix(v, name+"=") {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, name+"=") })
 }
 
 // getenv returns the variable's value in env, where the last setting counts.
@@ -179,25 +174,24 @@ func binfmt(emulator string) string {
 }
 
 // either is a C compiler for arm64 and for the host. The go command has one
-// variable, CC, for both, and from go1.25 on it builds some of its tools for
-// the host when they are first used: "go tool pprof", which tests run. (What
-// make.bash reads of CC_FOR_linux_arm64 is built into the toolchain, and the
-// one under test is to be the user's.)
+// variable, CC, for both. Since go1.25 it builds some of its tools, such as "go tool
+// pprof", which tests run, for the host at their first use. (make.bash would build
+// CC_FOR_linux_arm64 into the toolchain, but the test is of the user's toolchain.)
 //
 //go:embed either-cc.sh
 var either string
 
-// eitherCC is where either is in the private namespaces. Every linux has that
-// directory, what is there outside no test needs, and a name that is always the
-// same keeps what was built with it in the build cache.
+// eitherCC is the file of either in the private namespaces. Every linux has the
+// directory, and no test needs its contents. The name is always the same, so that
+// the build cache keeps what was built with it.
 const eitherCC = "/dev/shm/gocoro-cc"
 
 // private is the shell script that runs as process 1 of the new namespaces. Its
-// arguments are the line of binfmt, the compiler and the command. The exit at
-// the end keeps the shell from replacing itself with the command: the first
-// process of a namespace ignores signals that it has no handler for, which
-// programs under test do not expect of themselves. A status that is not the
-// command's is 125. The go command tells compilers by their times, too.
+// arguments are the line of binfmt, the compiler and the command. The exit at the
+// end keeps the shell from replacing itself with the command: the first process of a
+// namespace ignores signals that it has no handler for, and programs under test do
+// not expect that. If the script itself fails, the status is 125. The compiler's time
+// is fixed, because the go command identifies compilers by their times, too.
 const private = `mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc || exit 125
 printf %s "$1" >/proc/sys/fs/binfmt_misc/register || exit 125
 mount -t tmpfs -o mode=1777 tmpfs /dev/shm || exit 125
@@ -207,16 +201,6 @@ touch -d @0 ` + eitherCC + ` || exit 125
 shift 2
 "$@"
 exit $?`
-
-// unshare returns the arguments of unshare(1) before those of a command, so
-// that arm64 programs can be executed in it. The namespace of processes is
-// there for its end: when its first process is killed, which --kill-child does,
-// the kernel kills all others, whatever group or session they moved to.
-func (m Method) unshare() []string {
-	return []string{"--user", "--map-root-user", "--mount",
-		"--pid", "--fork", "--kill-child", "--mount-proc",
-		"sh", "-c", private, "sh", binfmt(emulator(exec.LookPath)), either}
-}
 
 // emulator returns the absolute path of the user-mode emulator, or, if there is
 // none, the name of the first in emulators: Check tells.

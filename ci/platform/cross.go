@@ -14,16 +14,15 @@ type Step struct {
 	Cmd  *exec.Cmd
 }
 
-// CrossSteps returns the commands that show, in order, that the toolchain in
-// goroot can serve the target, as far as that can be seen where its programs
-// cannot be executed: for the suite std the packages and commands, for the
-// others the runtime's test and its programs. What they build goes into the
-// directory out, which exists. All must succeed; the outcome is then
-// [BuiltNotRun]. Env is as for Command.
+// CrossSteps returns the commands that must succeed, in order, for a target whose
+// programs cannot run here. For the suite std they build the packages and commands,
+// for the others the runtime's test and its programs. What they build goes into the
+// existing directory out. If all succeed, the outcome is [verdict.BuiltNotRun]. Env
+// is as for Command.
 //
-// They do without cgo, as there is no C library of the target. So the
-// programs of runtime/testdata/testprogcgo are not among what is built; their
-// Go files are type-checked apart (gocoro/ci/suite, TypeCheckCgo).
+// The commands do not use cgo, since there is no C library of the target. So they do
+// not build the programs of runtime/testdata/testprogcgo, whose Go files are only
+// type-checked (gocoro/ci/suite, TypeCheckCgo).
 func (m Method) CrossSteps(ctx context.Context, goroot, out string, env []string, suite string) []Step {
 	if env == nil {
 		env = os.Environ()
@@ -57,22 +56,19 @@ func (m Method) CrossSteps(ctx context.Context, goroot, out string, env []string
 	}
 }
 
-// Experiments returns the value of GOEXPERIMENT for building the toolchain's
-// test programs: set, and rangefunc if the toolchain in goroot has that as an
-// experiment, as go1.22 does. Without it, package iter and the coroutine
-// programs are left out of what is built, without a word.
+// Experiments returns the value of GOEXPERIMENT for building the toolchain's test
+// programs: set, and rangefunc if that is an experiment of the toolchain in goroot,
+// as in go1.22. Without it, builds leave out package iter and the coroutine programs,
+// without an error.
 func Experiments(goroot, set string) string {
 	file := filepath.Join(goroot, "src", "internal", "goexperiment", "exp_rangefunc_on.go")
 	if _, err := os.Stat(file); err != nil {
 		return set
 	}
-	for _, name := range strings.Split(set, ",") {
+	for name := range strings.SplitSeq(set, ",") {
 		if strings.TrimPrefix(name, "no") == "rangefunc" {
 			return set // the caller's choice
 		}
 	}
-	if set == "" {
-		return "rangefunc"
-	}
-	return set + ",rangefunc"
+	return strings.TrimPrefix(set+",rangefunc", ",")
 }

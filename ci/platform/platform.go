@@ -14,7 +14,7 @@
 //     outside and run by [gocoro/ci/platform/system].
 //   - cross: the target's programs cannot be executed here at all. They are
 //     compiled, linked and vetted ([Method.CrossSteps]), and the outcome is
-//     called [BuiltNotRun]; it must never be shown as passed.
+//     [verdict.BuiltNotRun]; it must never be shown as passed.
 //
 // Emulation is a test of the code generated for arm64 and of the runtime's
 // arm64 assembly. It is no test of arm64's weak memory order.
@@ -67,10 +67,6 @@ const (
 	Cross      Kind = "cross"
 )
 
-// BuiltNotRun is what reports call the outcome of the cross method when every
-// step of it succeeded.
-const BuiltNotRun = "built, not run"
-
 // A Method is how programs of Target are run on Host.
 type Method struct {
 	Kind   Kind
@@ -81,15 +77,15 @@ type Method struct {
 // String returns the method as "linux/arm64 by qemu-user".
 func (m Method) String() string { return m.Target.String() + " by " + string(m.Kind) }
 
-// emulated has the pairs of host and target, not equal, whose programs can be
-// run, the way to be preferred first.
+// emulated has the ways to run programs of a target that is not the host, the
+// preferred one first.
 var emulated = []Method{
 	{QemuUser, Platform{"linux", "amd64"}, Platform{"linux", "arm64"}},
 	{QemuSystem, Platform{"linux", "amd64"}, Platform{"linux", "arm64"}},
 }
 
 // Methods returns the ways in which programs of target are run on host, the
-// preferred one first: never none, as everything can be cross-built.
+// preferred one first. There is at least one, since everything can be cross-built.
 // The target must be one of All.
 func Methods(host, target Platform) ([]Method, error) {
 	if _, err := Parse(target.String()); err != nil {

@@ -13,19 +13,19 @@ import (
 	"gocoro/ci/record"
 )
 
-// tests are what do reports of an attempt that no go command runs.
+// tests records the tests of an attempt that is not a go command.
 type tests struct {
 	Log io.Writer // the attempt's standard error
 
 	whole context.Context // of the run
-	ctx   context.Context // of the same, with the attempt's time limit
+	ctx   context.Context // of the attempt, with its time limit
 	ev    *events
 	last  time.Time
 }
 
-// run runs a test, which fails if it returns why. Its time is that since the
-// test before. If the attempt's time is up, or the run is stopped, the test has
-// no result, nor have those after it.
+// run runs a test, which fails if it returns why. Its time is the time since the
+// test before. If the attempt's time is up, or the run is stopped, neither this
+// test nor those after it have a result.
 func (t *tests) run(name string, test func() (why string)) {
 	if t.ctx.Err() != nil {
 		return
@@ -42,10 +42,10 @@ func (t *tests) run(name string, test func() (why string)) {
 	t.last = time.Now()
 }
 
-// asTests calls do as an attempt of the cell, and records the tests that it
-// runs as "go test -json" would. A limit of 0 is none. The error of do says why
-// the CI itself could not go on.
-func asTests(ctx context.Context, limit time.Duration, cell *record.Cell, pkg string, a record.Attempt, do func(context.Context, *tests) error) error {
+// asTests calls do as an attempt of the cell, and records the tests that it runs
+// as "go test -json" would. A limit of 0 means no limit. The error of do is one of
+// the CI itself.
+func asTests(ctx context.Context, limit time.Duration, cell *record.Cell, a record.Attempt, do func(context.Context, *tests) error) error {
 	limited, cancel := context.WithCancel(ctx)
 	if limit > 0 {
 		limited, cancel = context.WithTimeout(ctx, limit)
@@ -55,7 +55,7 @@ func asTests(ctx context.Context, limit time.Duration, cell *record.Cell, pkg st
 	if err != nil {
 		return err
 	}
-	t := &tests{Log: out.Stderr, whole: ctx, ctx: limited, ev: newEvents(out.Stdout, pkg), last: time.Now()}
+	t := &tests{Log: out.Stderr, whole: ctx, ctx: limited, ev: newEvents(out.Stdout, packageOf(cell.Suite)), last: time.Now()}
 	err = do(limited, t)
 	if limited.Err() != nil || err != nil {
 		return errors.Join(err, out.End(-1, "", ctx.Err() == nil && limited.Err() != nil), ctx.Err())
@@ -63,7 +63,7 @@ func asTests(ctx context.Context, limit time.Duration, cell *record.Cell, pkg st
 	return out.End(t.ev.end(), "", false)
 }
 
-// text returns what err says, "" for nothing.
+// text returns the text of an error, or "" if err is nil.
 func text(err error) string {
 	if err != nil {
 		return hint.Text(err)
@@ -71,8 +71,8 @@ func text(err error) string {
 	return ""
 }
 
-// events writes results that do not come from a go command in the form in
-// which "go test -json" would: package verdict judges them all alike.
+// events writes results that do not come from a go command as "go test -json"
+// would, so that package verdict can judge all results alike.
 type events struct {
 	enc    *json.Encoder
 	pkg    string
@@ -85,7 +85,7 @@ func newEvents(w io.Writer, pkg string) *events {
 	return e
 }
 
-// emit writes one event. A failed write is the file's to remember.
+// emit writes one event. The file remembers a failed write.
 func (e *events) emit(action, test, output string) {
 	e.enc.Encode(struct {
 		Action  string
@@ -106,7 +106,7 @@ func (e *events) test(name, why string, elapsed time.Duration) {
 	e.emit(result, name, "")
 }
 
-// begin writes the events of a test that has begun, and what it said.
+// begin writes the events of a test that has begun, and its output.
 func (e *events) begin(name, output string) {
 	e.emit("run", name, "")
 	e.emit("output", name, "=== RUN   "+name+"\n")

@@ -11,66 +11,56 @@ import (
 	"time"
 
 	"gocoro/ci/fuzz"
-	"gocoro/ci/plan"
 	"gocoro/ci/record"
-	"gocoro/ci/suite"
 )
 
-// fuzzPackage stands for a package in the record of the random programs.
-const fuzzPackage = "gocoro/ci/fuzz"
-
-// fuzz runs random programs on the tree with the shared-lock rules, new ones
-// for the cell's time. They are one test: it fails if one of them does not do
-// what the model says. What it found is in the directory "fuzz" of the record.
-func (r *Runner) fuzz(ctx context.Context, c plan.Cell, cell *record.Cell, t *suite.Tree) error {
-	dir := filepath.Join(cell.Dir(), "fuzz")
+// fuzz runs random programs on the tree for the cell's time. They are one test,
+// which fails if a program does not do what the model says. The findings are in the
+// directory "fuzz" of the record.
+func (j *job) fuzz(ctx context.Context) error {
+	dir := filepath.Join(j.rec.Dir(), "fuzz")
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
 	}
-	tmp, err := os.MkdirTemp("", "gocoro-fuzz-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(tmp)
-	interp := filepath.Join(tmp, "interp")
+	interp := filepath.Join(j.tmp, "interp")
 	compile := func(cmd *exec.Cmd) error {
-		cmd.Dir = r.Repo.Dir
+		cmd.Dir = j.Repo.Dir
 		cmd.Env = append(cmd.Env, "GOWORK=off", "PWD="+cmd.Dir)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("%v: %w\n%s", cmd.Args, err, out)
 		}
 		return nil
 	}
-	if err := compile(t.Command(ctx, "build", "-buildvcs=false", "-o", interp, "./ci/fuzz/interp")); err != nil {
+	if err := compile(j.t.Command(ctx, "build", "-buildvcs=false", "-o", interp, "./ci/fuzz/interp")); err != nil {
 		return err
 	}
-	// Stock upstream is compared with where it runs a program.
-	stock, key, err := r.trees.get(treeID{c.Line, record.Stock}, func(id treeID) (string, string, error) { return r.build(ctx, id) })
+	// The programs are compared with stock upstream if that can run them.
+	stock, env, _, err := j.tree(ctx, j.c, record.Stock)
 	if err != nil {
 		return err
 	}
-	stockInterp := filepath.Join(tmp, "interp-stock")
-	if err := compile(c.Method.Go(ctx, stock, r.environ(stock, key, c), "build", "-buildvcs=false", "-o", stockInterp, "./ci/fuzz/interp")); err != nil {
+	stockInterp := filepath.Join(j.tmp, "interp-stock")
+	if err := compile(j.c.Method.Go(ctx, stock, env, "build", "-buildvcs=false", "-o", stockInterp, "./ci/fuzz/interp")); err != nil {
 		return err
 	}
-	limit, command := 30*time.Second, []string{"go", "run", "./ci", "fuzz", "-goroot", t.GOROOT, "-stock", stock}
-	emulator := c.Method.Emulator()
+	limit, command := 30*time.Second, []string{"go", "run", "./ci", "fuzz", "-goroot", j.t.GOROOT, "-stock", stock}
+	emulator := j.c.Method.Emulator()
 	if emulator != nil {
-		limit, command = 4*limit, strings.Fields(cell.Reproduce)
+		limit, command = 4*limit, strings.Fields(j.rec.Reproduce)
 	}
-	// A seed always means the same program; each run takes others.
+	// A seed always means the same program, so each run uses others.
 	campaign := &fuzz.Campaign{
-		Runner: &fuzz.Runner{Interp: interp, Stock: stockInterp, Exec: emulator, Limit: limit, Repeat: 3, Env: c.Method.Env([]string{})},
-		Seed:   uint64(time.Now().UnixMilli()) % 1e9 * 1000, Time: c.Fuzz(), Size: 40, Workers: runtime.NumCPU(),
+		Runner: &fuzz.Runner{Interp: interp, Stock: stockInterp, Exec: emulator, Limit: limit, Repeat: 3, Env: j.c.Method.Env([]string{})},
+		Seed:   uint64(time.Now().UnixMilli()) % 1e9 * 1000, Time: j.c.Fuzz(), Size: 40, Workers: runtime.NumCPU(),
 		Shrink: 2 * time.Minute, Max: 5, Dir: dir,
-		Printf: r.Rep.Printf,
+		Printf: j.Rep.Printf,
 	}
 	if emulator == nil {
 		// The same seed and time, as a user would type it.
 		command = append(command, fmt.Sprint("-seed=", campaign.Seed), fmt.Sprint("-time=", campaign.Time))
 	}
-	a := record.Attempt{Command: command, Dir: r.Repo.Dir}
-	return asTests(ctx, c.Limit(), cell, fuzzPackage, a, func(ctx context.Context, tests *tests) error {
+	a := record.Attempt{Command: command, Dir: j.Repo.Dir}
+	return asTests(ctx, j.c.Limit(), j.rec, a, func(ctx context.Context, tests *tests) error {
 		tests.run("TestFuzz", func() string {
 			s, err := campaign.Run(ctx)
 			if s != nil {
@@ -85,8 +75,8 @@ func (r *Runner) fuzz(ctx context.Context, c plan.Cell, cell *record.Cell, t *su
 	})
 }
 
-// found tells what a campaign found: its summary, a line for each finding, and
-// the printed programs of those that were made smaller.
+// found returns a text with what a campaign found: its summary, a line for each
+// finding, and the programs that were reduced.
 func found(s *fuzz.Summary) string {
 	var b strings.Builder
 	fmt.Fprintln(&b, s)

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"gocoro/build/driver"
 	"gocoro/build/hint"
 	"gocoro/build/progress"
 	"gocoro/build/run"
@@ -20,16 +22,16 @@ import (
 	"gocoro/ci/verdict"
 )
 
-// A test leaves a processor idle now and then, and a build takes what it can
-// get. So there are two lanes. In the first the cells that test run one after
-// another, as the results of two tests at once would depend on each other. In
-// the second, at the lowest priority, the toolchains are built that the first
-// will want next, and then the cells run that only build.
+// A test leaves a processor idle now and then, and a build can use all of them. So
+// there are two lanes. The first runs the cells that test, one after another, since
+// two tests at once would affect each other's results. The second, at the lowest
+// priority, builds the toolchains that the first will need next, and then runs the
+// cells that only build.
 
-// Run runs the cells and returns what each was to have run, in their order, and
-// apart from them the cells that Within has put off. A cell without a test that
-// Only matches is in neither. What goes wrong with a cell
-// is in its record; the error is about the records.
+// Run runs the cells. It returns what each was to run, in their order, and the
+// cells that Within has put off. A cell without a test that Only matches is in
+// neither list. A cell's record tells what went wrong in it; the error is about the
+// records themselves.
 func (r *Runner) Run(ctx context.Context, cells []plan.Cell) (planned []verdict.Planned, late []record.ID, err error) {
 	all := make([]verdict.Planned, len(cells))
 	putOff := make([]bool, len(cells))
@@ -48,25 +50,26 @@ func (r *Runner) Run(ctx context.Context, cells []plan.Cell) (planned []verdict.
 	return planned, late, err
 }
 
-// inLanes runs the cells, and notes for each what it was to have run, or that it was
-// put off.
+// inLanes runs the cells, and notes for each what it was to run, or that it was put
+// off.
 func (r *Runner) inLanes(ctx context.Context, cells []plan.Cell, all []verdict.Planned, putOff []bool) error {
-	r.trees = new(trees)
+	r.trees, r.drivers, r.crossed = new(trees), map[string]*driver.Driver{}, map[record.ID][]record.Step{}
 	begun := time.Now()
 	for i, c := range cells {
-		// Of a cell that is not reached, no more is known.
+		// All that is known of a cell that the run does not reach.
 		all[i] = verdict.Planned{ID: c.ID, How: string(c.Method.Kind)}
 	}
 	first, second := lanes(cells)
-	if done := r.Done; done != nil {
-		var mu sync.Mutex
-		r.Done = func(c *record.Cell, p verdict.Planned) {
-			mu.Lock()
-			defer mu.Unlock()
+	var mu sync.Mutex
+	done := r.Done
+	r.Done = func(c *record.Cell, p verdict.Planned) {
+		mu.Lock()
+		defer mu.Unlock()
+		if done != nil {
 			done(c, p)
 		}
 	}
-	// Now, as somebody may edit the sources of the CI while it runs.
+	// Now, since somebody may edit the sources of the CI while it runs.
 	if _, err := r.program(ctx); err != nil {
 		return err
 	}
@@ -93,9 +96,9 @@ func (r *Runner) inLanes(ctx context.Context, cells []plan.Cell, all []verdict.P
 	b := r.secondLane() // before the first one writes to r
 	g.Go(func() error {
 		for _, c := range ahead(cells, first) {
-			// What cannot be built, the cells that want it will say.
+			// The cells of a tree report that it cannot be built.
 			if gctx.Err() == nil {
-				b.tree(gctx, c)
+				b.tree(gctx, c, c.Tree)
 			}
 		}
 		return lane(gctx, b, second)
@@ -104,9 +107,9 @@ func (r *Runner) inLanes(ctx context.Context, cells []plan.Cell, all []verdict.P
 	return g.Wait()
 }
 
-// lanes returns which cells each lane runs, in order. In the second one what cannot
-// wait for the night goes first, and of that the longest: at the end of the first
-// lane, what is left of the second should be cells that keep every processor busy.
+// lanes returns the indexes of the cells of each lane, in order. The second lane
+// begins with the cells that cannot wait for the night, and the longest of them. So
+// the cells that are left when the first lane ends keep every processor busy.
 func lanes(cells []plan.Cell) (first, second []int) {
 	for i, c := range cells {
 		if c.Builds() {
@@ -134,7 +137,7 @@ func (r *Runner) secondLane() *Runner {
 	b.behind = true
 	b.Rep = &progress.Reporter{W: lines{r.Rep}, Idle: true, Trace: r.Rep.Trace, Begin: r.Begin(2)}
 	b.Store = &store.Store{Root: r.Store.Root}
-	b.drivers, b.crossed = nil, nil
+	b.drivers, b.crossed = map[string]*driver.Driver{}, map[record.ID][]record.Step{}
 	return &b
 }
 
@@ -154,8 +157,8 @@ func (r *Runner) yield(cmd *exec.Cmd) {
 	}
 }
 
-// ahead returns a cell of each tree that the first lane wants, in that order,
-// but for its first cell's: that one it builds itself, and at once.
+// ahead returns a cell of each tree that the first lane needs, in that order. The
+// tree of its first cell is not among them: the first lane builds that at once.
 func ahead(cells []plan.Cell, first []int) []plan.Cell {
 	var list []plan.Cell
 	seen := map[treeID]bool{{plan.SelfLine, record.Patched}: true}
@@ -170,40 +173,25 @@ func ahead(cells []plan.Cell, first []int) []plan.Cell {
 	return list
 }
 
-// trees are the GOROOTs of a run. Who wants one first builds it, and the others
-// wait. One that cannot be built fails once, and not again for each of its cells.
-type trees struct {
-	mu sync.Mutex
-	m  map[treeID]func() ([2]string, error)
-}
+// trees are the GOROOTs of a run. The first lane to ask for one builds it, and the
+// other waits. A tree that cannot be built is tried once, not for each of its cells.
+type trees struct{ m sync.Map }
 
-// get returns the directory of a tree and its content key, from build if nobody
-// has wanted it yet.
+// get returns the directory of a tree and its content key. The first call builds it.
 func (t *trees) get(id treeID, build func(treeID) (dir, key string, err error)) (dir, key string, err error) {
-	t.mu.Lock()
-	if t.m == nil {
-		t.m = map[treeID]func() ([2]string, error){}
-	}
-	if t.m[id] == nil {
-		t.m[id] = sync.OnceValues(func() ([2]string, error) {
-			dir, key, err := build(id)
-			return [2]string{dir, key}, err
-		})
-	}
-	tree := t.m[id]
-	t.mu.Unlock()
-	got, err := tree()
-	return got[0], got[1], err
+	type tree struct{ dir, key string }
+	once, _ := t.m.LoadOrStore(id, sync.OnceValues(func() (tree, error) {
+		dir, key, err := build(id)
+		return tree{dir, key}, err
+	}))
+	got, err := once.(func() (tree, error))()
+	return got.dir, got.key, err
 }
 
-// lines writes to a reporter what is written to it, a line at a time.
+// lines is a writer that passes lines on to a reporter.
 type lines struct{ rep *progress.Reporter }
 
 func (l lines) Write(p []byte) (int, error) {
-	n := len(p)
-	if n > 0 && p[n-1] == '\n' {
-		p = p[:n-1]
-	}
-	l.rep.Printf("%s", p)
-	return n, nil
+	l.rep.Printf("%s", bytes.TrimSuffix(p, []byte("\n")))
+	return len(p), nil
 }

@@ -15,131 +15,110 @@ import (
 
 	"gocoro/build/goroot"
 	"gocoro/build/tree"
-	"gocoro/ci/plan"
 	"gocoro/ci/record"
 	"gocoro/ci/suite"
 )
 
-// The long suites. What they run writes into its GOROOT, so they get a copy.
+// The long suites. Most of them write into their GOROOT, so they get a copy.
 
-// copied calls do with a copy of the tree, which is removed afterwards.
-func copied(ctx context.Context, t *suite.Tree, do func(dir string) error) error {
-	tmp, err := os.MkdirTemp("", "gocoro-goroot-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(tmp)
-	dir := filepath.Join(tmp, filepath.Base(t.GOROOT))
-	if err := tree.Copy(ctx, dir, t.GOROOT, nil); err != nil {
-		return err
-	}
-	return do(dir)
+// copied returns the directory of a copy of the tree.
+func (j *job) copied(ctx context.Context) (dir string, err error) {
+	dir = filepath.Join(j.tmp, filepath.Base(j.t.GOROOT))
+	return dir, tree.Copy(ctx, dir, j.t.GOROOT, nil)
 }
 
 // dist runs a slice of the tests of all.bash.
-func (r *Runner) dist(ctx context.Context, c plan.Cell, cell *record.Cell, t *suite.Tree, env []string) error {
-	slice := 0
-	if _, err := fmt.Sscanf(c.Suite, "dist-%d-of-", &slice); err != nil {
-		return fmt.Errorf("suite %s: %w", c.Suite, err)
-	}
-	names, err := suite.DistTests(ctx, t, slice)
+func (j *job) dist(ctx context.Context) error {
+	names, err := suite.DistTests(ctx, j.t, j.c.Suite)
 	if err != nil {
 		return err
 	}
-	return copied(ctx, t, func(dir string) error {
-		limited, cancel := context.WithTimeout(ctx, c.Limit())
-		defer cancel()
-		// cmd/dist gives a package three minutes, which are made for a machine
-		// that does nothing else. The cell has a limit of its own.
-		env := append(slices.Clone(env), "GO_TEST_TIMEOUT_SCALE=4",
-			// What is cached of a cgo package tells vet where its files were, and
-			// the next copy is in another place.
-			"GOCACHE="+filepath.Join(filepath.Dir(dir), "gocache"), "GOCACHEPROG=")
-		return attempt(limited, ctx, cell, c.Method.Go(limited, dir, env, append([]string{"tool", "dist", "test", "-k", "-json"}, names...)...))
+	dir, err := j.copied(ctx)
+	if err != nil {
+		return err
+	}
+	// cmd/dist gives a package three minutes, which suits a machine that does
+	// nothing else. The cell has a limit of its own.
+	env := append(slices.Clone(j.env), "GO_TEST_TIMEOUT_SCALE=4",
+		// The cache entry of a cgo package tells vet where its files are, and
+		// the next copy is in another directory.
+		"GOCACHE="+filepath.Join(j.tmp, "gocache"), "GOCACHEPROG=")
+	return attempt(ctx, j.c.Limit(), j.rec, func(ctx context.Context) *exec.Cmd {
+		return j.c.Method.Go(ctx, dir, env, append([]string{"tool", "dist", "test", "-k", "-json"}, names...)...)
 	})
 }
 
-// What the last lines of a command say when all went well. A count of stress
-// that its time limit has cut short is not well, nor is a time in which no run
-// came to its end.
+// The last lines of a command that passed match one of these. It is a failure if
+// the time limit ends stress before its count, or if no run ends in the given time.
 var (
 	allPassed   = regexp.MustCompile(`(?m)^ALL TESTS PASSED$`)
 	countedRuns = regexp.MustCompile(`\b[1-9]\d* runs total, 0 failures`)
 	runsInTime  = regexp.MustCompile(`\b[1-9]\d* runs so far, 0 failures`)
 )
 
-// allPackage stands for a package in the record of all.bash.
-const allPackage = "gocoro/ci/all"
-
 // allBash runs all.bash itself: what a user of the toolchain would type.
-func (r *Runner) allBash(ctx context.Context, c plan.Cell, cell *record.Cell, t *suite.Tree) error {
-	d, err := r.driver(c.Line)
+func (j *job) allBash(ctx context.Context) error {
+	d, err := j.driver(j.c.Line)
 	if err != nil {
 		return err
 	}
-	boot, err := goroot.FindBootstrap(ctx, d.Line.Pin, r.Rep)
+	boot, err := goroot.FindBootstrap(ctx, d.Line.Pin, j.Rep)
 	if err != nil {
 		return err
 	}
-	return copied(ctx, t, func(dir string) error {
-		return scripted(ctx, cell, script{pkg: allPackage, test: "TestAllBash", limit: c.Limit(), want: allPassed, command: func(ctx context.Context) *exec.Cmd {
-			cmd := c.Method.Command(ctx, goroot.Environ("GOROOT_BOOTSTRAP="+boot.GOROOT), "bash", "all.bash")
-			cmd.Dir = filepath.Join(dir, "src")
-			return cmd
-		}})
-	})
+	dir, err := j.copied(ctx)
+	if err != nil {
+		return err
+	}
+	return scripted(ctx, j.rec, script{test: "TestAllBash", limit: j.c.Limit(), want: allPassed, command: func(ctx context.Context) *exec.Cmd {
+		cmd := j.c.Method.Command(ctx, goroot.Environ("GOROOT_BOOTSTRAP="+boot.GOROOT), "bash", "all.bash")
+		cmd.Dir = filepath.Join(dir, "src")
+		return cmd
+	}})
 }
-
-// stressPackage stands for a package in the record of the stress runs.
-const stressPackage = "gocoro/ci/stress"
 
 // stress runs the coroutine tests again and again, several at a time, with
 // x/tools' stress: a number of times, and then for a while.
-func (r *Runner) stress(ctx context.Context, c plan.Cell, cell *record.Cell, t *suite.Tree) error {
-	tmp, err := os.MkdirTemp("", "gocoro-stress-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(tmp)
-	test := filepath.Join(tmp, "runtime.test")
-	if out, err := t.Command(ctx, "test", "-c", "-o", test, "runtime").CombinedOutput(); err != nil {
+func (j *job) stress(ctx context.Context) error {
+	test := filepath.Join(j.tmp, "runtime.test")
+	if out, err := j.t.Command(ctx, "test", "-c", "-o", test, "runtime").CombinedOutput(); err != nil {
 		return fmt.Errorf("go test -c runtime: %v\n%s", err, out)
 	}
-	tool := filepath.Join(tmp, "stress")
-	if out, err := r.hostGo(ctx, "build", "-o", tool, "golang.org/x/tools/cmd/stress").CombinedOutput(); err != nil {
+	tool := filepath.Join(j.tmp, "stress")
+	if out, err := j.hostGo(ctx, "build", "-o", tool, "golang.org/x/tools/cmd/stress").CombinedOutput(); err != nil {
 		return fmt.Errorf("go build golang.org/x/tools/cmd/stress: %v\n%s", err, out)
 	}
-	// Tests in race mode build a program of their own in each run.
+	// Tests in race mode build a program in each run.
 	const pattern = "-test.run=^TestCoro($|[^R])"
 	// The tests build their programs with the go command on PATH.
-	env := append(t.Command(ctx).Env, "PATH="+filepath.Join(t.GOROOT, "bin")+string(os.PathListSeparator)+os.Getenv("PATH"))
+	env := append(j.t.Command(ctx).Env, "PATH="+filepath.Join(j.t.GOROOT, "bin")+string(os.PathListSeparator)+os.Getenv("PATH"))
 	run := func(args ...string) func(context.Context) *exec.Cmd {
-		args = append([]string{"-timeout=10m", "-o=" + filepath.Join(tmp, "failure-")}, args...)
+		args = append([]string{"-timeout=10m", "-o=" + filepath.Join(j.tmp, "failure-")}, args...)
 		return func(ctx context.Context) *exec.Cmd {
-			cmd := c.Method.Command(ctx, env, tool, append(args, test, pattern, "-test.short")...)
-			cmd.Dir = filepath.Join(t.GOROOT, "src/runtime")
+			cmd := j.c.Method.Command(ctx, env, tool, append(args, test, pattern, "-test.short")...)
+			cmd.Dir = filepath.Join(j.t.GOROOT, "src/runtime")
 			return cmd
 		}
 	}
 	return errors.Join(
-		scripted(ctx, cell, script{pkg: stressPackage, test: "TestStress/count", limit: c.Limit(), want: countedRuns, command: run(fmt.Sprint("-count=", c.Stress()))}),
-		// This one has no end of its own; when it is ended, it must have seen no failure.
-		scripted(ctx, cell, script{pkg: stressPackage, test: "TestStress/time", limit: 10 * time.Minute, endless: true, want: runsInTime, command: run()}),
+		scripted(ctx, j.rec, script{test: "TestStress/count", limit: j.c.Limit(), want: countedRuns, command: run(fmt.Sprint("-count=", j.c.Stress()))}),
+		// This one runs until its limit, and must have seen no failure then.
+		scripted(ctx, j.rec, script{test: "TestStress/time", limit: 10 * time.Minute, endless: true, want: runsInTime, command: run()}),
 	)
 }
 
-// A script is a command that is no go test, run as a test.
+// A script is a command other than "go test" that is run as a test.
 type script struct {
-	pkg, test string
-	command   func(context.Context) *exec.Cmd
-	limit     time.Duration
-	endless   bool           // its limit is its end, and no failure
-	want      *regexp.Regexp // must match in the last lines of its output
+	test    string
+	command func(context.Context) *exec.Cmd
+	limit   time.Duration
+	endless bool           // it runs until its limit, which is no failure
+	want    *regexp.Regexp // must match in the last lines of its output
 }
 
-// scripted runs a script as an attempt with one test. It passes if its last
-// lines are as wanted and it exits with status 0, or is endless. Its output is
-// in the record as it comes.
+// scripted runs a script as an attempt with one test. The test passes if the last
+// lines are as wanted and the script exits with status 0 or is endless. The output
+// goes to the record as it comes.
 func scripted(ctx context.Context, cell *record.Cell, s script) error {
 	cmd := s.command(ctx)
 	a := record.Attempt{Command: cmd.Args, Dir: cmd.Dir, Env: difference(cmd.Env)}
@@ -147,7 +126,7 @@ func scripted(ctx context.Context, cell *record.Cell, s script) error {
 	if s.endless {
 		limit = 0
 	}
-	return asTests(ctx, limit, cell, s.pkg, a, func(ctx context.Context, tests *tests) error {
+	return asTests(ctx, limit, cell, a, func(ctx context.Context, tests *tests) error {
 		limited, cancel := context.WithTimeout(ctx, s.limit)
 		defer cancel()
 		if !s.endless {
@@ -169,7 +148,7 @@ func scripted(ctx context.Context, cell *record.Cell, s script) error {
 	})
 }
 
-// logged runs a command whose output goes to the log, and returns the end of it.
+// logged runs a command, writes its output to the log, and returns its end.
 func logged(cmd *exec.Cmd, log io.Writer) (end tail, err error) {
 	w := io.MultiWriter(log, &end)
 	cmd.Stdout, cmd.Stderr = w, w

@@ -38,13 +38,14 @@ func TestDist(t *testing.T) {
 	tree := &suite.Tree{GOROOT: goroot, Command: func(ctx context.Context, args ...string) *exec.Cmd {
 		return m.Go(ctx, goroot, env, args...)
 	}}
-	id := record.ID{Line: "go1.27", Platform: "linux-amd64", Suite: suite.Dist(1).Name, Config: "plain", Tree: record.Patched}
+	id := record.ID{Line: "go1.27", Platform: "linux-amd64", Suite: suite.Dist[0], Config: "plain", Tree: record.Patched}
 	dir := t.TempDir()
 	cell, err := record.Create(dir, record.Cell{ID: id, How: string(platform.Native)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := new(Runner).dist(context.Background(), plan.Cell{ID: id, Method: m, Config: &plan.Configs[0]}, cell, tree, env); err != nil {
+	j := &job{Runner: new(Runner), c: plan.Cell{ID: id, Method: m, Config: &plan.Configs[0]}, rec: cell, t: tree, env: env}
+	if err := j.fill(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	out, err := os.ReadFile(filepath.Join(cell.Dir(), "attempt-1.stderr"))
@@ -84,12 +85,12 @@ func TestScripted(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			_, rec := reuseCell("all", record.Patched)
-			rec.Want = record.Want{allPackage: {"TestAllBash"}}
+			rec.Want = record.Want{packageOf("all"): {"TestAllBash"}}
 			cell, err := record.Create(t.TempDir(), rec)
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := script{pkg: allPackage, test: "TestAllBash", limit: tc.limit, endless: tc.endless, want: allPassed,
+			s := script{test: "TestAllBash", limit: tc.limit, endless: tc.endless, want: allPassed,
 				command: func(ctx context.Context) *exec.Cmd { return exec.CommandContext(ctx, "sh", "-c", tc.script) }}
 			done := make(chan error)
 			go func() { done <- scripted(context.Background(), cell, s) }()

@@ -16,16 +16,13 @@ import (
 	"gocoro/ci/record"
 )
 
-// packagesPackage stands for a package in the record of the release packages.
-const packagesPackage = "gocoro/ci/packages"
-
-// makePackages is the test that dist makes the packages.
+// makePackages names, as a test, that dist makes the packages.
 const makePackages = "TestDist"
 
 // proved names a proof of verify's as a test.
 func proved(proof string) string { return "TestVerify/" + proof }
 
-// lookedAt names what check says of a platform, or of the directory, as a test.
+// lookedAt names a check of a platform, or of the directory, as a test.
 func lookedAt(what, platform string) string {
 	if platform == "" {
 		return "TestCheck/" + what
@@ -33,8 +30,8 @@ func lookedAt(what, platform string) string {
 	return "TestCheck/" + strings.ReplaceAll(platform, "/", "-") + "/" + what
 }
 
-// executors returns the platforms whose programs can be run on the cell's
-// host, each with what is put before a program to run it.
+// executors returns the platforms whose programs can run on the cell's host, each
+// with the words that go before a command there.
 func executors(c plan.Cell) (map[string][]string, error) {
 	exec := map[string][]string{}
 	for _, p := range dist.Platforms {
@@ -56,53 +53,49 @@ func executors(c plan.Cell) (map[string][]string, error) {
 	return exec, nil
 }
 
-// packagesWant names what is looked at: that the packages are made, what can be
-// proved of the host's, and what a user of each would see.
-func packagesWant(c plan.Cell) (record.Want, error) {
-	exec, err := executors(c)
+// packagesWant names the tests: that the packages are made, the proofs of the
+// host's, and what a user of each would see.
+func (j *job) packagesWant(context.Context) ([]string, error) {
+	exec, err := executors(j.c)
 	if err != nil {
 		return nil, err
 	}
 	names := []string{makePackages, lookedAt("directory", "")}
-	for _, p := range c.Proofs() {
+	for _, p := range j.c.Proofs() {
 		names = append(names, proved(p))
 	}
-	for _, p := range c.Packages() {
+	for _, p := range j.c.Packages() {
 		names = append(names, lookedAt("package", p), lookedAt("programs", p))
 		if _, ok := exec[p]; ok {
 			names = append(names, lookedAt("run", p))
 		}
 	}
-	return record.Want{packagesPackage: names}, nil
+	return names, nil
 }
 
 // packages makes the packages of the cell's platforms from the cell's tree, with the
 // commands that a user would type, and checks them.
-func (r *Runner) packages(ctx context.Context, c plan.Cell, cell *record.Cell) error {
-	tmp, err := os.MkdirTemp("", "gocoro-packages-")
+func (j *job) packages(ctx context.Context) error {
+	c := j.c
+	exec, err := executors(c)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(tmp)
-	dir := filepath.Join(tmp, "dist")
+	dir := filepath.Join(j.tmp, "dist")
 	if keep := os.Getenv("GOCORO_PACKAGES"); keep != "" { // the release workflow publishes what was tested
 		if dir, err = filepath.Abs(filepath.Join(keep, c.Of.Release())); err != nil {
 			return err
 		}
 	}
-	exec, err := executors(c)
-	if err != nil {
-		return err
-	}
 	args := []string{"dist", "-line", c.Line, "-platform", strings.Join(c.Packages(), ","), "-flat", "-o", dir}
 	if b := os.Getenv("GOCORO_BUILDER"); b != "" {
 		args = append(args, "-builder", b)
 	}
-	a := record.Attempt{Command: []string{"go", "run", "./build", "dist", "-line", c.Line}, Dir: r.Repo.Dir}
-	return asTests(ctx, c.Limit(), cell, packagesPackage, a, func(ctx context.Context, tests *tests) error {
+	a := record.Attempt{Command: []string{"go", "run", "./build", "dist", "-line", c.Line}, Dir: j.Repo.Dir}
+	return asTests(ctx, c.Limit(), j.rec, a, func(ctx context.Context, tests *tests) error {
 		build := func(test string, args ...string) {
 			tests.run(test, func() string {
-				cmd := r.buildCommand(ctx, args...)
+				cmd := j.buildCommand(ctx, args...)
 				command := strings.Join(cmd.Args, " ")
 				fmt.Fprintf(tests.Log, "=== %s\n", command)
 				end, err := logged(cmd, tests.Log)
@@ -116,7 +109,7 @@ func (r *Runner) packages(ctx context.Context, c plan.Cell, cell *record.Cell) e
 		for _, p := range c.Proofs() {
 			build(proved(p), "verify", "-line", c.Line, "-proof", p)
 		}
-		// What is not looked at has no result, and so is missed.
+		// A check that does not run has no result, so the verdict misses it.
 		check := &release.Checker{Dir: dir, Release: c.Of.Release(), Exec: exec, Say: func(what, platform string, v *proof.Verdict) {
 			fmt.Fprintln(tests.Log, what, platform, v.Text)
 			tests.run(lookedAt(what, platform), func() string {

@@ -34,17 +34,19 @@ func TestPorts(t *testing.T) {
 	}}
 	command := tree.Command
 	ctx := context.Background()
-	want, err := portsWant(ctx, tree)
+	id := record.ID{Line: "go1.27", Platform: "linux-amd64", Suite: "ports", Config: "plain", Tree: record.Patched}
+	j := &job{Runner: new(Runner), c: plan.Cell{ID: id, Config: &plan.Configs[0]}, t: tree}
+	want, err := j.want(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
-	id := record.ID{Line: "go1.27", Platform: "linux-amd64", Suite: "ports", Config: "plain", Tree: record.Patched}
 	run := func(ctx context.Context) *verdict.CellOutcome {
 		cell, err := record.Create(t.TempDir(), record.Cell{ID: id, How: string(platform.Native), Want: want})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := new(Runner).ports(ctx, plan.Cell{ID: id, Config: &plan.Configs[0]}, cell, tree); err != nil && ctx.Err() == nil {
+		j.rec = cell
+		if err := j.fill(ctx); err != nil && ctx.Err() == nil {
 			t.Fatal(err)
 		}
 		if err := cell.Finish(); err != nil {

@@ -15,12 +15,8 @@ import (
 	"gocoro/build/series"
 	"gocoro/build/store"
 	"gocoro/build/tree"
-	"gocoro/ci/plan"
 	"gocoro/ci/record"
 )
-
-// prefixesPackage stands for a package in the record of the prefixes.
-const prefixesPackage = "gocoro/ci/prefixes"
 
 // after names a patch as a test.
 func after(patch string) string {
@@ -28,28 +24,25 @@ func after(patch string) string {
 }
 
 // prefixesWant names the patches of the cell's line.
-func (r *Runner) prefixesWant(c plan.Cell) (record.Want, error) {
-	l, err := r.Repo.Line(c.Line)
+func (j *job) prefixesWant(context.Context) ([]string, error) {
+	l, err := j.Repo.Line(j.c.Line)
 	if err != nil {
 		return nil, err
 	}
 	patches, err := l.Patches()
-	if err != nil {
-		return nil, err
-	}
-	want := record.Want{}
+	var names []string
 	for _, p := range patches {
-		want[prefixesPackage] = append(want[prefixesPackage], after(p))
+		names = append(names, after(p))
 	}
-	return want, nil
+	return names, err
 }
 
-// prefixes applies the series one patch after another, and runs after each the
-// tests that its patches so far name: who bisects, and a line that drops its last
-// patches, wants a series that works at every step. The release's own binaries
-// compile them: a build of each step is what "lint -build" does.
-func (r *Runner) prefixes(ctx context.Context, c plan.Cell, cell *record.Cell, env []string) error {
-	d, err := r.driver(c.Line)
+// prefixes applies the series one patch after another, and after each runs the
+// tests that the patches so far name. A series must work at every step for those
+// who bisect, and for a line that drops its last patches. The stock release's
+// binaries compile each step; "lint -build" is what builds a toolchain of each.
+func (j *job) prefixes(ctx context.Context) error {
+	d, err := j.driver(j.c.Line)
 	if err != nil {
 		return err
 	}
@@ -61,8 +54,8 @@ func (r *Runner) prefixes(ctx context.Context, c plan.Cell, cell *record.Cell, e
 	if err != nil {
 		return err
 	}
-	// In the store, where upstream's files can be linked.
-	tmp := filepath.Join(r.Store.Root, "tmp")
+	// A directory in the store can have hard links to upstream's files.
+	tmp := filepath.Join(j.Store.Root, "tmp")
 	if err := os.MkdirAll(tmp, 0o777); err != nil {
 		return err
 	}
@@ -71,14 +64,14 @@ func (r *Runner) prefixes(ctx context.Context, c plan.Cell, cell *record.Cell, e
 		return err
 	}
 	defer store.RemoveAll(tmp)
-	env = append(slices.Clone(env), "GOCACHE="+filepath.Join(tmp, "gocache"))
+	env := append(slices.Clone(j.env), "GOCACHE="+filepath.Join(tmp, "gocache"))
 
 	a := record.Attempt{Command: []string{"go", "test", "-short", "-run=(the tests named so far)", "runtime"}}
-	return asTests(ctx, c.Limit(), cell, prefixesPackage, a, func(ctx context.Context, tests *tests) (err error) {
+	return asTests(ctx, j.c.Limit(), j.rec, a, func(ctx context.Context, tests *tests) (err error) {
 		var names []string
 		for _, file := range patches {
 			tests.run(after(file), func() (why string) {
-				why, err = r.prefix(ctx, c, tests.Log, tmp, stock, d.Line, file, &names, env)
+				why, err = j.prefix(ctx, tests.Log, tmp, stock, d.Line, file, &names, env)
 				return why
 			})
 			if err != nil {
@@ -89,10 +82,10 @@ func (r *Runner) prefixes(ctx context.Context, c plan.Cell, cell *record.Cell, e
 	})
 }
 
-// prefix applies the series up to the patch in the file and runs the tests that
-// its patches name; it adds the patch's to names. It returns why the step does
-// not work, or "".
-func (r *Runner) prefix(ctx context.Context, c plan.Cell, log io.Writer, tmp, stock string, l *line.Line, file string, names *[]string, env []string) (why string, err error) {
+// prefix applies the series up to the patch in the file, and adds the tests that
+// the patch names to names. It runs them all, and returns why the step does not
+// work, or "".
+func (j *job) prefix(ctx context.Context, log io.Writer, tmp, stock string, l *line.Line, file string, names *[]string, env []string) (why string, err error) {
 	p, err := series.Read(file)
 	if err != nil {
 		return "", err
@@ -104,13 +97,13 @@ func (r *Runner) prefix(ctx context.Context, c plan.Cell, log io.Writer, tmp, st
 	}
 	dir := filepath.Join(tmp, p.Name)
 	defer store.RemoveAll(dir)
-	if _, err := tree.Make(ctx, dir, stock, l.Through(p.Name), r.Rep.TraceCmd); err != nil {
+	if _, err := tree.Make(ctx, dir, stock, l.Through(p.Name), j.Rep.TraceCmd); err != nil {
 		return "", err
 	}
 	if err := tree.Link(ctx, dir, stock, func(name string) bool { return name == "." || !tree.IsSource(name) }); err != nil {
 		return "", err
 	}
-	cmd := c.Method.Go(ctx, dir, env, "test", "-json", "-short", "-vet=off", "-count=1", "-timeout="+c.Limit().String(), "-run="+pattern(*names), "runtime")
+	cmd := j.c.Method.Go(ctx, dir, env, "test", "-json", "-short", "-vet=off", "-count=1", "-timeout="+j.c.Limit().String(), "-run="+pattern(*names), "runtime")
 	command := strings.Join(cmd.Args, " ")
 	fmt.Fprintf(log, "=== after %s: %s\n", p.Name, command)
 	var text bytes.Buffer
@@ -136,8 +129,8 @@ func pattern(names []string) string {
 	return strings.Join(alternatives, "|")
 }
 
-// unpassed says which of the tests named, or below them, did not pass, by the
-// output of "go test -json". It is empty if all did.
+// unpassed returns a text about the named tests, and those below them, that did not
+// pass, from the output of "go test -json". It is empty if all passed.
 func unpassed(output []byte, names []string) string {
 	result := map[string]string{}
 	var why strings.Builder

@@ -19,24 +19,18 @@ import (
 	"gocoro/ci/verdict"
 )
 
-// What went into a cell is known by content: the tree, this program, the
-// configuration, what is expected, the machine. A cell that passed with all of
-// it need not run again by day; its record is kept in the store and copied into
-// the run's. At night everything runs.
+// A cell depends on the tree, this program, the configuration, the expected
+// failures and the machine. By day, a cell that passed does not run again while all
+// of these are the same: its record is kept in the store, and copied into the
+// records of the run. At night everything runs.
 
 // recordKind is the kind of the store's items that are records.
 const recordKind = "record"
 
-// fresh are the suites that look for something new each time they run.
-var fresh = map[string]bool{"fuzz": true, "stress": true}
-
-// ofCheckout are the suites that look at more of the checkout than the tree.
-var ofCheckout = map[string]bool{"self": true, "user": true, "api": true, "packages": true, "faults": true, "prefixes": true}
-
 // recordKey returns the key under which the cell's record is kept, or "" if the
 // cell must run.
 func (r *Runner) recordKey(ctx context.Context, c plan.Cell, rec record.Cell, treeKey string, env []string) (string, error) {
-	if c.Depth == plan.Nightly || fresh[c.Suite] {
+	if c.Depth == plan.Nightly || own[c.Suite].fresh {
 		return "", nil
 	}
 	var k store.Key
@@ -54,10 +48,10 @@ func (r *Runner) recordKey(ctx context.Context, c plan.Cell, rec record.Cell, tr
 	for _, tool := range c.Method.Tools() {
 		k.Add("tool", []byte(stamp(tool)))
 	}
-	if ofCheckout[c.Suite] {
+	if own[c.Suite].checkout {
 		sum, err := checkoutSum(ctx, r.Repo.Dir, func(string) bool { return true })
 		if err != nil {
-			return "", nil // an archive of the repository: nothing says what belongs to it
+			return "", nil // git does not know the files of an archive
 		}
 		k.Add("checkout", []byte(sum))
 		k.Add("go", []byte(stamp("go")))
@@ -65,10 +59,9 @@ func (r *Runner) recordKey(ctx context.Context, c plan.Cell, rec record.Cell, tr
 	return k.String(), nil
 }
 
-// program returns what stands for the CI in a key: a digest of its sources, or
-// the hash of the running program where nothing says what belongs to them. Not
-// always that hash, for a program differs from one clone to another by the
-// paths in it.
+// program returns what stands for the CI in a key: a digest of its sources, or, in
+// an archive, which has no list of them, the hash of the running program. That hash
+// is different in each clone, because a program contains paths.
 func (r *Runner) program(ctx context.Context) (string, error) {
 	if r.Program == "" {
 		sources := func(name string) bool {
@@ -92,8 +85,8 @@ func (r *Runner) program(ctx context.Context) (string, error) {
 	return r.Program, nil
 }
 
-// guestSource has the tests that are a part of the CI: those that the virtual
-// machine runs.
+// guestSource is the directory of the tests that run in the virtual machine, and so
+// are part of the CI.
 const guestSource = "ci/platform/system/guest/"
 
 // stamp tells one installed version of a tool from another.
@@ -112,8 +105,8 @@ func stamp(tool string) string {
 	return fmt.Sprint(path, " ", info.Size(), " ", info.ModTime().UnixNano())
 }
 
-// checkoutSum returns a digest of the names, modes and contents of those files of
-// a checkout whose name is of interest: what git tracks, and what it would track.
+// checkoutSum returns a digest of the names, modes and contents of the files of a
+// checkout that git tracks or would track, and whose names of accepts.
 func checkoutSum(ctx context.Context, dir string, of func(name string) bool) (string, error) {
 	cmd := exec.CommandContext(ctx, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
 	cmd.Dir = dir
@@ -145,8 +138,8 @@ func checkoutSum(ctx context.Context, dir string, of func(name string) bool) (st
 	return fmt.Sprintf("%x", h.Sum(nil)), nil
 }
 
-// reuse copies the record that is kept under the key into the run's. It returns
-// nil if there is none.
+// reuse copies the record that is kept under the key into the records of the run. It
+// returns nil if there is none.
 func (r *Runner) reuse(id record.ID, key string) (*record.Cell, error) {
 	if key == "" || r.Fresh || !r.Store.Has(recordKind, key) {
 		return nil, nil
@@ -158,8 +151,8 @@ func (r *Runner) reuse(id record.ID, key string) (*record.Cell, error) {
 	return cell, nil
 }
 
-// keep puts the record of a cell that passed into the store. One of the stock
-// tree is evidence whatever it says.
+// keep puts the record of a cell that passed into the store. A record of the stock
+// tree is kept whatever the results.
 func (r *Runner) keep(ctx context.Context, cell *record.Cell, p verdict.Planned, key string) error {
 	if key == "" {
 		return nil
@@ -168,9 +161,8 @@ func (r *Runner) keep(ctx context.Context, cell *record.Cell, p verdict.Planned,
 	if err != nil {
 		return err
 	}
-	out := e.Cells[0]
-	if cell.Infra != "" || slices.ContainsFunc(out.Outcomes, func(o *verdict.Outcome) bool { return o.State.Bad() && out.Counts(o) }) {
-		// What passed before and fails now must not count as proven.
+	if cell.Infra != "" || e.Cells[0].Failed() {
+		// The record of an earlier run that passed proves nothing any more.
 		return r.Store.Drop(ctx, recordKind, key)
 	}
 	_, err = r.Store.Item(ctx, recordKind, key, func(dir string, _ *os.File) error {

@@ -41,17 +41,17 @@ type Runner struct {
 	Journal  *journal.Writer // what was done when; may be nil
 
 	// Only, if not nil, matches the names of the tests to run. It is for cells
-	// that run tests by name. Those that have no such test are left out.
+	// that run tests by name. Cells without such a test are left out.
 	Only *regexp.Regexp
 
-	// Fresh runs every cell, also those that a kept record proves.
+	// Fresh runs every cell, even if there is a kept record of it.
 	Fresh bool
-	// Program stands for the program that runs the cells in the keys of kept
-	// records. If it is empty, Run sets it.
+	// Program stands for this program in the keys of kept records. If it is
+	// empty, Run sets it.
 	Program string
 
-	// Within, if not zero, is how long after the start of the run cells that
-	// can wait for the night are begun.
+	// Within, if not zero, is the time after which the run starts no cell that
+	// can wait for the night.
 	Within time.Duration
 
 	// Done is called with each cell's record when it is complete, by one lane
@@ -61,19 +61,59 @@ type Runner struct {
 	behind  bool // this is the second lane
 	drivers map[string]*driver.Driver
 	trees   *trees
-	crossed map[treeID][]record.Step // what was cross-built, by line and platform
+	crossed map[record.ID][]record.Step // what was cross-built
 }
 
 // A treeID names a GOROOT: one of the two trees of a line.
 type treeID struct{ line, tree string }
 
-// buildSlack is added to a cell's limit for building the test binary. The
-// tests' own limit, given to "go test", ends a hang with a dump of goroutines;
-// this one ends what even that does not.
+// A job is the work of one cell.
+type job struct {
+	*Runner
+	c   plan.Cell
+	t   *suite.Tree
+	env []string     // of the tree's commands
+	rec *record.Cell // nil until fill
+	tmp string       // a directory that fill makes and removes
+}
+
+// own are the suites that are not "go test" of some packages of the tree. Their
+// results are recorded as tests of package gocoro/ci/SUITE.
+var own = map[string]struct {
+	want func(*job, context.Context) ([]string, error) // names of tests; nil for self, which wants packages
+	run  func(*job, context.Context) error
+
+	checkout bool // it depends on more of the checkout than the tree
+	fresh    bool // it looks for something new each time it runs
+}{
+	"self":     {run: (*job).self, checkout: true},
+	"user":     {want: (*job).userWant, run: (*job).user, checkout: true},
+	"api":      {want: fixed("TestBaseline"), run: (*job).api, checkout: true},
+	"faults":   {want: (*job).faultsWant, run: (*job).faults, checkout: true},
+	"packages": {want: (*job).packagesWant, run: (*job).packages, checkout: true},
+	"prefixes": {want: (*job).prefixesWant, run: (*job).prefixes, checkout: true},
+	"ports":    {want: (*job).portsWant, run: (*job).ports},
+	"fuzz":     {want: fixed("TestFuzz"), run: (*job).fuzz, fresh: true},
+	"stress":   {want: fixed("TestStress/count", "TestStress/time"), run: (*job).stress, fresh: true},
+	"all":      {want: fixed("TestAllBash"), run: (*job).allBash},
+}
+
+// fixed returns a want that is the same for all cells of a suite.
+func fixed(names ...string) func(*job, context.Context) ([]string, error) {
+	return func(*job, context.Context) ([]string, error) { return names, nil }
+}
+
+// packageOf returns the package that the tests of one of the own suites are
+// recorded in.
+func packageOf(suite string) string { return "gocoro/ci/" + suite }
+
+// buildSlack is the time for building the test binary. It is added to the cell's
+// limit, which "go test" gets, too: at that limit, a test that hangs ends with a
+// dump of its goroutines.
 const buildSlack = 15 * time.Minute
 
-// cell runs one cell, and returns what it was to have run: nothing at all if it
-// has no test that Only matches.
+// cell runs one cell, and returns what it was to run: the zero Planned if it has no
+// test that Only matches.
 func (r *Runner) cell(ctx context.Context, c plan.Cell) (verdict.Planned, error) {
 	p := verdict.Planned{ID: c.ID, How: string(c.Method.Kind)}
 	rec := record.Cell{ID: c.ID, How: p.How, Host: host(), Reproduce: reproduce(c)}
@@ -82,14 +122,14 @@ func (r *Runner) cell(ctx context.Context, c plan.Cell) (verdict.Planned, error)
 	var env []string
 	err := c.Method.Check(ctx, r.Store.Root)
 	if err == nil && c.Line != plan.SelfLine {
-		tree, env, key, err = r.tree(ctx, c)
+		tree, env, key, err = r.tree(ctx, c, c.Tree)
 	}
 	step := r.Rep.Start("test", c.ID.String())
-	t := &suite.Tree{GOROOT: tree, Programs: programs(c), Command: func(ctx context.Context, args ...string) *exec.Cmd {
+	j := &job{Runner: r, c: c, env: env, t: &suite.Tree{GOROOT: tree, Programs: programs(c), Command: func(ctx context.Context, args ...string) *exec.Cmd {
 		return c.Method.Go(ctx, tree, env, args...)
-	}}
+	}}}
 	if err == nil {
-		p.Want, err = r.want(ctx, c, t)
+		p.Want, err = j.want(ctx)
 	}
 	if err == nil && r.Only != nil {
 		if p.Want = only(p.Want, r.Only); len(p.Want) == 0 {
@@ -111,7 +151,7 @@ func (r *Runner) cell(ctx context.Context, c plan.Cell) (verdict.Planned, error)
 		}
 		if done != nil {
 			step.Done("reused")
-			r.done(done, p)
+			r.Done(done, p)
 			return p, nil
 		}
 	}
@@ -121,13 +161,12 @@ func (r *Runner) cell(ctx context.Context, c plan.Cell) (verdict.Planned, error)
 		step.Fail()
 		return p, cerr
 	}
+	if err == nil {
+		j.rec = cell
+		err = j.fill(ctx)
+	}
 	if err != nil {
 		cell.Infra = hint.Text(err)
-	} else {
-		err = r.fill(ctx, c, cell, t, env)
-		if err != nil && ctx.Err() == nil {
-			cell.Infra = hint.Text(err)
-		}
 	}
 	if ctx.Err() != nil {
 		// The record stays unfinished, as it is.
@@ -142,52 +181,43 @@ func (r *Runner) cell(ctx context.Context, c plan.Cell) (verdict.Planned, error)
 		r.Rep.Printf("%s: its record cannot be kept for the next run: %s", c.ID, hint.Text(err))
 	}
 	step.Done("")
-	r.done(cell, p)
+	r.Done(cell, p)
 	return p, nil
 }
 
 // want returns what must have a result in the cell.
-func (r *Runner) want(ctx context.Context, c plan.Cell, t *suite.Tree) (record.Want, error) {
+func (j *job) want(ctx context.Context) (record.Want, error) {
+	c := j.c
+	if c.Suite == "self" {
+		return j.selfWant(ctx)
+	}
+	if s, ok := own[c.Suite]; ok {
+		names, err := s.want(j, ctx)
+		if err != nil {
+			return nil, err
+		}
+		return record.Want{packageOf(c.Suite): names}, nil
+	}
 	switch {
-	case c.Suite == "self":
-		return r.selfWant(ctx)
-	case c.Suite == "user":
-		return r.userWant(c)
-	case c.Suite == "api":
-		return record.Want{apiPackage: {"TestBaseline"}}, nil
-	case c.Suite == "faults":
-		return r.faultWant(c)
-	case c.Suite == "stress":
-		return record.Want{stressPackage: {"TestStress/count", "TestStress/time"}}, nil
-	case c.Suite == "all":
-		return record.Want{allPackage: {"TestAllBash"}}, nil
-	case c.Suite == "packages":
-		return packagesWant(c)
-	case c.Suite == "fuzz":
-		return record.Want{fuzzPackage: {"TestFuzz"}}, nil
-	case c.Suite == "ports":
-		return portsWant(ctx, t)
-	case c.Suite == "prefixes":
-		return r.prefixesWant(c)
 	case c.Method.Kind == platform.QemuSystem:
 		return record.Want{"runtime": suite.Tests(guestPrograms(c))}, nil
 	case c.Suite == "coro" && c.Tree == record.Stock:
-		// The negative control is the line's programs. Of the series' other
-		// tests a dozen hang on stock go1.22.12, a minute each.
+		// The negative control is the line's programs. A dozen of the series'
+		// other tests hang on stock go1.22.12, for a minute each.
 		return record.Want{"runtime": suite.Tests(programs(c))}, nil
 	}
-	s, err := suite.Find(c.Suite)
+	find, err := suite.Find(c.Suite)
 	if err != nil {
 		return nil, err
 	}
-	want, err := s.Want(ctx, t)
+	want, err := find(ctx, j.t)
 	for pkg, tests := range want {
 		want[pkg] = slices.DeleteFunc(tests, func(test string) bool { return atNight(c, test) })
 	}
 	return want, err
 }
 
-// only returns what of the wanted the expression matches.
+// only returns the wanted tests that the expression matches.
 func only(want record.Want, re *regexp.Regexp) record.Want {
 	left := record.Want{}
 	for pkg, tests := range want {
@@ -200,10 +230,10 @@ func only(want record.Want, re *regexp.Regexp) record.Want {
 	return left
 }
 
-// emulatedAtNight are the tests of upstream's suite testprog that took longest under
-// qemu-user, most of its nine minutes, and that have nothing to do with threads,
-// locks, callbacks or coroutines; what the series changes of the goroutine leak
-// profile, the overlay's own test shows there by day. By day they run natively.
+// emulatedAtNight are the tests of the suite testprog that took most of its nine
+// minutes under qemu-user and have nothing to do with threads, locks, callbacks or
+// coroutines. By day they run only natively. (The series changes the goroutine leak
+// profile, which a test of the overlay checks under qemu-user by day.)
 var emulatedAtNight = []string{
 	"TestCheckPtr", "TestCheckPtr2", "TestConcurrentMapWritesIssue69447", "TestFinalizerOrCleanupDeadlock",
 	"TestGoroutineLeakProfile", "TestMemPprof",
@@ -216,15 +246,16 @@ func atNight(c plan.Cell, test string) bool {
 	case c.Depth == plan.Nightly:
 		return false
 	case c.Suite == "coro" && top == "TestCoroLockYardstick":
-		// The programs of the shared locks on channels say what they should
-		// do, and nothing of the series: once, natively, will do.
+		// On channels, the programs of the shared locks show what they should
+		// do, and do not test the series. One native run is enough.
 		return !c.Of.Default || c.Method.Kind != platform.Native || c.ID.Config != "plain"
 	case c.Suite == "coro" && top == "TestCoroLockOff":
-		// All programs again, to die as upstream's do: natively.
+		// It runs all programs again, with upstream's rules. A native run is
+		// enough.
 		return c.Method.Kind == platform.QemuUser
 	case c.Suite == "coro" && top == "TestCoroBugRaceEnd":
-		// It builds a program with the race detector, and with it the standard
-		// library, again in each configuration.
+		// It builds a program, and so the standard library, with the race
+		// detector, again in each configuration.
 		return c.Method.Kind == platform.Native && c.ID.Config != "plain"
 	case c.Suite == "testprog" && c.Method.Kind == platform.QemuUser:
 		return slices.Contains(emulatedAtNight, top)
@@ -240,52 +271,38 @@ func programs(c plan.Cell) []suite.Program {
 	return c.Of.Programs
 }
 
-func (r *Runner) done(c *record.Cell, p verdict.Planned) {
-	if r.Done != nil {
-		r.Done(c, p)
+// fill does the work of the cell.
+func (j *job) fill(ctx context.Context) (err error) {
+	if j.tmp, err = os.MkdirTemp("", "gocoro-"+j.c.Suite+"-"); err != nil {
+		return err
 	}
+	defer os.RemoveAll(j.tmp)
+	if s, ok := own[j.c.Suite]; ok {
+		return s.run(j, ctx)
+	}
+	switch {
+	case strings.HasPrefix(j.c.Suite, "dist-"):
+		return j.dist(ctx)
+	case j.c.Method.Kind == platform.Cross:
+		return j.crossBuild(ctx)
+	case j.c.Method.Kind == platform.QemuSystem:
+		return j.virtualMachine(ctx)
+	}
+	return j.goTests(ctx)
 }
 
-// fill does the work of a cell.
-func (r *Runner) fill(ctx context.Context, c plan.Cell, cell *record.Cell, t *suite.Tree, env []string) error {
-	switch {
-	case c.Suite == "self":
-		return r.self(ctx, c, cell)
-	case c.Suite == "user":
-		return r.user(ctx, c, cell)
-	case c.Suite == "api":
-		return r.api(ctx, c, cell)
-	case c.Suite == "faults":
-		return r.runFaults(ctx, c, cell, t, env)
-	case c.Suite == "packages":
-		return r.packages(ctx, c, cell)
-	case c.Suite == "fuzz":
-		return r.fuzz(ctx, c, cell, t)
-	case c.Suite == "ports":
-		return r.ports(ctx, c, cell, t)
-	case c.Suite == "prefixes":
-		return r.prefixes(ctx, c, cell, env)
-	case c.Suite == "stress":
-		return r.stress(ctx, c, cell, t)
-	case c.Suite == "all":
-		return r.allBash(ctx, c, cell, t)
-	case strings.HasPrefix(c.Suite, "dist-"):
-		return r.dist(ctx, c, cell, t, env)
-	case c.Method.Kind == platform.Cross:
-		return r.crossBuild(ctx, c, cell, t, env)
-	case c.Method.Kind == platform.QemuSystem:
-		return r.virtualMachine(ctx, c, cell, t, env)
-	}
-	flags, packages := suite.Args(r.run(cell))
-	if c.Suite == "std" {
-		// The cells of the coro suite have them, in the same configuration, or
-		// they have a form of their own for it.
-		skip, err := suite.CoroTests(ctx, t)
+// goTests runs the wanted tests with the go command.
+func (j *job) goTests(ctx context.Context) error {
+	flags, packages := suite.Args(j.runs())
+	if j.c.Suite == "std" {
+		// The coro suite runs these tests in the same configuration, or has
+		// another form of them for it.
+		skip, err := suite.CoroTests(ctx, j.t)
 		if err != nil {
 			return err
 		}
-		if c.LeavesTestprog() {
-			prog, err := suite.ProgTests(ctx, t)
+		if j.c.LeavesTestprog() {
+			prog, err := suite.ProgTests(ctx, j.t)
 			if err != nil {
 				return err
 			}
@@ -293,13 +310,12 @@ func (r *Runner) fill(ctx context.Context, c plan.Cell, cell *record.Cell, t *su
 		}
 		flags = append(flags, "-skip=^("+strings.Join(skip, "|")+")$")
 	}
-	if err := r.goTest(ctx, c, cell, t, flags, packages); err != nil {
+	if err := j.goTest(ctx, flags, packages); err != nil {
 		return err
 	}
-	// A failure gets a second chance, not to be forgiven but to be told apart:
-	// what passes then is flaky.
-	again, err := r.failed(c, cell)
-	if err != nil || len(again) == 0 || len(again) > 12 || cell.Attempts[0].TimedOut {
+	// A second run tells flaky tests from others. Both count as failed.
+	again, err := j.failed()
+	if err != nil || len(again) == 0 || len(again) > 12 || j.rec.Attempts[0].TimedOut {
 		return err
 	}
 	want := record.Want{}
@@ -307,15 +323,15 @@ func (r *Runner) fill(ctx context.Context, c plan.Cell, cell *record.Cell, t *su
 		want[o.Package] = append(want[o.Package], o.Test)
 	}
 	flags, packages = suite.Args(want)
-	return r.goTest(ctx, c, cell, t, flags, packages)
+	return j.goTest(ctx, flags, packages)
 }
 
-// run returns what of the wanted the cell runs: all but what is omitted.
-func (r *Runner) run(cell *record.Cell) record.Want {
+// runs returns what the cell runs: all that is wanted but what is omitted.
+func (j *job) runs() record.Want {
 	run := record.Want{}
-	for pkg, tests := range cell.Want {
+	for pkg, tests := range j.rec.Want {
 		left := slices.DeleteFunc(slices.Clone(tests), func(test string) bool {
-			return verdict.Omitted(r.Expected, cell.ID, pkg, test)
+			return verdict.Omitted(j.Expected, j.rec.ID, pkg, test)
 		})
 		if len(left) > 0 || len(tests) == 0 { // a package without names is all of it
 			run[pkg] = left
@@ -326,46 +342,40 @@ func (r *Runner) run(cell *record.Cell) record.Want {
 
 // failed returns the tests that failed on the patched tree and were not
 // expected to.
-func (r *Runner) failed(c plan.Cell, cell *record.Cell) ([]*verdict.Outcome, error) {
-	if c.Tree != record.Patched {
+func (j *job) failed() ([]*verdict.Outcome, error) {
+	if j.c.Tree != record.Patched {
 		return nil, nil
 	}
-	seen := *cell
+	seen := *j.rec
 	seen.Finished = true
-	e, err := verdict.Evaluate([]verdict.Planned{{ID: c.ID, How: cell.How, Want: cell.Want}}, []*record.Cell{&seen}, r.Expected)
+	e, err := verdict.Evaluate([]verdict.Planned{{ID: seen.ID, How: seen.How, Want: seen.Want}}, []*record.Cell{&seen}, j.Expected)
 	if err != nil {
 		return nil, err
 	}
-	var bad []*verdict.Outcome
-	for _, o := range e.Cells[0].Outcomes {
-		if o.State.Bad() && o.Package != "" && strings.HasPrefix(o.Test, "Test") {
-			bad = append(bad, o)
-		}
-	}
-	return bad, nil
+	return slices.DeleteFunc(e.Cells[0].Outcomes, func(o *verdict.Outcome) bool {
+		return !o.State.Bad() || o.Package == "" || !strings.HasPrefix(o.Test, "Test")
+	}), nil
 }
 
 // goTest runs the go command's test of the packages, as one attempt.
-func (r *Runner) goTest(ctx context.Context, c plan.Cell, cell *record.Cell, t *suite.Tree, flags, packages []string) error {
-	// Without -count, the go command would take the result of another
-	// configuration for this one's: it does not see what the runtime reads
-	// of the environment.
-	args := []string{"test", "-json", "-vet=off", "-count=1", "-timeout=" + c.Limit().String()}
-	if c.Short() {
+func (j *job) goTest(ctx context.Context, flags, packages []string) error {
+	// Without -count, the go command would repeat the result of another
+	// configuration, since it does not see which variables the runtime reads.
+	args := []string{"test", "-json", "-vet=off", "-count=1", "-timeout=" + j.c.Limit().String()}
+	if j.c.Short() {
 		args = append(args, "-short")
 	}
-	args = append(append(append(args, c.Config.TestFlags...), flags...), packages...)
-	limited, cancel := context.WithTimeout(ctx, c.Limit()+buildSlack)
-	defer cancel()
-	precompile(limited, t, packages)
-	return attempt(limited, ctx, cell, t.Command(limited, args...))
+	args = slices.Concat(args, j.c.Config.TestFlags, flags, packages)
+	return attempt(ctx, j.c.Limit()+buildSlack, j.rec, func(ctx context.Context) *exec.Cmd {
+		precompile(ctx, j.t, packages)
+		return j.t.Command(ctx, args...)
+	})
 }
 
 // precompile compiles the packages with their tests, and the programs that the
-// tests of package runtime build, into the go command's cache. Compilers take a
-// quarter less processor time with the collector of [goroot.BuildEnviron], and
-// the tests, which run in the same environment as the compilers of "go test",
-// must not see its settings. What does not compile, the test will say.
+// tests of package runtime build, into the go command's cache. With the settings of
+// [goroot.Collector], compilers take a quarter less processor time, but "go test"
+// would pass these settings to the tests, too. A compile error shows in the test.
 func precompile(ctx context.Context, t *suite.Tree, packages []string) {
 	names := slices.Clone(packages)
 	if slices.Contains(packages, "runtime") {
@@ -376,9 +386,11 @@ func precompile(ctx context.Context, t *suite.Tree, packages []string) {
 	cmd.Run()
 }
 
-// attempt runs a command as an attempt of the cell. Limited is ctx with the
-// attempt's time limit.
-func attempt(limited, ctx context.Context, cell *record.Cell, cmd *exec.Cmd) error {
+// attempt runs a command as an attempt of the cell, with a time limit.
+func attempt(ctx context.Context, limit time.Duration, cell *record.Cell, command func(context.Context) *exec.Cmd) error {
+	limited, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	cmd := command(limited)
 	out, err := cell.Attempt(record.Attempt{Command: cmd.Args, Dir: cmd.Dir, Env: difference(cmd.Env)})
 	if err != nil {
 		return err
@@ -386,23 +398,22 @@ func attempt(limited, ctx context.Context, cell *record.Cell, cmd *exec.Cmd) err
 	cmd.Stdout, cmd.Stderr = out.Stdout, out.Stderr
 	err = cmd.Run()
 	if cmd.SysProcAttr != nil && cmd.SysProcAttr.Setpgid && cmd.Process != nil {
-		// A test binary that died may have left programs that it ran.
+		// A test binary that died may have left programs running.
 		run.Signal(cmd, syscall.SIGKILL)
 	}
-	exit, sig := status(cmd, err)
+	exit, sig := status(cmd)
 	timedOut := limited.Err() != nil && ctx.Err() == nil
 	if eerr := out.End(exit, sig, timedOut); eerr != nil {
 		return eerr
 	}
-	var ee *exec.ExitError
-	if err != nil && !errors.As(err, &ee) && !timedOut {
+	if _, exited := errors.AsType[*exec.ExitError](err); err != nil && !exited && !timedOut {
 		return fmt.Errorf("%s: %w", cmd.Args[0], err)
 	}
 	return nil
 }
 
 // status returns the exit code of a command, or -1 and the signal.
-func status(cmd *exec.Cmd, err error) (exit int, sig string) {
+func status(cmd *exec.Cmd) (exit int, sig string) {
 	if cmd.ProcessState == nil {
 		return -1, ""
 	}
@@ -412,10 +423,10 @@ func status(cmd *exec.Cmd, err error) (exit int, sig string) {
 	return cmd.ProcessState.ExitCode(), ""
 }
 
-// tree returns the GOROOT that the cell tests, the environment of its
-// commands, and the tree's content key.
-func (r *Runner) tree(ctx context.Context, c plan.Cell) (dir string, env []string, key string, err error) {
-	dir, key, err = r.trees.get(treeID{c.Line, c.Tree}, func(id treeID) (string, string, error) { return r.build(ctx, id) })
+// tree returns the GOROOT of one of the trees of the cell's line, the environment
+// of the cell's commands with it, and the tree's content key.
+func (r *Runner) tree(ctx context.Context, c plan.Cell, tree string) (dir string, env []string, key string, err error) {
+	dir, key, err = r.trees.get(treeID{c.Line, tree}, func(id treeID) (string, string, error) { return r.build(ctx, id) })
 	if err != nil {
 		return "", nil, "", err
 	}
@@ -453,19 +464,16 @@ func (r *Runner) driver(name string) (*driver.Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.drivers == nil {
-		r.drivers = map[string]*driver.Driver{}
-	}
 	r.drivers[name] = d
 	return d, nil
 }
 
-// environ returns the environment of a cell's commands: that of a build,
-// which holds nothing of the user's, and the configuration's.
+// environ returns the environment of a cell's commands: that of a build, which has
+// none of the user's settings, and the configuration's.
 //
-// The build cache is the tree's own. For a release, the go command knows the
-// compiler by its version alone, and two trees of one version would take
-// each other's packages.
+// Each tree has a build cache of its own. The go command identifies the compiler of
+// a release by its version alone, so two trees of one version would use each
+// other's packages.
 func (r *Runner) environ(dir, key string, c plan.Cell) []string {
 	env := goroot.Environ(
 		"GOCACHE="+filepath.Join(r.Store.Root, "gocache", key),
@@ -473,17 +481,17 @@ func (r *Runner) environ(dir, key string, c plan.Cell) []string {
 	)
 	if !strings.HasPrefix(c.Suite, "dist-") {
 		// A crash of the test binary shows every thread. cmd/dist sets a level
-		// itself, which the tests of os/exec rely on.
+		// itself, and the tests of os/exec rely on that.
 		env = append(env, "GOTRACEBACK=crash")
 	}
-	// A build cache that runners share is the user's to choose: its entries
-	// are named by what went into them.
+	// The user may choose a build cache that runners share: the name of an entry
+	// says what went into it.
 	if prog := os.Getenv("GOCACHEPROG"); prog != "" {
 		env = append(env, "GOCACHEPROG="+prog)
 	}
 	experiments := ""
 	if c.Suite == "coro" || c.Suite == "prefixes" {
-		// Package iter, and the tests that import it, exist only so.
+		// Otherwise package iter, and the tests that import it, do not exist.
 		experiments = platform.Experiments(dir, "")
 	}
 	for _, kv := range c.Config.Env {
@@ -511,74 +519,54 @@ func (r *Runner) environ(dir, key string, c plan.Cell) []string {
 
 // crossBuild records the steps of a cell whose programs cannot run here. The
 // coro and testprog suites share these steps, so they run once per platform.
-func (r *Runner) crossBuild(ctx context.Context, c plan.Cell, cell *record.Cell, t *suite.Tree, env []string) error {
-	whole := c.Suite == "std"
-	id := treeID{fmt.Sprint(c.Line, "/", c.Platform, "/", whole), c.Tree}
-	if steps, ok := r.crossed[id]; ok {
-		cell.Steps = steps
+func (j *job) crossBuild(ctx context.Context) error {
+	id := j.c.ID
+	if id.Suite == "testprog" {
+		id.Suite = "coro"
+	}
+	if steps, ok := j.crossed[id]; ok {
+		j.rec.Steps = steps
 		return nil
 	}
-	tmp, err := os.MkdirTemp("", "gocoro-cross-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(tmp)
-	for _, s := range c.Method.CrossSteps(ctx, t.GOROOT, tmp, env, c.Suite) {
-		r.yield(s.Cmd)
-		start := time.Now()
-		out, err := s.Cmd.CombinedOutput()
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		step := record.Step{Name: s.Name, OK: err == nil, Seconds: time.Since(start).Round(time.Millisecond).Seconds()}
-		if err != nil {
-			step.Output = fmt.Sprintf("%s: %v\n%s", strings.Join(s.Cmd.Args, " "), err, out)
-		}
-		cell.Steps = append(cell.Steps, step)
-	}
-	if !whole {
-		step, err := r.typeCheck(ctx, c, t)
-		if err != nil {
+	for _, s := range j.c.Method.CrossSteps(ctx, j.t.GOROOT, j.tmp, j.env, j.c.Suite) {
+		j.yield(s.Cmd)
+		if err := runStep(ctx, j.rec, s.Name, s.Cmd, false); err != nil {
 			return err
 		}
-		cell.Steps = append(cell.Steps, step)
 	}
-	if r.crossed == nil {
-		r.crossed = map[treeID][]record.Step{}
+	if j.c.Suite != "std" {
+		if err := j.typeCheck(ctx); err != nil {
+			return err
+		}
 	}
-	r.crossed[id] = cell.Steps
+	j.crossed[id] = j.rec.Steps
 	return nil
 }
 
 // typeCheck checks the programs that want a C compiler of the target.
-func (r *Runner) typeCheck(ctx context.Context, c plan.Cell, t *suite.Tree) (record.Step, error) {
+func (j *job) typeCheck(ctx context.Context) error {
 	start := time.Now()
-	step := record.Step{Name: "type-check the Go files of testprogcgo"}
 	var experiments []string
-	if e := platform.Experiments(t.GOROOT, ""); e != "" {
+	if e := platform.Experiments(j.t.GOROOT, ""); e != "" {
 		experiments = strings.Split(e, ",")
 	}
-	err := suite.TypeCheckCgo(ctx, t, filepath.Join(t.GOROOT, "src/runtime/testdata/testprogcgo"), c.Method.Target.OS, c.Method.Target.Arch, experiments)
+	target := j.c.Method.Target
+	err := suite.TypeCheckCgo(ctx, j.t, filepath.Join(j.t.GOROOT, "src/runtime/testdata/testprogcgo"), target.OS, target.Arch, experiments)
+	s := record.Step{Name: "type-check the Go files of testprogcgo", OK: err == nil, Seconds: time.Since(start).Round(time.Millisecond).Seconds()}
 	if err != nil {
-		step.Output = err.Error()
+		s.Output = err.Error()
 	}
-	step.OK, step.Seconds = err == nil, time.Since(start).Round(time.Millisecond).Seconds()
-	return step, ctx.Err()
+	j.rec.Steps = append(j.rec.Steps, s)
+	return ctx.Err()
 }
 
-// difference returns what a command's environment adds to this process's.
+// difference returns what a command's environment adds to that of this process.
 func difference(env []string) []string {
 	have := map[string]bool{}
 	for _, kv := range os.Environ() {
 		have[kv] = true
 	}
-	var diff []string
-	for _, kv := range env {
-		if !have[kv] {
-			diff = append(diff, kv)
-		}
-	}
-	return diff
+	return slices.DeleteFunc(slices.Clone(env), func(kv string) bool { return have[kv] })
 }
 
 func toolchain(dir, key string) string {

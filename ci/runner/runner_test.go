@@ -101,12 +101,12 @@ func TestFaultTable(t *testing.T) {
 	r := &Runner{Repo: repo}
 	for _, l := range lines {
 		name := l.Name
-		faults, err := r.faults(name)
+		faults, err := r.faultsOf(name)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, f := range faults {
-			if !f.state.Bad() || f.struck == "" || len(f.run) == 0 || f.plant == nil {
+			if !f.state.Bad() || f.test == "" || f.plant == nil {
 				t.Errorf("%s: fault %s is not complete: %+v", name, f.name, f)
 			}
 		}
@@ -146,11 +146,11 @@ func TestUserWant(t *testing.T) {
 		rules  suite.Rules
 		shared bool
 	}{{suite.Matched, false}, {suite.Shared, true}} {
-		want, err := r.userWant(plan.Cell{Of: &plan.Line{Rules: tt.rules}})
+		j := &job{Runner: r, c: plan.Cell{Of: &plan.Line{Rules: tt.rules}}}
+		tests, err := j.userWant(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		tests := want[userPackage]
 		if !slices.Contains(tests, "TestUser/locked") || slices.Contains(tests, "TestUserShared/gomod") != tt.shared {
 			t.Errorf("%s locks: stories %q", tt.rules, tests)
 		}
@@ -208,6 +208,32 @@ func TestFound(t *testing.T) {
 	for _, want := range []string{"7 programs", "1 hang", "seed 42: hang (1 operations)", "\tlock\n", filepath.Join(dir, "README")} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+}
+
+// Every planned suite is one that the runner can run.
+func TestSuites(t *testing.T) {
+	lines := []*plan.Line{{Line: &line.Line{Name: "go1.27"}, Rules: suite.Shared, Default: true}}
+	planned := map[string]bool{}
+	for _, host := range []platform.Platform{{OS: "linux", Arch: "amd64"}, {OS: "darwin", Arch: "arm64"}} {
+		cells, err := plan.Cells(host, lines, plan.Selection{Depth: plan.Nightly})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range cells {
+			planned[c.Suite] = true
+			if _, ok := own[c.Suite]; ok {
+				continue
+			}
+			if _, err := suite.Find(c.Suite); err != nil {
+				t.Errorf("%s: %v", c.ID, err)
+			}
+		}
+	}
+	for name, s := range own {
+		if !planned[name] || s.run == nil || s.want == nil && name != "self" {
+			t.Errorf("suite %s is not planned, or not complete", name)
 		}
 	}
 }

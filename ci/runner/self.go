@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -22,9 +23,9 @@ import (
 	"gocoro/ci/suite"
 )
 
-// hostGo returns a command of the Go that runs the CI, in the checkout. The
-// user's flags stay out of it, and so does git, which refuses a checkout that
-// another user owns, as in a container.
+// hostGo returns a command of the Go that runs the CI, in the checkout, without the
+// user's flags. It does not call git, which refuses a checkout of another user, as
+// in a container.
 func (r *Runner) hostGo(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := run.Command(ctx, "go", args...)
 	cmd.Dir = r.Repo.Dir
@@ -41,8 +42,8 @@ func (r *Runner) buildCommand(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// actionlint checks the workflows. It is no part of what gocoro is made of, so
-// it is not in go.mod, and its version is here.
+// actionlint checks the workflows. It is not in go.mod, because gocoro does not
+// contain it.
 const actionlint = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
 
 // selfWant returns gocoro's own packages that have tests.
@@ -59,49 +60,49 @@ func (r *Runner) selfWant(ctx context.Context) (record.Want, error) {
 		return nil, errors.New("go list ./...: no package has tests")
 	}
 	// Its tests need a toolchain, and have a suite of their own.
-	delete(want, userPackage)
+	delete(want, packageOf("user"))
 	return want, nil
 }
 
 // self checks the form of gocoro's own sources and runs its own tests.
-func (r *Runner) self(ctx context.Context, c plan.Cell, cell *record.Cell) error {
+func (j *job) self(ctx context.Context) error {
 	lint := []string{"lint", "-line", "all"}
-	if c.Depth != plan.Nightly {
-		lint = append(lint, "-fast") // what a patch compiles to is seen in the line's cells
+	if j.c.Depth != plan.Nightly {
+		lint = append(lint, "-fast") // the line's cells compile the patches
 	}
 	for _, check := range []struct {
 		name  string
 		cmd   *exec.Cmd
 		quiet bool // any output is a failure
 	}{
-		{"gofmt", gofmt(ctx, r.Repo.Dir), true},
-		{"go vet", r.hostGo(ctx, "vet", "-tags=emulation,guest", "./..."), false},
-		{"actionlint", r.hostGo(ctx, "run", actionlint), false},
-		{"lint of the series", r.buildCommand(ctx, lint...), false},
+		{"gofmt", gofmt(ctx, j.Repo.Dir), true},
+		{"go vet", j.hostGo(ctx, "vet", "-tags=emulation,guest", "./..."), false},
+		{"actionlint", j.hostGo(ctx, "run", actionlint), false},
+		{"lint of the series", j.buildCommand(ctx, lint...), false},
 	} {
-		if err := runStep(ctx, cell, check.name, check.cmd, check.quiet); err != nil {
+		if err := runStep(ctx, j.rec, check.name, check.cmd, check.quiet); err != nil {
 			return err
 		}
 	}
-	limited, cancel := context.WithTimeout(ctx, c.Limit())
-	defer cancel()
 	tmp, err := os.MkdirTemp(memory(), "self-")
 	if err != nil {
 		return err
 	}
 	defer store.RemoveAll(tmp)
-	args := []string{"test", "-json", "-count=1", "-timeout=" + c.Limit().String()}
-	if c.Depth == plan.Nightly && c.Method.Host == (platform.Platform{OS: "linux", Arch: "amd64"}) {
+	args := []string{"test", "-json", "-count=1", "-timeout=" + j.c.Limit().String()}
+	if j.c.Depth == plan.Nightly && j.c.Method.Host == (platform.Platform{OS: "linux", Arch: "amd64"}) {
 		args = append(args, "-tags=emulation") // the tests of the emulators themselves take minutes
 	}
-	cmd := r.hostGo(limited, append(args, "./...")...)
-	cmd.Env = append(cmd.Env, "TMPDIR="+tmp)
-	return attempt(limited, ctx, cell, cmd)
+	return attempt(ctx, j.c.Limit(), j.rec, func(ctx context.Context) *exec.Cmd {
+		cmd := j.hostGo(ctx, append(args, "./...")...)
+		cmd.Env = append(cmd.Env, "TMPDIR="+tmp)
+		return cmd
+	})
 }
 
-// memory returns a directory for temporary files that is kept in memory, if the
-// machine has one with room, or "". The tests of the driver make and remove tens
-// of thousands of small files with git, which takes half the processor time there.
+// memory returns a directory for temporary files in memory, or "" if the machine
+// has none with enough room. The tests of the driver make and remove tens of
+// thousands of small files with git, which takes half the processor time there.
 func memory() string {
 	const dir, room = "/dev/shm", 4 << 30
 	var s syscall.Statfs_t
@@ -137,43 +138,37 @@ func runStep(ctx context.Context, cell *record.Cell, name string, cmd *exec.Cmd,
 	return nil
 }
 
-// gofmt returns the command that lists the files that gofmt would change:
-// gocoro's own and the overlay's, and not those of upstream in a workspace.
+// gofmt returns the command that lists the files that gofmt would change, among
+// gocoro's and the overlays', but not upstream's in a workspace.
 func gofmt(ctx context.Context, dir string) *exec.Cmd {
 	cmd := run.Command(ctx, "gofmt", "-l", "build", "ci", "docs", "src")
 	cmd.Dir = dir
 	return cmd
 }
 
-// apiPackage stands for a package in the record of the API baseline.
-const apiPackage = "gocoro/ci/api"
-
 // api compares the API baseline that the line keeps with its upstream's.
-func (r *Runner) api(ctx context.Context, c plan.Cell, cell *record.Cell) error {
-	d, err := r.driver(c.Line)
+func (j *job) api(ctx context.Context) error {
+	d, err := j.driver(j.c.Line)
 	if err != nil {
 		return err
 	}
-	a := record.Attempt{Command: []string{"go", "run", "./build", "api", "-line", c.Line}, Dir: r.Repo.Dir}
-	return asTests(ctx, c.Limit(), cell, apiPackage, a, func(ctx context.Context, tests *tests) error {
+	a := record.Attempt{Command: []string{"go", "run", "./build", "api", "-line", j.c.Line}, Dir: j.Repo.Dir}
+	return asTests(ctx, j.c.Limit(), j.rec, a, func(ctx context.Context, tests *tests) error {
 		tests.run("TestBaseline", func() string { return text(d.CheckAPI(ctx)) })
 		return nil
 	})
 }
 
-// userPackage holds the stories of a user with an installed toolchain.
-const userPackage = "gocoro/ci/user"
-
-// userWant returns the stories: every line's, and those of its rules.
-func (r *Runner) userWant(c plan.Cell) (record.Want, error) {
-	want := record.Want{}
+// userWant returns the stories of a user with an installed toolchain: every
+// line's, and those of its rules.
+func (j *job) userWant(context.Context) (names []string, err error) {
 	dirs := map[string]string{"TestUser": "script"}
-	if c.Of.Rules == suite.Shared {
+	if j.c.Of.Rules == suite.Shared {
 		dirs["TestUserShared"] = "shared"
 	}
 	for test, dir := range dirs {
 		dir = filepath.Join("ci/user/testdata", dir)
-		files, err := filepath.Glob(filepath.Join(r.Repo.Dir, dir, "*.txtar"))
+		files, err := filepath.Glob(filepath.Join(j.Repo.Dir, dir, "*.txtar"))
 		if err != nil {
 			return nil, err
 		}
@@ -181,16 +176,15 @@ func (r *Runner) userWant(c plan.Cell) (record.Want, error) {
 			return nil, fmt.Errorf("%s has no stories", dir)
 		}
 		for _, f := range files {
-			want[userPackage] = append(want[userPackage], test+"/"+strings.TrimSuffix(filepath.Base(f), ".txtar"))
+			names = append(names, test+"/"+strings.TrimSuffix(filepath.Base(f), ".txtar"))
 		}
 	}
-	return want, nil
+	return names, nil
 }
 
-// delve returns the debugger of the stories, as the go command installs it. It
-// is no part of what gocoro is made of, so it is not in go.mod, and its version
-// is here. Each version of Delve knows the runtimes of four Go releases or so:
-// one that the line adds wants a newer version here.
+// delve returns the debugger of the stories, as an argument of "go install". It is
+// not in go.mod, because gocoro does not contain it. A version of Delve knows the
+// runtimes of about four Go releases, so a new line needs a newer version here.
 func delve(upstream string) string {
 	const delve = "github.com/go-delve/delve/cmd/dlv"
 	if version.Compare(upstream, "go1.25") < 0 {
@@ -199,42 +193,37 @@ func delve(upstream string) string {
 	return delve + "@v1.27.2" // Go 1.25 to 1.27
 }
 
-// user installs the line's toolchain, and a debugger, into directories of its
-// own and plays the stories with them.
-func (r *Runner) user(ctx context.Context, c plan.Cell, cell *record.Cell) error {
-	d, err := r.driver(c.Line)
+// user installs the line's toolchain and a debugger, and runs the stories with
+// them.
+func (j *job) user(ctx context.Context) error {
+	d, err := j.driver(j.c.Line)
 	if err != nil {
 		return err
 	}
-	tmp, err := os.MkdirTemp("", "gocoro-user-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(tmp)
-	t := &install.Target{Root: filepath.Join(tmp, "sdk"), Bin: filepath.Join(tmp, "bin"), Name: d.Line.Release()}
+	t := &install.Target{Root: filepath.Join(j.tmp, "sdk"), Bin: filepath.Join(j.tmp, "bin"), Name: d.Line.Release()}
 	if _, err := d.Install(ctx, t, false); err != nil {
 		return err
 	}
-	// Compiled once, whatever the line: the build cache keeps it. If this fails,
-	// the stories that need no debugger still have their say.
-	dlv := r.hostGo(ctx, "install", delve(d.Line.Pin.Upstream))
-	dlv.Env = append(dlv.Env, "GOBIN="+tmp)
-	if err := runStep(ctx, cell, "install Delve", dlv, false); err != nil {
+	// The build cache keeps it for the other lines. If this fails, the stories
+	// that need no debugger run anyway.
+	dlv := j.hostGo(ctx, "install", delve(d.Line.Pin.Upstream))
+	dlv.Env = append(dlv.Env, "GOBIN="+j.tmp)
+	if err := runStep(ctx, j.rec, "install Delve", dlv, false); err != nil {
 		return err
 	}
-	if s := &cell.Steps[len(cell.Steps)-1]; !s.OK {
-		s.Output += "\tthe go command asks the module proxy for it; once GOPROXY answers, type: go run ./ci test -suite user -line " + c.Line + "\n"
+	if s := &j.rec.Steps[len(j.rec.Steps)-1]; !s.OK {
+		s.Output += "\tthe go command asks the module proxy for it; once GOPROXY answers, type: go run ./ci test -suite user -line " + j.c.Line + "\n"
 	}
-	limited, cancel := context.WithTimeout(ctx, c.Limit())
-	defer cancel()
-	flags, packages := suite.Args(cell.Want)
-	cmd := r.hostGo(limited, append(append([]string{"test", "-json", "-count=1"}, flags...), packages...)...)
-	cmd.Env = append(cmd.Env,
-		"GOCORO_USER_BIN="+t.Bin,
-		"GOCORO_USER_DLV="+filepath.Join(tmp, "dlv"),
-		"GOCORO_USER_RELEASE="+t.Name,
-		"GOCORO_USER_UPSTREAM="+d.Line.Pin.Upstream,
-		"GOCORO_USER_EXPERIMENT="+platform.Experiments(t.GOROOT(), ""),
-		"GOCORO_USER_RULES="+string(c.Of.Rules))
-	return attempt(limited, ctx, cell, cmd)
+	flags, packages := suite.Args(j.rec.Want)
+	return attempt(ctx, j.c.Limit(), j.rec, func(ctx context.Context) *exec.Cmd {
+		cmd := j.hostGo(ctx, slices.Concat([]string{"test", "-json", "-count=1"}, flags, packages)...)
+		cmd.Env = append(cmd.Env,
+			"GOCORO_USER_BIN="+t.Bin,
+			"GOCORO_USER_DLV="+filepath.Join(j.tmp, "dlv"),
+			"GOCORO_USER_RELEASE="+t.Name,
+			"GOCORO_USER_UPSTREAM="+d.Line.Pin.Upstream,
+			"GOCORO_USER_EXPERIMENT="+platform.Experiments(t.GOROOT(), ""),
+			"GOCORO_USER_RULES="+string(j.c.Of.Rules))
+		return cmd
+	})
 }

@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,7 +10,6 @@ import (
 	"go/parser"
 	"go/token"
 	"go/types"
-	"io"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -23,9 +23,9 @@ import (
 // run a program under testdata/testprog*, for the tree's platform, sorted.
 //
 // A function does so if it joins the name of a directory to "testdata/", as the
-// helper that builds the programs does, or names such a directory outright, or if
-// it mentions a function that does: the tests are the Test functions among the
-// closure. Nothing of this is a list of tests that could grow old.
+// helper that builds the programs does, if it names such a directory, or if it
+// mentions a function that does one of these. There is no list of tests that could
+// get out of date.
 func ProgTests(ctx context.Context, t *Tree) ([]string, error) {
 	p, err := listOne(ctx, t, "runtime")
 	if err != nil {
@@ -51,8 +51,8 @@ func progTests(dir string, pkgs ...[]string) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		// Only what the package itself declares is of interest: its imports are
-		// not looked for, and the errors that this makes say nothing.
+		// Only the package's own declarations matter. Its imports are not there,
+		// and the errors about that mean nothing.
 		info := &types.Info{Defs: map[*ast.Ident]types.Object{}, Uses: map[*ast.Ident]types.Object{}}
 		conf := types.Config{Importer: importer{}, Error: func(error) {}}
 		conf.Check(dir, fset, files, info)
@@ -112,9 +112,9 @@ func isProgDir(lit *ast.BasicLit) bool {
 	return err == nil && lit.Kind == token.STRING && (s == "testdata/" || strings.HasPrefix(s, "testdata/testprog"))
 }
 
-// FileTests returns the names of a package's tests in the files whose base
+// fileTests returns the names of a package's tests in the files whose base
 // names match the pattern, for the tree's platform and configuration, sorted.
-func FileTests(ctx context.Context, t *Tree, pkg, pattern string) ([]string, error) {
+func fileTests(ctx context.Context, t *Tree, pkg, pattern string) ([]string, error) {
 	p, err := listOne(ctx, t, pkg)
 	if err != nil {
 		return nil, err
@@ -139,7 +139,7 @@ func isTest(fn *ast.FuncDecl) bool {
 	return ok && sel.Sel.Name == "T"
 }
 
-// listed is what the go command of a tree says of a package.
+// listed is what the go command of a tree says about a package.
 type listed struct {
 	ImportPath, Dir string
 
@@ -151,10 +151,10 @@ type listed struct {
 	Error  *struct{ Err string } // why it cannot be listed
 }
 
-// list returns the packages of the patterns, at least one, those that are not
-// there with an Error. It asks the go
-// command itself, by its path: go/packages would take whichever is first on this
-// process's own PATH, which cannot be changed while other cells run.
+// list returns the packages of the patterns, at least one. A package that is not
+// there has an Error. List runs the tree's go command by its path: go/packages
+// would take the first one on this process's PATH, which cannot be changed while
+// other cells run.
 func list(ctx context.Context, t *Tree, args ...string) ([]*listed, error) {
 	fail := func(err error) ([]*listed, error) {
 		return nil, fmt.Errorf("go list %s in %s: %w", strings.Join(args, " "), t.GOROOT, err)
@@ -164,14 +164,12 @@ func list(ctx context.Context, t *Tree, args ...string) ([]*listed, error) {
 		return fail(err)
 	}
 	var pkgs []*listed
-	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
-		var p listed
-		if err := dec.Decode(&p); err == io.EOF {
-			break
-		} else if err != nil {
+	for dec := json.NewDecoder(bytes.NewReader(out)); dec.More(); {
+		p := new(listed)
+		if err := dec.Decode(p); err != nil {
 			return fail(err)
 		}
-		pkgs = append(pkgs, &p)
+		pkgs = append(pkgs, p)
 	}
 	if len(pkgs) == 0 {
 		return fail(errors.New("no such package"))
@@ -217,8 +215,8 @@ func (p *listed) tests(pattern string) ([]string, error) {
 	return slices.Sorted(maps.Keys(seen)), nil
 }
 
-// parse parses files of a directory. Like go/packages it returns what it could make
-// of a file that has errors, together with the first of them.
+// parse parses files of a directory. Like go/packages, it returns as much as it can
+// of a file with errors, and the first error.
 func parse(dir string, names []string) (fset *token.FileSet, files []*ast.File, err error) {
 	fset = token.NewFileSet()
 	for _, name := range names {
@@ -233,8 +231,8 @@ func parse(dir string, names []string) (fset *token.FileSet, files []*ast.File, 
 	return fset, files, err
 }
 
-// parseTree is parse for a tree whose language may be newer than this program's:
-// only a file that is not there is an error.
+// parseTree is parse for a tree whose language may be newer than this program's: a
+// file with errors is none, but a missing file is.
 func parseTree(dir string, names []string) (*token.FileSet, []*ast.File, error) {
 	fset, files, err := parse(dir, names)
 	if len(files) == len(names) {

@@ -13,8 +13,8 @@ import (
 	"gocoro/build/line"
 )
 
-// Rules say what a line's runtime does at a coroutine switch under other
-// OS-thread locks than those that the coroutine was made under.
+// Rules say what a line's runtime does at a coroutine switch when the OS-thread
+// locks are not those under which the coroutine was made.
 type Rules string
 
 const (
@@ -22,17 +22,17 @@ const (
 	Shared  Rules = "shared"  // the program continues: docs/corolock.md
 )
 
-// upstreamLocks is the setting that brings upstream's rules back on a line with
-// the shared-lock rules.
+// upstreamLocks is the setting that selects upstream's rules on a line with the
+// shared-lock rules.
 const upstreamLocks = "GODEBUG=corolock=0"
 
-// upstreamDeath is in the output of a program that they kill.
+// upstreamDeath is in the output of a program that dies by upstream's rules.
 const upstreamDeath = "OS thread locking must match"
 
 // sharedOverlay is the overlay of the lines that have the shared-lock rules.
 const sharedOverlay = "corolock"
 
-// RulesOf returns the rules of a line, which its overlays tell.
+// RulesOf returns the rules of a line, by its overlays.
 func RulesOf(l *line.Line) Rules {
 	if slices.Contains(l.Pin.Overlays, sharedOverlay) {
 		return Shared
@@ -47,7 +47,7 @@ type Program struct {
 	Binary string // the directory of runtime/testdata that it is in; empty: the test itself
 	Name   string
 	Env    []string // what the test sets for it
-	Expect string   // what it must print after its first line; empty: what that line says
+	Expect string   // what it must print after its first line; empty: the first line tells
 
 	// Control says that the program must fail on the line's stock upstream,
 	// with the same test: it is part of the negative control.
@@ -55,7 +55,7 @@ type Program struct {
 }
 
 // contract is the 19 programs of TestCoroLockOSThread and TestCoroCgoCallback.
-// They stand here apart from the tests, so that a test which loses one is
+// The list is not taken from the tests, so that a test that loses a program is
 // noticed.
 var contract = []struct {
 	name  string
@@ -100,9 +100,9 @@ func Programs(l *line.Line) ([]Program, error) {
 			list = append(list, p)
 			continue
 		}
-		// This test, which expects OK of them all, runs each of them a second
-		// time, with upstream's rules. A runner of single programs, to which
-		// TestCoroLockUpstream is the first run, does that one alone.
+		// This test expects OK of all programs, and then runs each of them again
+		// with upstream's rules. Where single programs run, only that second run
+		// has this name: TestCoroLockUpstream is the first.
 		p.Control = c.dies
 		off := p
 		off.Env = []string{upstreamLocks}
@@ -134,8 +134,8 @@ func Programs(l *line.Line) ([]Program, error) {
 // is in a file of another name: it cannot fail on the others.
 const bugsFiles = "src/runtime/coro_bugs*_test.go"
 
-// bugsOverlay is the overlay that is nothing but such files. (TestExpected of
-// package plan counts those of line go1.22.)
+// bugsOverlay is the overlay that has only such files. (TestExpected of package
+// plan counts the tests of line go1.22.)
 const bugsOverlay = "corobugs"
 
 // bugPrograms returns the tests of the bugs that the line repairs. Each of them
@@ -168,7 +168,7 @@ func bugPrograms(l *line.Line) ([]Program, error) {
 
 // sharedPrograms reads the tables of programs in the overlay's test: composite
 // literals with the keys name, off (how the program ends under upstream's rules)
-// and offVaries. What runs to its end under those, or might, is no control.
+// and offVaries. A program that may run to its end under those is no control.
 func sharedPrograms(file string) ([]Program, error) {
 	f, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
 	if err != nil {
@@ -176,9 +176,9 @@ func sharedPrograms(file string) ([]Program, error) {
 	}
 	var list []Program
 	for _, t := range []struct{ table, binary string }{{"coroLockProgs", "testprog"}, {"coroLockCgoProgs", "testprogcgo"}} {
-		table, binary, n := t.table, t.binary, len(list)
+		n := len(list)
 		ast.Inspect(f, func(node ast.Node) bool {
-			if v, ok := node.(*ast.ValueSpec); ok && v.Names[0].Name != table {
+			if v, ok := node.(*ast.ValueSpec); ok && v.Names[0].Name != t.table {
 				return false
 			}
 			lit, ok := node.(*ast.CompositeLit)
@@ -186,7 +186,7 @@ func sharedPrograms(file string) ([]Program, error) {
 				_, isFunc := node.(*ast.FuncDecl)
 				return !isFunc
 			}
-			p := Program{Binary: binary, Control: true}
+			p := Program{Binary: t.binary, Control: true}
 			for _, e := range lit.Elts {
 				kv, ok := e.(*ast.KeyValueExpr)
 				if !ok {
@@ -205,13 +205,13 @@ func sharedPrograms(file string) ([]Program, error) {
 				}
 			}
 			if p.Name != "" {
-				p.Test = "TestCoroLock/" + binary + "/" + p.Name
+				p.Test = "TestCoroLock/" + t.binary + "/" + p.Name
 				list = append(list, p)
 			}
 			return true
 		})
 		if len(list) == n {
-			return nil, fmt.Errorf("%s has no table %s with programs: the way the CI finds them no longer fits the file", file, table)
+			return nil, fmt.Errorf("%s has no table %s with programs: the way the CI finds them no longer fits the file", file, t.table)
 		}
 	}
 	return list, nil

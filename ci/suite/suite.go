@@ -1,5 +1,5 @@
-// Package suite defines the suites, and finds in the tree itself the packages
-// and tests of each that must have a result.
+// Package suite defines the suites. It finds the packages and tests of each that
+// must have a result in the tree itself.
 package suite
 
 import (
@@ -16,80 +16,42 @@ import (
 	"gocoro/ci/verdict"
 )
 
-// A Tree is a GOROOT as seen for one platform and configuration: what its go
-// command finds in it.
+// A Tree is a GOROOT as its go command sees it for one platform and configuration.
 type Tree struct {
 	GOROOT string
 	// Command returns "go args…" of the tree with the environment of the
 	// platform and configuration, to be run in GOROOT/src.
 	Command func(ctx context.Context, args ...string) *exec.Cmd
-	// Programs are those of the tree's line.
+	// Programs are the test programs of the tree's line.
 	Programs []Program
 }
 
-// A Suite is a set of tests of a tree.
-type Suite struct {
-	Name string
-	Doc  string // one line
+// A Want finds the tests of a suite in a tree: those that must have a result.
+type Want func(ctx context.Context, t *Tree) (record.Want, error)
 
-	// Want lists what must have a result.
-	Want func(ctx context.Context, t *Tree) (record.Want, error)
+// suites are the suites that "go test" runs.
+var suites = map[string]Want{
+	"coro":     wantCoro,
+	"testprog": wantTestprog,
+	"std":      wantStd,
 }
 
-// All lists the suites that "go test" runs, smallest first.
-var All = []Suite{
-	{
-		Name: "coro",
-		Doc:  "the line's programs, the series' own tests, and package iter",
-		Want: wantCoro,
-	},
-	{
-		Name: "testprog",
-		Doc:  "every other test of package runtime that builds or runs a program of testdata/testprog*",
-		Want: wantTestprog,
-	},
-	{
-		Name: "std",
-		Doc:  "all other tests of the packages around coroutines: runtime/..., iter, reflect, sync/..., internal/trace/..., synctest",
-		Want: func(ctx context.Context, t *Tree) (record.Want, error) {
-			// What a release does not have is listed as a package without tests.
-			return tested(ctx, t, "runtime/...", "iter", "reflect", "sync/...", "internal/trace/...", "internal/synctest", "testing/synctest")
-		},
-	},
-}
-
-// DistSlices is into how many cells the tests of all.bash are cut, so that
-// they can spread over as many machines.
-const DistSlices = 6
-
-// Dist returns slice i of DistSlices, from 1, of everything that all.bash
-// tests, as "go tool dist test" runs it.
-func Dist(i int) Suite {
-	return Suite{
-		Name: fmt.Sprintf("dist-%d-of-%d", i, DistSlices),
-		Doc:  "a slice of everything that all.bash tests",
-		Want: func(ctx context.Context, t *Tree) (record.Want, error) { return wantDist(ctx, t, i) },
-	}
-}
+// Dist has the suites that the tests of all.bash are cut into, so that they can
+// spread over as many machines. Each is a slice of what "go tool dist test" runs.
+var Dist = []string{"dist-1-of-6", "dist-2-of-6", "dist-3-of-6", "dist-4-of-6", "dist-5-of-6", "dist-6-of-6"}
 
 // Find returns the suite of that name.
-func Find(name string) (*Suite, error) {
-	var names []string
-	for i := range All {
-		if All[i].Name == name {
-			return &All[i], nil
-		}
-		names = append(names, All[i].Name)
+func Find(name string) (Want, error) {
+	if want, ok := suites[name]; ok {
+		return want, nil
 	}
-	for i := 1; i <= DistSlices; i++ {
-		if s := Dist(i); s.Name == name {
-			return &s, nil
-		}
+	if slices.Contains(Dist, name) {
+		return func(ctx context.Context, t *Tree) (record.Want, error) { return wantDist(ctx, t, name) }, nil
 	}
-	return nil, fmt.Errorf("no suite %q: want one of %s", name, strings.Join(names, ", "))
+	return nil, fmt.Errorf("no suite %q: want one of %s", name, strings.Join(slices.Sorted(maps.Keys(suites)), ", "))
 }
 
-// wantCoro: the line's programs by name, every other test in the files named
+// wantCoro wants the line's programs by name, every other test in the files
 // coro*_test.go of package runtime, and all of package iter.
 func wantCoro(ctx context.Context, t *Tree) (record.Want, error) {
 	tests, err := CoroTests(ctx, t)
@@ -99,15 +61,16 @@ func wantCoro(ctx context.Context, t *Tree) (record.Want, error) {
 	tests = append(tests, Tests(t.Programs)...)
 	slices.Sort(tests)
 	tests = slices.Compact(tests) // the tests of bugs are in both
-	iter, err := FileTests(ctx, t, "iter", "*_test.go")
+	iter, err := fileTests(ctx, t, "iter", "*_test.go")
 	if err != nil {
 		return nil, err
 	}
 	return record.Want{"runtime": tests, "iter": iter}, nil
 }
 
-// wantTestprog: the tests that build or run a program, less those that the
-// coro suite has. These would hang on stock upstream, a minute each.
+// wantTestprog wants the tests of package runtime that build or run a program,
+// without those of the coro suite, which would hang on stock upstream for a minute
+// each.
 func wantTestprog(ctx context.Context, t *Tree) (record.Want, error) {
 	tests, err := ProgTests(ctx, t)
 	if err != nil {
@@ -121,10 +84,16 @@ func wantTestprog(ctx context.Context, t *Tree) (record.Want, error) {
 	return record.Want{"runtime": tests}, nil
 }
 
-// CoroTests returns the tests of package runtime that the coro suite has, and no
-// other: those in the files that are named as the series' are.
+// CoroTests returns the tests of package runtime that only the coro suite has:
+// those in files with names as the series uses them.
 func CoroTests(ctx context.Context, t *Tree) ([]string, error) {
-	return FileTests(ctx, t, "runtime", "coro*_test.go")
+	return fileTests(ctx, t, "runtime", "coro*_test.go")
+}
+
+// wantStd wants all other tests of the packages around coroutines. A package that
+// the release does not have is listed as one without tests.
+func wantStd(ctx context.Context, t *Tree) (record.Want, error) {
+	return tested(ctx, t, "runtime/...", "iter", "reflect", "sync/...", "internal/trace/...", "internal/synctest", "testing/synctest")
 }
 
 // tested returns the packages among patterns that have tests.
@@ -154,36 +123,37 @@ func tested(ctx context.Context, t *Tree, patterns ...string) (record.Want, erro
 	return want, nil
 }
 
-// DistTests returns slice i of DistSlices, from 1, of what cmd/dist lists, as it
-// wants them named: packages, a package and a variant ("runtime:cpu124"), or a
-// pattern of them ("crypto/...:purego"). Every DistSlices-th is the slice's:
-// neighbours, which take about as long, part.
-func DistTests(ctx context.Context, t *Tree, i int) ([]string, error) {
+// DistTests returns the suite's slice of what cmd/dist lists, as it wants them
+// named: packages, a package and a variant ("runtime:cpu124"), or a pattern of
+// them ("crypto/...:purego"). A slice has every sixth, so that neighbors, which
+// take about as long, are in different slices.
+func DistTests(ctx context.Context, t *Tree, suite string) ([]string, error) {
 	out, err := run.Output(t.Command(ctx, "tool", "dist", "test", "-list"))
 	if err != nil {
 		return nil, fmt.Errorf("go tool dist test -list in %s: %w", t.GOROOT, err)
 	}
+	slice := slices.Index(Dist, suite)
 	var names []string
-	for n, name := range strings.Fields(string(out)) {
-		if n%DistSlices == i-1 {
+	for i, name := range strings.Fields(string(out)) {
+		if i%len(Dist) == slice {
 			names = append(names, name)
 		}
 	}
 	if len(names) == 0 {
-		return nil, fmt.Errorf("go tool dist test -list in %s has nothing for slice %d", t.GOROOT, i)
+		return nil, fmt.Errorf("go tool dist test -list in %s has nothing for slice %d", t.GOROOT, slice+1)
 	}
 	return names, nil
 }
 
-// compiledOnly names what cmd/dist compiles without running a test of it. It
-// prints no events of that, and if it fails they tell less than the exit code.
+// compiledOnly matches the names that cmd/dist only compiles, without running a
+// test. It prints no events about them; a failure shows in its exit code.
 var compiledOnly = regexp.MustCompile(`^crypto/\.\.\.:(purego|gofips140-.+)$`)
 
-// wantDist: each name that cmd/dist lists must have a result, and a package
-// that has tests must run one. Of a variant cmd/dist alone knows which tests it
-// means, and it means none of some.
-func wantDist(ctx context.Context, t *Tree, slice int) (record.Want, error) {
-	names, err := DistTests(ctx, t, slice)
+// wantDist wants a result for each name that cmd/dist lists, and that a package with
+// tests runs one. Only cmd/dist knows the tests of a variant, and some variants
+// have none.
+func wantDist(ctx context.Context, t *Tree, suite string) (record.Want, error) {
+	names, err := DistTests(ctx, t, suite)
 	if err != nil {
 		return nil, err
 	}
@@ -209,8 +179,8 @@ func wantDist(ctx context.Context, t *Tree, slice int) (record.Want, error) {
 	return want, nil
 }
 
-// Args returns the arguments of the go command that runs what is wanted, with
-// -json and without the configuration's flags. Only wants exactly these tests.
+// Args returns the arguments for "go test" that run what is wanted, without the
+// configuration's flags.
 func Args(w record.Want) (flags, packages []string) {
 	run := map[string]bool{}
 	whole := false

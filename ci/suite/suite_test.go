@@ -71,11 +71,11 @@ func TestDist(t *testing.T) {
 		cmd.Env = os.Environ()
 		return cmd
 	}}
-	s, err := Find("dist-1-of-6")
+	find, err := Find("dist-1-of-6")
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := s.Want(context.Background(), tree)
+	got, err := find(context.Background(), tree)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,18 +83,18 @@ func TestDist(t *testing.T) {
 	if want := (record.Want{"iter": nil, "cmd/go/internal/help": result, "iter:v": result, "crypto/...:v": result}); !reflect.DeepEqual(got, want) {
 		t.Errorf("want %v, got %v", want, got)
 	}
-	if names, err := DistTests(context.Background(), tree, 1); err != nil || len(names) != 5 {
+	if names, err := DistTests(context.Background(), tree, "dist-1-of-6"); err != nil || len(names) != 5 {
 		t.Errorf("names %q, error %v, want the five of the list", names, err)
 	}
 
 	list = "iter:v"
-	if got, err := s.Want(context.Background(), tree); err != nil || len(got) != 1 {
+	if got, err := find(context.Background(), tree); err != nil || len(got) != 1 {
 		t.Errorf("a slice of variants alone: %v, error %v", got, err)
 	}
-	if s, err = Find("dist-2-of-6"); err != nil {
+	if find, err = Find("dist-2-of-6"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Want(context.Background(), tree); err == nil || !strings.Contains(err.Error(), "slice 2") {
+	if _, err := find(context.Background(), tree); err == nil || !strings.Contains(err.Error(), "slice 2") {
 		t.Errorf("an empty slice: error %v", err)
 	}
 }
@@ -111,11 +111,11 @@ func TestWantError(t *testing.T) {
 		tree := &Tree{GOROOT: t.TempDir(), Command: func(ctx context.Context, args ...string) *exec.Cmd {
 			return exec.CommandContext(ctx, "sh", "-c", test.command)
 		}}
-		s, err := Find(test.suite)
+		find, err := Find(test.suite)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Want(context.Background(), tree); err == nil || !strings.Contains(err.Error(), test.want) {
+		if _, err := find(context.Background(), tree); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: error %v, want %q", test.suite, err, test.want)
 		}
 	}

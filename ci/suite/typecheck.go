@@ -13,13 +13,12 @@ import (
 	"golang.org/x/tools/go/gcexportdata"
 )
 
-// TypeCheckCgo type-checks the Go files, tests apart, of a package that uses
-// cgo, in a directory of the tree, for a platform whose C library is not there.
-// What a C compiler would say is left out: an expression C.x has whatever type
-// fits. Names that are not there, and calls that do not fit, are found.
+// TypeCheckCgo type-checks the Go files of a package that uses cgo, without its
+// tests, for a platform whose C library is not there. An expression C.x has any
+// type that fits. Undefined names, and calls that do not fit, are errors.
 //
-// The go command knows no such check: with CGO_ENABLED=1 it wants the C
-// compiler, and with 0 it leaves the files out.
+// The go command has no such check: with CGO_ENABLED=1 it needs the C compiler,
+// and with 0 it leaves the files out.
 func TypeCheckCgo(ctx context.Context, t *Tree, dir, goos, goarch string, experiments []string) error {
 	bctx := build.Default
 	bctx.GOROOT, bctx.GOOS, bctx.GOARCH, bctx.CgoEnabled = t.GOROOT, goos, goarch, true
@@ -85,7 +84,7 @@ func exported(ctx context.Context, t *Tree, fset *token.FileSet, paths []string)
 	return std, nil
 }
 
-// readExport adds a package, and what it mentions of others, to std.
+// readExport adds a package to std, and what it uses of others.
 func readExport(fset *token.FileSet, std importer, p *listed) error {
 	f, err := os.Open(p.Export)
 	if err != nil {

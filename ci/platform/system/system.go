@@ -1,13 +1,12 @@
 // Package system runs linux/arm64 programs in a virtual machine: a real arm64
 // kernel, on a processor that qemu emulates.
 //
-// The machine has no disk and no network. Its initramfs has a static test binary
-// as process 1 (package guest), arm64's C library, the programs, and the list of
-// them. Process 1 runs each as a test, reports as any test binary does, on a
-// serial port of its own, and powers off. A machine that dies leaves out the end
-// of the test that was running and all tests after it, which package verdict
-// takes for what it is. Programs built with -race work, which they do not under
-// qemu-user.
+// The machine has no disk and no network. Its initramfs has a static test binary as
+// process 1 (package guest), arm64's C library, the programs, and a list of them.
+// Process 1 runs each program as a test, reports as any test binary does, on a serial
+// port of its own, and powers off. If the machine dies, the results of the running
+// test and of those after it are missing, and package verdict sees that. Programs
+// built with -race work, but they do not under qemu-user.
 package system
 
 import (
@@ -85,7 +84,7 @@ func Command(ctx context.Context, cache, root, tmp string, programs []Program) (
 	guest := filepath.Join(tmp, "guest")
 	build := run.Command(ctx, "go", "test", "-c", "-tags=guest", "-buildvcs=false", "-o", guest, "gocoro/ci/platform/system/guest")
 	build.Dir = root
-	// Whatever the caller set up for the toolchain under test is not for this.
+	// The settings for the toolchain under test are not for this build.
 	build.Env = append(os.Environ(), "GOOS=linux", "GOARCH=arm64", "CGO_ENABLED=0", "GOFLAGS=", "GOEXPERIMENT=", "GOROOT=")
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("%s (in %s): %v\n%s", build, root, err, out)
@@ -113,8 +112,33 @@ func Command(ctx context.Context, cache, root, tmp string, programs []Program) (
 	), nil
 }
 
-// writeInitramfs writes what the machine has for files. Each program is there
-// once.
+// FindKernel returns the path of the arm64 kernel that scripts/setup-linux.sh keeps in
+// the cache directory, as kernel/arm64/<name of the Debian package, version and
+// architecture>/vmlinuz. If there are several, it is the newest.
+func FindKernel(cache string) (string, error) {
+	pattern := filepath.Join(cache, "kernel", "arm64", "*", "vmlinuz")
+	files, err := filepath.Glob(pattern)
+	if err != nil {
+		return "", fmt.Errorf("cache directory %q: %v", cache, err)
+	}
+	newest := ""
+	var latest os.FileInfo
+	for _, file := range files {
+		info, err := os.Stat(file)
+		if err != nil {
+			return "", err
+		}
+		if latest == nil || info.ModTime().After(latest.ModTime()) {
+			newest, latest = file, info
+		}
+	}
+	if newest == "" {
+		return "", fmt.Errorf("no file %s: the kernel of the virtual machine", pattern)
+	}
+	return newest, nil
+}
+
+// writeInitramfs writes the machine's files. Each program is there once.
 func writeInitramfs(name, guest string, programs []Program) (err error) {
 	f, err := os.Create(name)
 	if err != nil {
