@@ -18,9 +18,9 @@ type Campaign struct {
 	Runner  *Runner
 	Seed    uint64        // of the first program; the others follow
 	Count   int           // how many programs; 0 for no limit
-	Time    time.Duration // how long no new one is begun after; 0 for no limit
+	Time    time.Duration // after which no new one starts; 0 for no limit
 	Size    int
-	Plain   bool // no thread locks and no C calls: what every Go must run
+	Plain   bool // no thread locks and no C calls, so that every Go must run them
 	Workers int
 	Shrink  time.Duration // for each kind of failure
 	Max     int           // how many failures end the campaign; 0 for no limit
@@ -32,7 +32,7 @@ type Campaign struct {
 type Summary struct {
 	Programs int
 	Count    map[Class]int
-	Oracles  map[Oracle]int // what they were compared with
+	Oracles  map[Oracle]int // how many were compared with each
 	Elapsed  time.Duration
 	Findings []Finding
 }
@@ -80,8 +80,8 @@ func (s *Summary) String() string {
 	return text
 }
 
-// Run runs the campaign. The error is that of the fuzzer itself: what the
-// programs did is in the summary.
+// Run runs the campaign. The summary has the results of the programs. The error is
+// one of the fuzzer itself.
 func (c *Campaign) Run(ctx context.Context) (*Summary, error) {
 	start := time.Now()
 	s := &Summary{Count: map[Class]int{}, Oracles: map[Oracle]int{}}
@@ -182,7 +182,7 @@ func (c *Campaign) finding(ctx context.Context, seed uint64, p *program.Program,
 	return f, write("README", []byte(c.about(seed, small, last, rate)))
 }
 
-// about returns what is known of a reduced program.
+// about returns the README of a reduced program.
 func (c *Campaign) about(seed uint64, p *program.Program, o *Outcome, rate float64) string {
 	text := fmt.Sprintf("Seed %d, size %d, shrunk: %s.\nIt failed in %.0f%% of runs.\n", seed, c.Size, o, 100*rate)
 	switch o.Class {
@@ -215,13 +215,13 @@ func (c *Campaign) shrink(ctx context.Context, p *program.Program, o *Outcome) (
 		}
 		return got
 	}
-	// What fails seldom must be tried often before it counts as gone. A few
-	// failures are enough to know how often: each costs a hang its time limit.
+	// A failure that is rare must be tried often before it counts as gone. A few
+	// failures are enough to know the rate, and each hang takes its time limit.
 	const sample = 20
-	rate := func(p *program.Program, enough int) (float64, int) {
+	rate := func(ctx context.Context, p *program.Program, enough int) (float64, int) {
 		n, bad := 0, 0
-		for n < sample*10 && bad < enough && limited.Err() == nil && (n < sample || bad == 0) {
-			if run(limited, p) != nil {
+		for n < sample*10 && bad < enough && ctx.Err() == nil && (n < sample || bad == 0) {
+			if run(ctx, p) != nil {
 				bad++
 			}
 			n++
@@ -231,7 +231,7 @@ func (c *Campaign) shrink(ctx context.Context, p *program.Program, o *Outcome) (
 		}
 		return float64(bad) / float64(max(n, 1)), bad
 	}
-	share, bad := rate(p, 3)
+	share, bad := rate(limited, p, 3)
 	if bad == 0 {
 		return p, o, 0
 	}
@@ -252,16 +252,15 @@ func (c *Campaign) shrink(ctx context.Context, p *program.Program, o *Outcome) (
 		}
 		return false
 	})
-	// The log to show is one of the program that is shown.
-	limited2, cancel2 := context.WithTimeout(ctx, c.Shrink/4+time.Second)
-	defer cancel2()
-	limited = limited2
-	share, _ = rate(small, sample)
+	// The log in the finding must be one of the reduced program.
+	after, cancel := context.WithTimeout(ctx, c.Shrink/4+time.Second)
+	defer cancel()
+	share, _ = rate(after, small, sample)
 	for range tries {
 		if lastText == small.String() {
 			break
 		}
-		if got := run(limited2, small); got != nil {
+		if got := run(after, small); got != nil {
 			last = got
 			break
 		}

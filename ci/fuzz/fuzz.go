@@ -1,16 +1,16 @@
 // Package fuzz runs random programs that use coroutines, thread locks and C
 // calls, and compares what they do with what they must do.
 //
-// Every program (package program) runs in a process of its own, compiled with
-// the toolchain under test (interp). The logs of its goroutines must be those
-// that the model says, and the checks inside the process must hold. What fails
-// runs again with a Pull made of channels, the yardstick: if it fails there,
-// too, the model is wrong. Shrink reduces what fails.
+// Every program (package program) runs in a process of its own, in an interpreter
+// (interp) that the toolchain under test has compiled. The logs of its goroutines
+// must be as in the model, and the checks inside the process must hold. A program
+// that fails runs again with a Pull made of channels, the yardstick: if it fails
+// there, too, the model is wrong. Shrink reduces a program that fails.
 //
-// The line's stock upstream is a yardstick, too, and the better one for what it
-// runs: if a program ends there, without a throw for the thread locks, each
-// goroutine that is locked to a thread must be on the same one here, at every
-// step (see sameThreads), and no death is allowed.
+// The line's stock upstream is a yardstick, too, and a better one for the programs
+// that it can run. If a program ends there, without a throw for the thread locks,
+// each goroutine that is locked to a thread must be on the same thread here, at
+// every step (see sameThreads), and the program may not die.
 package fuzz
 
 import (
@@ -22,6 +22,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -116,7 +117,7 @@ func (r *Runner) Check(ctx context.Context, p *program.Program) (*Outcome, error
 		case stock.Class == Crash && bytes.Contains(stock.Stderr, []byte(throw)):
 			oracle = Throw
 		case stock.Class == Different:
-			// It ends, and is no yardstick.
+			// Stock ends, with other logs than the model's.
 			stock.Key = strings.TrimSpace("stock " + string(stock.Class) + " " + stock.Key)
 			stock.Class = Yardstick
 			return stock, nil
@@ -178,7 +179,7 @@ func (r *Runner) Run(ctx context.Context, p *program.Program, pull string, more 
 	}
 	limited, cancel := context.WithTimeout(ctx, r.Limit)
 	defer cancel()
-	args := r.Exec[:len(r.Exec):len(r.Exec)]
+	args := slices.Clip(r.Exec)
 	if pull == "stock" {
 		args = append(args, r.Stock, "-upstream")
 	} else {
@@ -201,7 +202,7 @@ func (r *Runner) Run(ctx context.Context, p *program.Program, pull string, more 
 	cmd.WaitDelay = 5 * time.Second
 	err = cmd.Run()
 	if cmd.Process != nil && limited.Err() != nil {
-		run.Signal(cmd, syscall.SIGKILL) // what did not
+		run.Signal(cmd, syscall.SIGKILL) // a process that did not
 	}
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
@@ -210,11 +211,11 @@ func (r *Runner) Run(ctx context.Context, p *program.Program, pull string, more 
 	if cmd.Process != nil {
 		o.pid = cmd.Process.Pid
 	}
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) && limited.Err() == nil {
+	exit, exited := errors.AsType[*exec.ExitError](err)
+	if err != nil && !exited && limited.Err() == nil {
 		return nil, err
 	}
-	if exit != nil && exit.ExitCode() == 4 {
+	if exited && exit.ExitCode() == 4 {
 		return nil, fmt.Errorf("%s: %s", r.Interp, o.Stderr)
 	}
 	o.classify(err, limited.Err() != nil, expected(want, repeat))
@@ -250,8 +251,8 @@ func (o *Outcome) classify(err error, late bool, want string) {
 		return
 	}
 	early := bytes.Contains(o.Stderr, []byte("\nnote: ")) || bytes.HasPrefix(o.Stderr, []byte("note: "))
-	// A callback may wait for C frames that could go away if somebody resumed
-	// their goroutine. The runtime cannot see that nobody will, if others run.
+	// A callback may wait until the goroutine of other C frames is resumed. While
+	// other goroutines run, the runtime cannot know that this never happens.
 	waits := early && bytes.Contains(o.Stderr, []byte(" [callback return"))
 	switch {
 	case late:
@@ -264,12 +265,13 @@ func (o *Outcome) classify(err error, late bool, want string) {
 		}
 	case err != nil:
 		o.Class, o.Key = Crash, err.Error()
-		// The note says that two goroutines really had C frames on one thread,
-		// in the wrong order: without it the death is none that the rules allow.
+		// Only with the note, which says that two goroutines had C frames on one
+		// thread in the wrong order, do the rules allow the death.
 		if bytes.Contains(o.Stderr, []byte(lifoDeath)) && bytes.Contains(o.Stderr, []byte("note: ")) {
 			o.Class = LIFO
 		}
-		// So does this of a goroutine that has locked a thread of C.
+		// The same is true of this line about a goroutine that has locked a
+		// thread of C.
 		if bytes.Contains(o.Stderr, []byte("fatal error: "+endDeath)) && bytes.Contains(o.Stderr, []byte("end: goroutine ")) {
 			o.Class = End
 		}
@@ -293,12 +295,11 @@ func (o *Outcome) classify(err error, late bool, want string) {
 }
 
 // sameThreads compares the threads of two runs with equal logs. A step of a
-// goroutine that stock upstream has locked to its thread is marked with the
-// thread and the epoch: from when the thread was locked to when it is not. All
-// steps in an epoch are on one thread here, too; which one that is, is chance,
-// but for the main thread, locked from the start, which is epoch 0. What
-// goroutines with locks of their own may not share is checked inside of the
-// process.
+// goroutine that stock upstream has locked to its thread has a mark with the thread
+// and the epoch, which lasts from the lock of the thread to its unlock. All steps of
+// an epoch must be on one thread here, too, but not on a certain one, except for
+// epoch 0: the main thread, which is locked from the start. The process itself checks
+// which goroutines with locks of their own may share a thread.
 func sameThreads(stock, ours *Outcome) (what, detail string) {
 	s, o := strings.Split(string(stock.Stdout), "\n"), strings.Split(string(ours.Stdout), "\n")
 	type place struct{ line, thread string }
@@ -365,10 +366,10 @@ func Diff(p *program.Program, o *Outcome, repeat int) string {
 	return ""
 }
 
-// Build compiles the interpreter with the toolchain at root. dir is the
-// checkout; the environment's GOOS, GOARCH, CC and the like count. A toolchain
-// of a given content has a build cache of its own in cache, since the go
-// command tells released toolchains apart by version alone.
+// Build compiles the interpreter with the toolchain at root, with GOOS, GOARCH, CC
+// and the like from the environment. The checkout is in dir. Each toolchain has a
+// build cache of its own in cache, since the go command identifies released
+// toolchains by their version alone.
 func Build(ctx context.Context, dir, root, cache, out string, args ...string) error {
 	key, err := toolKey(root)
 	if err != nil {
@@ -378,7 +379,7 @@ func Build(ctx context.Context, dir, root, cache, out string, args ...string) er
 	if err != nil {
 		return err
 	}
-	cmd := run.Command(ctx, filepath.Join(abs, "bin", "go"), append(append([]string{"build", "-buildvcs=false", "-o", out}, args...), "./ci/fuzz/interp")...)
+	cmd := run.Command(ctx, filepath.Join(abs, "bin", "go"), slices.Concat([]string{"build", "-buildvcs=false", "-o", out}, args, []string{"./ci/fuzz/interp"})...)
 	cmd.Dir = dir
 	cmd.Env = goroot.Environ("GOROOT="+abs, "GOCACHE="+filepath.Join(cache, "gocache", "fuzz-"+key), "CGO_ENABLED=1", "GOWORK=off")
 	for _, k := range []string{"GOOS", "GOARCH", "CC", "GOFLAGS", "GOEXPERIMENT", "GOPROXY", "GOMODCACHE", "GOPATH"} {

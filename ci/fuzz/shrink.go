@@ -9,10 +9,9 @@ import (
 	"gocoro/ci/fuzz/program"
 )
 
-// Shrink makes a program smaller for as long as fails says that what is left
-// still fails. fails is asked about several programs at a time, width at most,
-// and only about programs that the model accepts and that deadlock if p does.
-// It ends early when the context does.
+// Shrink makes a program smaller while fails reports that the rest still fails. It
+// calls fails for up to width programs at a time, and only for programs that the
+// model accepts and that deadlock if p does. It ends early if the context does.
 func Shrink(ctx context.Context, p *program.Program, width int, fails func(context.Context, *program.Program) bool) *program.Program {
 	first, err := p.Run()
 	if err != nil {
@@ -63,8 +62,8 @@ func firstThat(ctx context.Context, batch []*program.Program, fails func(context
 	return nil
 }
 
-// candidates returns programs that are a little smaller than p, those that
-// lack most first.
+// candidates returns programs that are a little smaller than p, beginning with those
+// that lack most.
 func candidates(p *program.Program) iter.Seq[*program.Program] {
 	return func(yield func(*program.Program) bool) {
 		for i := range p.Roots {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"iter"
 	"runtime"
@@ -33,15 +32,13 @@ func plant(fault string) error {
 		}
 	case "move": // a caller with a lock goes to another thread
 		wrap(func(next func() (int, bool)) (int, bool) {
-			buf := make([]byte, 128)
-			if line, _, _ := bytes.Cut(buf[:runtime.Stack(buf, false)], []byte("\n")); !bytes.Contains(line, []byte("locked to thread")) {
+			if !isLocked() {
 				return next()
 			}
 			runtime.UnlockOSThread()
 			var wait sync.WaitGroup
 			for range 4 {
-				wait.Add(1)
-				go func() { runtime.LockOSThread(); runtime.Gosched(); runtime.UnlockOSThread(); wait.Done() }()
+				wait.Go(func() { runtime.LockOSThread(); runtime.Gosched(); runtime.UnlockOSThread() })
 			}
 			wait.Wait()
 			runtime.LockOSThread()

@@ -1,8 +1,7 @@
-// Interp runs one program of the coroutine fuzzer, which it reads from
-// standard input or generates from a seed, and prints what its goroutines
-// saw. It is compiled with the toolchain under test. Its exit status is 0 if
-// the program ran, 3 if a check inside it failed, and 2 if it died, as is that
-// of every Go program.
+// Interp runs one program of the coroutine fuzzer, which it reads from standard
+// input or generates from a seed, and prints the logs of its goroutines. The
+// toolchain under test compiles it. Its exit status is 0 if the program ran, 3 if a
+// check inside it failed, and, as of every Go program, 2 if it died.
 package main
 
 import (
@@ -10,16 +9,19 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
+	"slices"
 
 	"gocoro/ci/fuzz/program"
 )
 
 var (
-	prog *program.Program
-	set  settings
+	prog     *program.Program
+	deadlock bool // the program is expected to
 )
 
-// What the program does in init is done before support.go's init.
+// This init runs before support.go's, so prog.Init runs before the main goroutine is
+// locked by LockOSThread.
 func init() {
 	seed := flag.Uint64("seed", 0, "generate the program of this seed instead of reading one")
 	size := flag.Int("size", 40, "of about this many operations")
@@ -31,7 +33,7 @@ func init() {
 		os.Exit(4)
 	}
 	if len(prog.Init) > 0 {
-		prelude(set, func(g *G) { exec(g, nil, prog.Init) })
+		prelude(func(g *G) { exec(g, nil, prog.Init) })
 	}
 }
 
@@ -40,7 +42,7 @@ func main() {
 	for _, r := range prog.Roots {
 		roots = append(roots, func(g *G) { exec(g, nil, r) })
 	}
-	start(set, roots...)
+	start(roots)
 }
 
 // prepare gets the program, or prints it and exits.
@@ -61,13 +63,13 @@ func prepare(seed uint64, size int, list bool, fault string) error {
 		fmt.Print(p)
 		os.Exit(0)
 	}
-	// Only whether it deadlocks must be known.
+	// The interpreter must know only whether the program deadlocks.
 	want, err := p.Run()
 	if err != nil {
 		return err
 	}
 	choosePull()
-	prog, set = p, settings{procs: p.Procs, noise: p.Noise, main: p.Main, trace: p.Trace, deadlock: want.Deadlock}
+	prog, deadlock = p, want.Deadlock
 	return plant(fault)
 }
 
@@ -94,12 +96,14 @@ func exec(g *G, env []*iterator, ops []program.Op) {
 			g.yield(it, op.N)
 		case program.Pull:
 			g.pull(op.N, func(g *G, it *iterator) {
-				exec(g, append(env[:len(env):len(env)], it), op.Body)
+				exec(g, append(slices.Clip(env), it), op.Body)
 			})
 		case program.Go:
-			g.goAndWait(there)
+			<-g.spawn(there)
+			g.event("go")
 		case program.Fork:
-			g.fork(there)
+			g.forks = append(g.forks, g.spawn(there))
+			g.event("fork")
 		case program.Join:
 			g.join()
 		case program.Callback:
@@ -110,13 +114,16 @@ func exec(g *G, env []*iterator, ops []program.Op) {
 			g.try(here)
 		case program.Defer:
 			defer here()
-			g.deferred()
+			g.event("defer")
 		case program.Loop:
-			g.loop(op.N, here)
+			for range op.N {
+				here()
+			}
+			g.event("loop")
 		case program.Panic:
-			g.panic(op.N)
+			panic(fmt.Sprint("fault ", op.N))
 		case program.Goexit:
-			g.goexit()
+			runtime.Goexit()
 		default:
 			g.quiet(string(op.Kind), op.N)
 		}

@@ -72,6 +72,7 @@ import (
 	osexec "os/exec"
 	"os/signal"
 	"runtime"
+	"runtime/cgo"
 	"runtime/trace"
 	"slices"
 	"strings"
@@ -83,20 +84,11 @@ import (
 
 // The operations, and the checks that go with each.
 //
-// A goroutine that holds locks of its own (LockOSThread, or C frames below it)
-// has a claim on its thread. At every operation, a goroutine with a claim must
-// be on its thread, and no goroutine may be on a thread that another one has
-// claimed, unless iterators connect the two and the other one is inside next,
-// stop or yield, so that it may have lent the thread.
-
-// Settings are what is not in the operations.
-type settings struct {
-	procs    int
-	noise    int
-	main     bool // the first root is the main goroutine, locked to the main thread
-	trace    bool
-	deadlock bool // the program is expected to
-}
+// A goroutine with locks of its own (LockOSThread, or C frames below it) has a claim
+// on its thread. At every operation, a goroutine with a claim must be on its thread.
+// No goroutine may be on a thread that another one has claimed, unless iterators
+// connect the two and the other one is inside next, stop or yield, so that it may
+// have lent the thread.
 
 var (
 	pullKind = flag.String("pull", "coro", "coro: iter.Pull; chan: one made of channels, to compare with")
@@ -162,15 +154,31 @@ type run struct {
 // world has what goroutines know of each other.
 var world struct {
 	sync.Mutex
-	claims map[int][]*G // thread -> who claims it
-	debts  map[int]int  // thread -> how often it may have been unlocked by who had it on loan
-	epochs map[int]int  // thread -> which time it is that it is locked
-	epoch  int          // the last one
-	frames map[int][]*G // thread -> whose C frames are on it, the innermost last
-	unsure map[int]bool // threads that somebody may have locked, or may not
-	seen   map[int]bool // threads
-	fatal  map[int]bool // threads on which a goroutine with locks has exited
-	ours   map[int]bool // threads that may end for other reasons
+	threads map[int]*thread
+	epoch   int // the last one
+}
+
+// A thread is what is known of a thread.
+type thread struct {
+	claims []*G // who claims it
+	debts  int  // how often it may have been unlocked by goroutines that had it on loan
+	epoch  int  // since it was locked
+	frames []*G // whose C frames are on it, the innermost last
+	seen   bool // a goroutine of the program has run on it
+	unsure bool // somebody may have locked it, or may not
+	fatal  bool // a goroutine with locks has exited on it
+	ours   bool // it may end for other reasons
+}
+
+// on returns the thread t. The caller holds world.
+func on(t int) *thread {
+	if world.threads == nil {
+		world.threads = map[int]*thread{}
+	}
+	if world.threads[t] == nil {
+		world.threads[t] = new(thread)
+	}
+	return world.threads[t]
 }
 
 // violation ends the process: the program saw what it must not.
@@ -204,7 +212,7 @@ func (g *G) event(format string, args ...any) {
 	world.Lock()
 	if fixed {
 		t := self()
-		text = fmt.Sprintf("%s\t@%d.%d", text, t, world.epochs[t])
+		text = fmt.Sprintf("%s\t@%d.%d", text, t, on(t).epoch)
 	}
 	g.log = append(g.log, text)
 	world.Unlock()
@@ -212,25 +220,29 @@ func (g *G) event(format string, args ...any) {
 	g.check()
 }
 
-// begins notes that the thread has been locked, by a goroutine that was not
-// locked before. Nothing says on which of the threads that is: what it has to
-// do with the thread that the goroutine had locked before, or others have, is
-// chance. From here on, all who are locked to the thread are on the same one.
+// begins notes that a goroutine that was not locked has locked its thread, and so
+// begins an epoch. Which thread that is, is chance: it may be one that the goroutine
+// or others had locked before. All goroutines that are locked in this epoch are on
+// the same thread.
 func begins() {
 	world.Lock()
 	world.epoch++
-	world.epochs[self()] = world.epoch
+	on(self()).epoch = world.epoch
 	world.Unlock()
 }
 
-// isLocked says whether the runtime has locked the goroutine to its thread.
-func isLocked() bool {
+// isLocked reports whether the runtime has locked the goroutine to its thread.
+func isLocked() bool { return strings.Contains(header(), "locked to thread") }
+
+// header returns what the runtime says of the goroutine, such as "goroutine 1
+// [running, locked to thread]:".
+func header() string {
 	buf := make([]byte, 128)
 	line, _, _ := bytes.Cut(buf[:runtime.Stack(buf, false)], []byte("\n"))
-	return bytes.Contains(line, []byte("locked to thread"))
+	return string(line)
 }
 
-// own says whether g has locked its thread itself.
+// own reports whether g has locked its thread itself.
 func (g *G) own() bool { return g.ext+g.frames > 0 || g.init }
 
 // check checks that g is where it may be.
@@ -254,13 +266,14 @@ func (g *G) checkLocked() {
 		return
 	}
 	t := self()
-	world.seen[t] = true
+	thread := on(t)
+	thread.seen = true
 	own := g.own()
 	if own && t != g.thread {
 		violation("identity", "goroutine %s has a lock on thread %d and is on thread %d", g.name, g.thread, t)
 	}
 	live, lent := false, false
-	for _, c := range world.claims[t] {
+	for _, c := range thread.claims {
 		if c == g {
 			continue
 		}
@@ -272,19 +285,17 @@ func (g *G) checkLocked() {
 	}
 	// Of several who have claims on one thread, one may lend it.
 	if live && !lent && !own && g.unsure == 0 {
-		violation("trespass", "goroutine %s is on thread %d, which is goroutine %s's, who lends it to nobody", g.name, t, world.claims[t][0].name)
+		violation("trespass", "goroutine %s is on thread %d, which is goroutine %s's, who lends it to nobody", g.name, t, thread.claims[0].name)
 	}
 }
 
-// locked checks what the runtime thinks of g's lock.
+// locked checks whether the runtime has locked g to its thread.
 func (g *G) locked(want bool) {
 	if *upstream {
 		return
 	}
-	buf := make([]byte, 128)
-	line, _, _ := bytes.Cut(buf[:runtime.Stack(buf, false)], []byte("\n"))
-	if got := bytes.Contains(line, []byte("locked to thread")); got != want {
-		violation("lock state", "goroutine %s: locked %t, want %t: %s", g.name, got, want, line)
+	if got := isLocked(); got != want {
+		violation("lock state", "goroutine %s: locked %t, want %t: %s", g.name, got, want, header())
 	}
 }
 
@@ -294,14 +305,15 @@ func (g *G) claim(ext, frames int) {
 	defer world.Unlock()
 	if !g.own() {
 		g.thread = self()
-		world.claims[g.thread] = append(world.claims[g.thread], g)
+		thread := on(g.thread)
+		thread.claims = append(thread.claims, g)
 	}
 	g.ext += ext
 	g.frames += frames
 	if frames > 0 {
 		t := self()
 		g.stack = append(g.stack, t)
-		world.frames[t] = append(world.frames[t], g)
+		on(t).frames = append(on(t).frames, g)
 	}
 	g.checkLocked()
 }
@@ -316,14 +328,14 @@ func (g *G) unclaim(ext, frames int) {
 	if frames > 0 {
 		t := g.stack[len(g.stack)-1]
 		g.stack = g.stack[:len(g.stack)-1]
-		fs := world.frames[t]
+		fs := on(t).frames
 		if fs[len(fs)-1] != g {
-			// The runtime may wait, and end the process if that is in vain.
+			// The runtime may wait, and end the process if it waits forever.
 			fmt.Fprintf(os.Stderr, "note: goroutine %s is about to return to C on thread %d before goroutine %s\n", g.name, t, fs[len(fs)-1].name)
 		}
 		for i := len(fs) - 1; i >= 0; i-- {
 			if fs[i] == g {
-				world.frames[t] = slices.Delete(fs, i, i+1)
+				on(t).frames = slices.Delete(fs, i, i+1)
 				break
 			}
 		}
@@ -334,8 +346,9 @@ func (g *G) unclaim(ext, frames int) {
 }
 
 func (g *G) drop() {
-	cs := world.claims[g.thread]
-	world.claims[g.thread] = slices.Delete(cs, slices.Index(cs, g), slices.Index(cs, g)+1)
+	thread := on(g.thread)
+	i := slices.Index(thread.claims, g)
+	thread.claims = slices.Delete(thread.claims, i, i+1)
 }
 
 func (r *run) newG(name string) *G {
@@ -354,8 +367,8 @@ func (g *G) kid() *G {
 	return h
 }
 
-// base runs body as all that goroutine g does, or that it does for one call
-// from a thread of C, or, if it is a coroutine, passes its panic on.
+// base runs body as all that goroutine g does, or all that it does for one call from
+// a thread of C. If g is a coroutine, base passes a panic on.
 func (g *G) base(coroutine bool, body func(*G)) {
 	how := "goexit"
 	defer func() {
@@ -379,11 +392,11 @@ func (g *G) base(coroutine bool, body func(*G)) {
 			world.Unlock()
 		case g.ext > 0:
 			world.Lock()
-			if world.ours[g.thread] {
+			if thread := on(g.thread); thread.ours {
 				g.drop() // a thread of C goes on
 			} else {
 				g.exited = true
-				world.fatal[g.thread] = true
+				thread.fatal = true
 			}
 			world.Unlock()
 		case !coroutine:
@@ -469,7 +482,7 @@ func (g *G) yield(it *iterator, n int) {
 	}
 	ok := func() bool {
 		defer g.switches(it)()
-		// The count is no business of a goroutine that is refused.
+		// A yield that panics does not count.
 		old := it.count
 		it.count++
 		defer func() {
@@ -484,15 +497,15 @@ func (g *G) yield(it *iterator, n int) {
 }
 
 func (g *G) lock() {
-	// A goroutine that unlocks on loan, and locks again, has locked nothing
-	// itself. Whether it still had the loan is not seen from here.
+	// A goroutine that unlocks a thread that it has on loan, and locks it again,
+	// has no lock of its own. The interpreter cannot see whether the loan goes on.
 	world.Lock()
-	t := self()
-	unsure := world.debts[t] > 0 && g.borrows(t)
+	thread := on(self())
+	unsure := thread.debts > 0 && slices.ContainsFunc(thread.claims, func(c *G) bool { return c != g })
 	if unsure {
-		world.debts[t]--
+		thread.debts--
 		if !*exact {
-			world.unsure[t] = true
+			thread.unsure = true
 		}
 		g.unsure++
 	}
@@ -508,29 +521,19 @@ func (g *G) lock() {
 	g.event("lock")
 }
 
-// borrows says whether others than g claim the thread that it is on.
-func (g *G) borrows(t int) bool {
-	for _, c := range world.claims[t] {
-		if c != g {
-			return true
-		}
-	}
-	return false
-}
-
 func (g *G) undo() {
 	if g.ext > 0 {
 		g.unclaim(1, 0)
 	} else {
 		world.Lock()
-		t, lent := self(), 0
-		for _, c := range world.claims[t] {
+		thread, lent := on(self()), 0
+		for _, c := range thread.claims {
 			if c != g {
 				lent += c.ext
 			}
 		}
 		if lent > 0 {
-			world.debts[t]++
+			thread.debts++
 		}
 		if g.unsure > 0 {
 			g.unsure--
@@ -545,16 +548,6 @@ func (g *G) unlock() {
 	g.event("unlock")
 }
 
-func (g *G) goAndWait(body func(*G)) {
-	<-g.spawn(body)
-	g.event("go")
-}
-
-func (g *G) fork(body func(*G)) {
-	g.forks = append(g.forks, g.spawn(body))
-	g.event("fork")
-}
-
 func (g *G) join() {
 	for _, f := range g.forks {
 		<-f
@@ -563,41 +556,13 @@ func (g *G) join() {
 	g.event("join")
 }
 
-var calls struct {
-	sync.Mutex
-	last uintptr
-	f    map[uintptr]func()
-}
-
-func handle(f func()) uintptr {
-	calls.Lock()
-	defer calls.Unlock()
-	if calls.f == nil {
-		calls.f = map[uintptr]func(){}
-	}
-	calls.last++
-	calls.f[calls.last] = f
-	return calls.last
-}
-
-func release(h uintptr) {
-	calls.Lock()
-	defer calls.Unlock()
-	delete(calls.f, h)
-}
-
 //export goCallback
-func goCallback(h C.uintptr_t) {
-	calls.Lock()
-	f := calls.f[uintptr(h)]
-	calls.Unlock()
-	f()
-}
+func goCallback(h C.uintptr_t) { cgo.Handle(h).Value().(func())() }
 
 func (g *G) callback(body func()) {
 	func() {
 		was := isLocked()
-		h := handle(func() {
+		h := cgo.NewHandle(func() {
 			if !was {
 				begins()
 			}
@@ -605,7 +570,7 @@ func (g *G) callback(body func()) {
 			defer g.unclaim(0, 1)
 			body()
 		})
-		defer release(h)
+		defer h.Delete()
 		if bad := C.call(C.uintptr_t(h)); bad != 0 {
 			violation("C frame", "goroutine %s: call %d", g.name, bad)
 		}
@@ -614,13 +579,13 @@ func (g *G) callback(body func()) {
 }
 
 func (g *G) cthread(n int, body func(*G)) {
-	h := handle(func() {
+	h := cgo.NewHandle(func() {
 		k := g.kid()
 		t := self()
 		begins()
 		world.Lock()
-		world.ours[t] = true
-		for _, c := range world.claims[t] {
+		on(t).ours = true
+		for _, c := range on(t).claims {
 			// It has locked the thread in a callback, in an earlier call of
 			// C's. C calls all the same.
 			c.find().group = k.find()
@@ -631,16 +596,16 @@ func (g *G) cthread(n int, body func(*G)) {
 			k.unclaim(0, 1)
 			world.Lock()
 			defer world.Unlock()
-			for _, c := range world.claims[t] {
+			for _, c := range on(t).claims {
 				fmt.Fprintf(os.Stderr, "end: goroutine %s has locked thread %d of C, which may end now\n", c.name, t)
 			}
 		}()
 		k.base(false, body)
 	})
-	defer release(h)
+	defer h.Delete()
 	g.run.wait.Add(1)
-	// Another goroutine waits in C. Where g is, others may have C frames, or
-	// have lent g the thread, and what runs on the new thread may need them.
+	// Another goroutine waits in C. Other goroutines may have C frames on g's
+	// thread, or may have lent it to g, and the new thread may have to wait for them.
 	made := make(chan C.int)
 	go func() { made <- C.thread(C.uintptr_t(h), C.int(n)) }()
 	if err := <-made; err != 0 {
@@ -652,26 +617,15 @@ func (g *G) cthread(n int, body func(*G)) {
 }
 
 func (g *G) try(body func()) {
-	e := func() (e any) {
-		defer func() { e = recover() }()
-		body()
-		return nil
-	}()
-	g.event("try: %v", e)
+	g.event("try: %v", recovered(body))
 }
 
-func (g *G) deferred() { g.event("defer") }
-
-func (g *G) loop(n int, body func()) {
-	for range n {
-		body()
-	}
-	g.event("loop")
+// recovered runs body and returns what it panics with.
+func recovered(body func()) (e any) {
+	defer func() { e = recover() }()
+	body()
+	return nil
 }
-
-func (g *G) panic(n int) { panic(fmt.Sprint("fault ", n)) }
-
-func (g *G) goexit() { runtime.Goexit() }
 
 //go:noinline
 func grow(kib int) byte {
@@ -701,7 +655,7 @@ var handleSignals = sync.OnceFunc(func() {
 	}()
 })
 
-// quiet does what only keeps the runtime busy.
+// quiet does an operation that only keeps the runtime busy.
 func (g *G) quiet(what string, n int) {
 	us := time.Duration(n) * time.Microsecond
 	switch what {
@@ -849,20 +803,16 @@ func init() { runtime.LockOSThread() }
 // mainG is the main goroutine if the program has something to do in init.
 var mainG *G
 
-// prelude does that, before the main goroutine is locked by LockOSThread.
-func prelude(s settings, body func(*G)) {
-	setUp(s)
+// prelude runs prog.Init, before the main goroutine is locked by LockOSThread.
+func prelude(body func(*G)) {
+	runtime.GOMAXPROCS(prog.Procs)
 	g := new(run).newG("0")
 	g.slots = new([4]*iterator)
 	world.Lock()
 	g.init, g.thread = true, self()
-	world.claims[g.thread] = []*G{g}
+	on(g.thread).claims = []*G{g}
 	world.Unlock()
-	e := func() (e any) {
-		defer func() { e = recover() }()
-		body(g)
-		return nil
-	}()
+	e := recovered(func() { body(g) })
 	world.Lock()
 	g.ext++ // see init
 	g.init = false
@@ -871,30 +821,15 @@ func prelude(s settings, body func(*G)) {
 	mainG = g
 }
 
-func setUp(s settings) {
-	if pull == nil {
-		choosePull()
-	}
-	runtime.GOMAXPROCS(s.procs)
-	world.claims = map[int][]*G{}
-	world.debts = map[int]int{}
-	world.frames = map[int][]*G{}
-	world.unsure = map[int]bool{}
-	world.seen = map[int]bool{}
-	world.fatal = map[int]bool{}
-	world.ours = map[int]bool{}
-	world.epochs = map[int]int{}
-}
-
 // start runs a program and prints the logs of its goroutines.
-func start(s settings, roots ...func(*G)) {
-	if !s.main {
+func start(roots []func(*G)) {
+	if !prog.Main {
 		runtime.UnlockOSThread()
 	}
 	if mainG == nil {
-		setUp(s)
+		runtime.GOMAXPROCS(prog.Procs)
 	}
-	if s.trace {
+	if prog.Trace {
 		if err := trace.Start(io.Discard); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(4)
@@ -903,7 +838,7 @@ func start(s settings, roots ...func(*G)) {
 	}
 	var over atomic.Bool
 	defer over.Store(true)
-	for i := range s.noise {
+	for i := range prog.Noise {
 		g := (&run{}).newG(fmt.Sprint("noise", i))
 		go func() {
 			for !over.Load() {
@@ -917,7 +852,7 @@ func start(s settings, roots ...func(*G)) {
 			}
 		}()
 	}
-	if s.main || s.deadlock {
+	if prog.Main || deadlock {
 		*repeat = 1
 	}
 	for i := range *repeat {
@@ -925,7 +860,7 @@ func start(s settings, roots ...func(*G)) {
 		if mainG != nil {
 			r = mainG.run
 		}
-		if once(s, r, roots) {
+		if once(r, roots) {
 			r.print(i, "")
 		} else {
 			buf := make([]byte, 1<<20)
@@ -938,7 +873,7 @@ func start(s settings, roots ...func(*G)) {
 }
 
 // once runs the roots. It returns false if it never ends.
-func once(s settings, r *run, roots []func(*G)) bool {
+func once(r *run, roots []func(*G)) bool {
 	ended := make(chan bool)
 	r.wait.Add(len(roots))
 	gs := make([]*G, len(roots))
@@ -951,7 +886,7 @@ func once(s settings, r *run, roots []func(*G)) bool {
 		gs[i].slots = new([4]*iterator)
 	}
 	for i, root := range roots {
-		if s.main && i == 0 {
+		if prog.Main && i == 0 {
 			continue
 		}
 		go func() {
@@ -963,18 +898,18 @@ func once(s settings, r *run, roots []func(*G)) bool {
 		r.wait.Wait()
 		close(ended)
 	}()
-	if s.main {
+	if prog.Main {
 		if mainG == nil {
 			gs[0].claim(1, 0)
 		}
 		gs[0].mainBase(roots[0])
 		r.wait.Done()
 	}
-	if !s.deadlock {
+	if !deadlock {
 		<-ended
 		return true
 	}
-	// Nobody does anything any more when there was no event for a second.
+	// The program is in a deadlock if there is no event for a second.
 	for last := int64(-1); last != r.events.Load(); {
 		last = r.events.Load()
 		select {
@@ -1022,9 +957,9 @@ func (r *run) print(i int, end string) {
 	fmt.Print(b.String() + end)
 }
 
-// leftover checks that those threads have ended that must, and no others: a
-// goroutine that exits with locks takes its thread along, after the last one
-// with a claim. The main thread is never ended.
+// leftover checks that exactly the threads have ended that must: when a goroutine
+// exits with locks, its thread ends after the last claim on it. The main thread never
+// ends.
 func leftover() {
 	if runtime.GOOS != "linux" || *upstream {
 		return
@@ -1035,13 +970,13 @@ func leftover() {
 	}
 	world.Lock()
 	defer world.Unlock()
-	for t := range world.seen {
-		if !world.fatal[t] && !world.ours[t] && !world.unsure[t] && !alive(t) {
+	for t, thread := range world.threads {
+		if thread.seen && !thread.fatal && !thread.ours && !thread.unsure && !alive(t) {
 			violation("thread lost", "thread %d has ended; no goroutine exited on it with a lock", t)
 		}
 	}
-	for t := range world.fatal {
-		if t == os.Getpid() || world.ours[t] || world.unsure[t] || slices.ContainsFunc(world.claims[t], func(g *G) bool { return !g.exited }) {
+	for t, thread := range world.threads {
+		if !thread.fatal || t == os.Getpid() || thread.ours || thread.unsure || slices.ContainsFunc(thread.claims, func(g *G) bool { return !g.exited }) {
 			continue
 		}
 		for n := 0; alive(t); n++ {

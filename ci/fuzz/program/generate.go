@@ -2,14 +2,15 @@ package program
 
 import (
 	"math/rand/v2"
+	"slices"
 )
 
-// Generate returns the program of the seed: of about size operations,
-// deterministic, and free of deadlock but for a few in a thousand. It is the
-// same for the same arguments on every machine and with every Go.
+// Generate returns the program of the seed, of about size operations. A few programs
+// in a thousand deadlock. The program is the same for the same arguments on every
+// machine and with every Go.
 //
-// About half of the programs are matched: stock upstream runs them, although
-// they lock threads that were handed over. Most of the others throw there.
+// About half of the programs are matched: stock upstream runs them, although they
+// lock threads that were handed over. Most of the others throw there.
 func Generate(seed uint64, size int) *Program {
 	g := &generator{r: rand.New(rand.NewPCG(seed, 0x636f726f)), size: max(size, 4)}
 	// Programs that must deadlock are rare: each costs a second of waiting.
@@ -51,8 +52,8 @@ type place struct {
 	used  *[Slots]bool // slots that were filled further up
 	locks int          // locks taken in this body and those around it on the same goroutine
 
-	// For matched programs: since the last change of what is locked, and where
-	// there is a lock that can be undone and done again.
+	// For matched programs: the state since the last change of locks, and the locks
+	// that can be undone and taken again.
 	scope int         // how many of pulls are not to be yielded to
 	busy  [Slots]bool // slots that hold other iterators
 	ext   int         // calls of LockOSThread that are in force on the thread
@@ -152,11 +153,7 @@ func (g *generator) inScope(pl place, ext int) place {
 func (g *generator) slot(pl *place) int {
 	var good []int
 	for s := range Slots {
-		open := false
-		for _, o := range pl.pulls {
-			open = open || o == s
-		}
-		if pl.used[s] && !open {
+		if pl.used[s] && !slices.Contains(pl.pulls, s) {
 			good = append(good, s)
 		}
 	}
@@ -198,10 +195,7 @@ func (g *generator) op(pl *place) []Op {
 	compound := func(k Kind, n int) func() []Op {
 		return func() []Op { return []Op{{Kind: k, N: n, Body: g.body(pl.in())}} }
 	}
-	any := false
-	for _, u := range pl.used {
-		any = any || u
-	}
+	any := *pl.used != [Slots]bool{}
 	when := func(c bool, w int) int {
 		if c {
 			return w
@@ -228,7 +222,7 @@ func (g *generator) op(pl *place) []Op {
 		{when(!deep, 14), func() []Op {
 			s := g.empty(pl)
 			sub := pl.in()
-			sub.pulls = append(sub.pulls[:len(sub.pulls):len(sub.pulls)], s)
+			sub.pulls = append(slices.Clip(sub.pulls), s)
 			body := g.body(sub)
 			if g.one(2) {
 				body = append(body, Op{Kind: Yield})

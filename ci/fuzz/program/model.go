@@ -13,15 +13,14 @@ import (
 type Result struct {
 	Log      string // the log of every goroutine, in the form that the interpreter prints
 	Deadlock bool   // some goroutine that the program waits for never ends
-	Events   int
-	Values   int // how many values next returned
+	Values   int    // how many values next returned
 
-	// Throws says that the program has a switch that upstream's runtime kills for
-	// the thread locks. That is known but for a goroutine that unlocks its
-	// thread, is scheduled away, and locks the same one again by luck.
+	// Throws says that upstream's runtime kills the program at a switch, for the
+	// thread locks. It may be wrong if a goroutine unlocks its thread, is
+	// scheduled away, and locks the same thread again by luck.
 	Throws bool
 	Loans  int // how many operations lock a thread that was handed over
-	Pairs  int // how many lock what was unlocked before, on loan
+	Pairs  int // how many of them lock it again after an unlock
 }
 
 // A modelM is a thread that is locked, as upstream's runtime sees it.
@@ -71,9 +70,9 @@ func (g *modelG) home() home {
 // maxEvents bounds the length of a run.
 const maxEvents = 3000
 
-// Run says what the program must do. It returns an error for a program that
-// is not deterministic, that takes too long, or that does what no Go program
-// may do, such as runtime.Goexit on a thread made by C.
+// Run returns what the program must do. It returns an error for a program that is
+// not deterministic, that takes too long, or that does something forbidden, such as
+// runtime.Goexit on a thread made by C.
 func (p *Program) Run() (*Result, error) { return p.run(nil) }
 
 // run is Run; if pick is not nil, it chooses which goroutine goes on.
@@ -102,14 +101,10 @@ func (p *Program) run(pick *rand.Rand) (*Result, error) {
 	if m.dispatch() {
 		<-m.idle
 	}
-	res := &Result{Events: m.events, Values: m.values, Throws: m.throws, Loans: m.loans, Pairs: m.pairs}
-	for _, g := range m.gs {
-		if g.waited && !g.ended {
-			res.Deadlock = true
-		}
-	}
+	res := &Result{Values: m.values, Throws: m.throws, Loans: m.loans, Pairs: m.pairs}
+	res.Deadlock = slices.ContainsFunc(m.gs, func(g *modelG) bool { return g.waited && !g.ended })
 	res.Log = m.log(res.Deadlock)
-	// Take down what is still blocked.
+	// End the goroutines that are still blocked.
 	m.dead = true
 	for _, g := range m.gs {
 		close(g.wake)
@@ -144,7 +139,7 @@ type modelG struct {
 	name     string
 	kids     int
 	wake     chan struct{}
-	clock    []int // what happened before: of each goroutine, how many of its steps
+	clock    []int // how many steps of each goroutine happened before
 	log      []string
 	slots    *slots
 	forks    []*modelG
@@ -196,7 +191,7 @@ func (g *modelG) tick() {
 	g.clock[g.id]++
 }
 
-// after makes what h did so far happen before what g does next.
+// after makes the steps of h so far happen before the next steps of g.
 func (g *modelG) after(h *modelG) {
 	for len(g.clock) < len(h.clock) {
 		g.clock = append(g.clock, 0)
@@ -242,18 +237,21 @@ func (m *model) spawn(g *modelG, all func()) {
 // init runs body in package initialization, which has the main thread locked.
 func (m *model) init(g *modelG, body []Op) {
 	*g.m = modelM{internal: 1}
-	e := func() (e any) {
-		defer func() {
-			if !m.dead {
-				e = recover()
-			}
-		}()
-		m.exec(g, nil, body)
-		return nil
-	}()
+	e := m.recovered(func() { m.exec(g, nil, body) })
 	m.lock(g, 1, 0)
 	m.unlock(g, 0, 1)
 	m.event(g, "init: %v", e)
+}
+
+// recovered runs body and returns what it panics with.
+func (m *model) recovered(body func()) (e any) {
+	defer func() {
+		if !m.dead {
+			e = recover()
+		}
+	}()
+	body()
+	return nil
 }
 
 // base runs body as all that a goroutine does.
@@ -461,7 +459,7 @@ func (it *modelIter) stop(g *modelG) {
 	it.pass()
 }
 
-// pass passes on how the iterator ended.
+// pass passes the iterator's panic or Goexit on.
 func (it *modelIter) pass() {
 	if it.goexit {
 		runtime.Goexit()
@@ -575,16 +573,7 @@ func (m *model) exec(g *modelG, env []*modelIter, ops []Op) {
 			}()
 			m.event(g, "callback")
 		case Try:
-			e := func() (e any) {
-				defer func() {
-					if !m.dead {
-						e = recover()
-					}
-				}()
-				body()
-				return nil
-			}()
-			m.event(g, "try: %v", e)
+			m.event(g, "try: %v", m.recovered(body))
 		case Defer:
 			defer body()
 			m.event(g, "defer")

@@ -3,13 +3,12 @@
 // says what each must do.
 //
 // A program is a tree of operations on goroutines, iterators (made by a Pull
-// function), thread locks, C calls, panics and Goexits. It is deterministic:
-// what each of its goroutines sees depends on the program and not on the
-// scheduler. Goroutines meet only at an iterator's next, stop and yield, and
-// where one waits for another to end, and the model rejects a program in which
-// two goroutines could use one side of an iterator at a time. So each
-// goroutine has one possible log, and the logs of two runs must be equal,
-// whatever Pull is made of.
+// function), thread locks, C calls, panics and Goexits. It is deterministic: what its
+// goroutines see does not depend on the scheduler. Goroutines interact only by next,
+// stop and yield of an iterator, and when one waits for another to end. The model
+// rejects a program in which two goroutines could use one side of an iterator at the
+// same time. So each goroutine has one possible log, and the logs of two runs must be
+// equal, whatever Pull is made of.
 package program
 
 import (
@@ -84,7 +83,7 @@ type Op struct {
 // A Program is what runs in one process.
 type Program struct {
 	Procs int  // GOMAXPROCS
-	Noise int  // goroutines that are no part of the program and only move about
+	Noise int  // goroutines outside of the program that only keep the scheduler busy
 	Main  bool // the first root is the main goroutine, locked to the main thread
 	Trace bool // the execution tracer is on
 
@@ -133,8 +132,8 @@ func cloneOps(ops []Op) []Op {
 	return ops
 }
 
-// Unlocked returns the program without thread locks and C calls: what is in
-// them stays, and threads made by C become goroutines.
+// Unlocked returns the program without thread locks and C calls. The bodies of
+// callbacks stay, and threads made by C become goroutines.
 func (p *Program) Unlocked() *Program {
 	q := p.Clone()
 	q.Main = false
@@ -207,8 +206,7 @@ func (op *Op) text() string {
 	return string(op.Kind)
 }
 
-// Parse reads what String wrote. Empty lines and lines that start with # are
-// passed over.
+// Parse reads what String wrote. It skips empty lines and lines that start with #.
 func Parse(text string) (*Program, error) {
 	p := &Program{Procs: 1}
 	// bodies[d] is where an operation with d tabs belongs.
