@@ -43,7 +43,7 @@ func mutateCommand(fs *flag.FlagSet) func(context.Context, []string) error {
 		if err != nil {
 			return err
 		}
-		// First the runtime as it is: what kills that kills no mutant.
+		// nil is the runtime as it is: a program that fails there proves nothing.
 		planted := []*mutate.Mutant{nil}
 		for i := range mutate.Mutants {
 			if m := &mutate.Mutants[i]; len(only) == 0 || slices.Contains(only, m.Name) {
@@ -60,14 +60,14 @@ func mutateCommand(fs *flag.FlagSet) func(context.Context, []string) error {
 			if err := os.MkdirAll(dir, 0o777); err != nil {
 				return err
 			}
-			// Report one that does not apply before the others take an hour.
+			// Find a mutant that does not apply before the others take an hour.
 			for _, m := range planted[1:] {
 				if err := m.Plant(plant.New(*root, filepath.Join(dir, "fits"))); err != nil {
 					return err
 				}
 			}
 			return mutants(ctx, planted, &mutate.Runner{
-				Repo: repo.Dir, GOROOT: *root, Cache: filepath.Join(dir, "gocache"), Dir: dir,
+				Repo: repo.Dir, GOROOT: *root, Dir: dir,
 				Workers: *workers, Limit: *limit, Fuzz: *fuzz, Stock: *stock,
 			})
 		})
@@ -84,20 +84,20 @@ func mutants(ctx context.Context, planted []*mutate.Mutant, r *mutate.Runner) er
 			name = m.Name
 		}
 		step := rep.Start("mutate", name)
-		res, err := r.Run(ctx, m)
+		killer, err := r.Run(ctx, m)
 		if err != nil {
 			step.Fail()
 			return err
 		}
 		switch {
-		case m == nil && res.Killer != "":
+		case m == nil && killer != "":
 			step.Fail()
-			return fmt.Errorf("%s fails on %s without any fault planted", res.Killer, r.GOROOT)
+			return fmt.Errorf("%s fails on %s without any fault planted", killer, r.GOROOT)
 		case m == nil:
 			step.Done("all programs pass")
-		case res.Killer != "":
+		case killer != "":
 			killed++
-			step.Done(name + ": " + res.Killer)
+			step.Done(name + ": " + killer)
 		default:
 			survived++
 			step.Done(name + ": SURVIVED")

@@ -1,6 +1,6 @@
-// Package mutate plants faults in a patched runtime, one at a time, and finds
-// out whether a test, the shared-lock programs or the fuzzer notice. A test that
-// passes whatever the runtime does proves nothing.
+// Package mutate plants faults in a patched runtime, one at a time, and checks that a
+// test, the shared-lock programs or the fuzzer notice. A test that passes with any
+// runtime proves nothing.
 package mutate
 
 import (
@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -21,6 +22,7 @@ import (
 	"gocoro/build/run"
 	"gocoro/ci/fuzz"
 	"gocoro/ci/plant"
+	"gocoro/ci/platform/system"
 )
 
 // A Runner plants mutants in the runtime of GOROOT, which stays as it is: the
@@ -28,8 +30,7 @@ import (
 type Runner struct {
 	Repo    string // the directory of this project
 	GOROOT  string // a toolchain of a line with the shared locks
-	Cache   string // the directory for the go command's cache
-	Dir     string // the directory for what is built
+	Dir     string // the directory for what is built, and for the go command's cache
 	Workers int
 	Limit   time.Duration // for each program
 	Fuzz    int           // how many random programs a survivor is tried with
@@ -41,59 +42,51 @@ type Runner struct {
 
 var binaries = []string{"testprog", "testprogcgo"}
 
-// A Result is what came of a mutant.
-type Result struct {
-	Mutant *Mutant // nil for the runtime as it is
-	Killer string  // the program that failed, or ""
-}
-
 // Run builds the programs with m planted, or with none if m is nil, and runs
-// them until one fails.
-func (r *Runner) Run(ctx context.Context, m *Mutant) (*Result, error) {
-	res := &Result{Mutant: m}
+// them until one fails. It returns the program that failed, or "".
+func (r *Runner) Run(ctx context.Context, m *Mutant) (killer string, err error) {
 	dir, err := os.MkdirTemp(r.Dir, "mutant-")
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	defer os.RemoveAll(dir)
 	var flags []string
 	if m != nil {
 		o := plant.New(r.GOROOT, filepath.Join(dir, "overlay"))
 		if err := m.Plant(o); err != nil {
-			return nil, err
+			return "", err
 		}
 		flag, err := o.Flag()
 		if err != nil {
-			return nil, err
+			return "", err
 		}
-		flags = append(flags, flag)
 		if m.Test != "" {
-			res.Killer, err = r.test(ctx, m.Test, flag)
-			return res, err
+			return r.test(ctx, m.Test, flag)
 		}
+		flags = []string{flag}
 	}
 	for _, b := range binaries {
 		exe := filepath.Join(dir, b)
-		cmd := run.Command(ctx, filepath.Join(r.GOROOT, "bin", "go"), append(append([]string{"build"}, flags...), "-o", exe, ".")...)
+		cmd := run.Command(ctx, filepath.Join(r.GOROOT, "bin", "go"), slices.Concat([]string{"build"}, flags, []string{"-o", exe, "."})...)
 		cmd.Dir = filepath.Join(r.GOROOT, "src", "runtime", "testdata", b)
-		cmd.Env = goroot.Environ("GOCACHE="+r.Cache, "PWD="+cmd.Dir)
+		cmd.Env = goroot.Environ("GOCACHE="+filepath.Join(r.Dir, "gocache"), "PWD="+cmd.Dir)
 		if out, err := cmd.CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("%s does not build: %v\n%s", b, err, out)
+			return "", fmt.Errorf("%s does not build: %v\n%s", b, err, out)
 		}
-		if res.Killer, err = r.programs(ctx, exe); err != nil || res.Killer != "" {
-			return res, err
+		if killer, err := r.programs(ctx, exe); err != nil || killer != "" {
+			return killer, err
 		}
 	}
 	interp := filepath.Join(dir, "interp")
 	if err := fuzz.Build(ctx, r.Repo, r.GOROOT, r.Dir, interp, flags...); err != nil {
-		return nil, err
+		return "", err
 	}
 	stock := ""
 	if r.Stock != "" {
 		stock = filepath.Join(r.Dir, "interp-stock")
 		r.interp.Do(func() { r.built = fuzz.Build(ctx, r.Repo, r.Stock, r.Dir, stock) })
 		if r.built != nil {
-			return nil, r.built
+			return "", r.built
 		}
 	}
 	c := &fuzz.Campaign{
@@ -102,13 +95,10 @@ func (r *Runner) Run(ctx context.Context, m *Mutant) (*Result, error) {
 		Printf: func(string, ...any) {},
 	}
 	s, err := c.Run(ctx)
-	if err != nil {
-		return nil, err
+	if err == nil && s.Failed() {
+		killer = "the fuzzer"
 	}
-	if s.Failed() {
-		res.Killer = "the fuzzer"
-	}
-	return res, nil
+	return killer, err
 }
 
 // Plant puts the fault into the overlay of a toolchain.
@@ -128,7 +118,7 @@ const stress = 5 * time.Second
 func (r *Runner) test(ctx context.Context, pattern, flag string) (killer string, err error) {
 	bin := filepath.Join(r.GOROOT, "bin")
 	cmd := run.Command(ctx, filepath.Join(bin, "go"), "test", "-vet=off", "-count=1", "-timeout=5m", "-v", "-run=^"+strings.ReplaceAll(pattern, "/", "$/^")+"$", "runtime")
-	cmd.Env = goroot.Environ("GOCACHE="+r.Cache, "GOFLAGS="+flag, "GOCORO_STRESS="+stress.String(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	cmd.Env = goroot.Environ("GOCACHE="+filepath.Join(r.Dir, "gocache"), "GOFLAGS="+flag, "GOCORO_STRESS="+stress.String(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 	out, err := cmd.CombinedOutput()
 	top, _, _ := strings.Cut(pattern, "/")
 	switch {
@@ -194,16 +184,12 @@ func (r *Runner) program(ctx context.Context, exe, name string) (bool, error) {
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := cmd.Run()
-	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) && limited.Err() == nil {
+	if _, exited := errors.AsType[*exec.ExitError](err); err != nil && !exited && limited.Err() == nil {
 		return false, err
 	}
-	first, rest, _ := strings.Cut(out.String(), "\n")
-	want, ok := strings.CutPrefix(first, "expect: ")
-	switch {
-	case !ok:
-		return false, nil
-	case want == "OK":
-		return err == nil && rest == "OK\n", nil
+	exit := 0
+	if err != nil {
+		exit = 1
 	}
-	return err != nil && strings.Contains(rest, want), nil
+	return system.Program{}.Check(out.String(), exit) == "", nil
 }
