@@ -1,14 +1,5 @@
 package model
 
-import "fmt"
-
-// fail notes that a check has failed. The first one counts.
-func (w *world) fail(check, format string, args ...any) {
-	if w.fault == nil {
-		w.fault = &Violation{Check: check, What: fmt.Sprintf(format, args...)}
-	}
-}
-
 // check checks the invariants of a state.
 func (w *world) check() {
 	w.checkPlaces()
@@ -22,8 +13,8 @@ func (w *world) check() {
 	}
 }
 
-// checkPlaces checks that each goroutine, and each P, is where it can be found,
-// and only once.
+// checkPlaces checks that each goroutine and each P is in exactly one place in which
+// the runtime finds it.
 func (w *world) checkPlaces() {
 	var n, in, at [maxG + 1]uint8
 	count := func(l *list) {
@@ -159,7 +150,7 @@ func (w *world) mayRun(g gid, m mid) bool {
 	if w.has(g, m) || w.lent(g, m, maxG) || mp.leaver == g && (w.g[g].preempt || mp.pc == pcSyscall) {
 		return true
 	}
-	// Somebody who has locked m takes it back.
+	// A goroutine that has locked m takes it back.
 	for h := gid(1); h <= maxG; h++ {
 		if w.has(h, m) && (w.g[h].status == gRunnable || w.inHand(h)) {
 			return true
@@ -178,9 +169,9 @@ func (w *world) inHand(g gid) bool {
 	return false
 }
 
-// lent reports whether somebody who has locked m waits for g in a coro, having
-// resumed g or somebody who has yielded in its place; or somebody whom m was
-// lent to in the same way.
+// lent reports whether a goroutine that has locked m, or to which m was lent in the
+// same way, waits in a coro for g: it has resumed g, or a goroutine that yields in
+// g's place.
 func (w *world) lent(g gid, m mid, depth int) bool {
 	for i := range w.c {
 		if c := &w.c[i]; depth > 0 && c.gp != 0 && (c.partner == g || c.own == g && c.inner) && (w.has(c.gp, m) || w.lent(c.gp, m, depth-1)) {
@@ -190,8 +181,8 @@ func (w *world) lent(g gid, m mid, depth int) bool {
 	return false
 }
 
-// lends reports whether somebody who has locked m has resumed the coroutine g
-// last, as it resumes one that borrows m, and waits for it.
+// lends reports whether a goroutine that has locked m waits for g in g's own coro,
+// and has resumed g in the way that lends m.
 func (w *world) lends(g gid, m mid) bool {
 	for i := range w.c {
 		if c := &w.c[i]; w.g[g].driven && c.own == g && c.partner == g && c.inner && c.home == m && w.has(c.gp, m) && w.m[m].cstack.len() == c.lockedInt {

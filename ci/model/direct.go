@@ -6,18 +6,14 @@ import "slices"
 // g0, and who may take the goroutine that is blocked in a coro. This model is
 // independent of the one of the locks; the checker is the same.
 //
-// A step is an instruction that others can see. What an M stores goes through
-// its store buffer: to memory in order, as on amd64, or, if the Config is weak,
-// in any order but after the stores before a store-release, as on arm64. So
-// instructions that only store can be one step: when others see them is another.
-// docs/switch.md says what is checked, and what is left out.
+// A step is an instruction that others can see. The stores of an M go to memory
+// through its store buffer: in order, as on amd64, or, if the Switch is weak, in any
+// order, with a store-release after all stores before it, as on arm64. Each store
+// that others see is a step of its own, so several instructions that only store can
+// be one step. docs/switch.md says what is checked, and what is left out.
 
-const (
-	dMaxG = 4
-	dMaxM = 3
-	dMaxC = 2
-	dG0   = dMaxG + 1 // an M's g0
-)
+// dMaxM is how many Ms a state has.
+const dMaxM = 3
 
 // A loc is a word of memory.
 type loc uint8
@@ -35,7 +31,7 @@ const (
 
 func (l loc) of(i uint8) loc { return l + loc(i) }
 
-// What locStatus has.
+// The values of locStatus.
 const (
 	dWaiting uint8 = iota + 1
 	dRunning
@@ -51,7 +47,7 @@ const (
 	dTrace
 )
 
-// A place is where a goroutine is, whatever memory says.
+// A place is where a goroutine is in truth, whatever memory says.
 type place uint8
 
 const (
@@ -64,7 +60,7 @@ const (
 	inGrave
 )
 
-// What a goroutine does with a coro.
+// The operations of a goroutine on a coro.
 const (
 	opNext uint8 = iota + 1
 	opStop
@@ -74,7 +70,7 @@ const (
 
 type dgoroutine struct {
 	place  place
-	op, c  uint8 // what it is doing, having looked at done and yieldNext
+	op, c  uint8 // its operation and coro, after it has checked done and yieldNext
 	budget uint8
 	sched  uint8 // the version of what was saved last
 	ran    bool
@@ -96,8 +92,8 @@ const (
 type dmachine struct {
 	pc      dpc
 	i       uint8 // the instruction: an index in the program of pc
-	g, next gid   // who leaves, and who goes on
-	tls, sp gid   // the g register and TLS, and whose stack it is on
+	g, next gid   // the goroutine that leaves, and the one that goes on
+	tls, sp gid   // the g register and TLS, and the goroutine whose stack it is on
 	x       gid   // c.gp as it was read
 	slow    uint8 // coroSlow as it was read
 	plain   bool  // the fast switch takes by rule 2
@@ -107,8 +103,8 @@ type dmachine struct {
 	n       uint8
 }
 
-// A store is on its way to memory. An exclusive one is the second half of a
-// CAS: others see later stores before it, but nobody else writes there.
+// A store is on its way to memory. An exclusive one is the second half of a CAS:
+// others may see later stores before it, but no other M writes to its location.
 type store struct {
 	loc                loc
 	val                uint8
@@ -122,9 +118,9 @@ type dcoro struct {
 
 type dstate struct {
 	mem [locs + 1]uint8
-	g   [dMaxG + 1]dgoroutine
+	g   [maxG + 1]dgoroutine
 	m   [dMaxM + 1]dmachine
-	c   [dMaxC]dcoro
+	c   [maxC]dcoro
 
 	// The suspender is the collector or the tracer.
 	round  uint8 // of cfg.Rounds
@@ -142,8 +138,8 @@ type Switch struct {
 	Ms     uint8
 	Budget []uint8 // for each goroutine, how often it switches
 
-	// Coros has the coroutines. Their own goroutines are blocked in them at the
-	// start, new. All of Outer call next, and at the end stop.
+	// Coros has the coroutines, which are made at the start, whatever Maker is. All
+	// of Outer call next, and at the end stop.
 	Coros []Coro
 
 	// Turns says that those in Outer take turns, and those in Inner, as iter.Pull
@@ -155,12 +151,12 @@ type Switch struct {
 
 	Weak    bool    // memory is weakly ordered
 	Deep    bool    // a switch can begin before the stores of the last one are visible
-	Handoff bool    // locks differ at some switches
+	Handoff bool    // at some switches the locks are not those at creation
 	Preempt bool    // goroutines are preempted, and go on elsewhere
 	Rounds  []uint8 // which bits of coroSlow are set, one after the other
-	Targets []gid   // who is then suspended; nil is all
+	Targets []gid   // the goroutines that are then suspended; nil is all
 
-	mutant dmutation
+	mutant mutation
 }
 
 // An instr is an instruction, or a part of a function that others see as one.
@@ -250,7 +246,7 @@ func (cfg *Switch) initial() dstate {
 		}
 	}
 	for m := uint8(1); m <= cfg.Ms; m++ {
-		s.m[m].tls, s.m[m].sp = dG0, dG0
+		s.m[m].tls, s.m[m].sp = g0, g0
 	}
 	return s
 }

@@ -19,14 +19,14 @@ func TestSwitch(t *testing.T) {
 func TestSwitchMutants(t *testing.T) {
 	var seen [faults]bool
 	for _, mu := range SwitchMutants {
-		seen[mu.dmutation] = true
+		seen[mu.mutation] = true
 		t.Run(mu.Name, func(t *testing.T) {
 			i := slices.IndexFunc(Switches, func(cfg *Switch) bool { return cfg.Name == mu.Config })
 			if i < 0 {
 				t.Fatalf("there is no model %q", mu.Config)
 			}
 			cfg := *Switches[i]
-			cfg.mutant = mu.dmutation
+			cfg.mutant = mu.mutation
 			expect(t, explore[dstate](&cfg), mu.Config, mu.Check)
 		})
 	}

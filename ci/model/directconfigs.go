@@ -2,102 +2,39 @@ package model
 
 // Switches are the bounds of the models of the direct switch.
 var Switches = []*Switch{
-	{
-		Name: "one iterator", Ms: 2, Budget: []uint8{2, 2}, Turns: true, Preempt: true,
-		Coros: []Coro{{Own: 2, Outer: []gid{1}, Inner: []gid{2}}},
-	},
-	{
-		Name: "one iterator, weak", Ms: 2, Budget: []uint8{2, 2}, Turns: true, Preempt: true, Weak: true, Deep: true,
-		Coros: []Coro{{Own: 2, Outer: []gid{1}, Inner: []gid{2}}},
-	},
-	{
-		Name: "marking", Ms: 2, Budget: []uint8{2, 2}, Turns: true, Rounds: []uint8{dMark},
-		Coros: []Coro{{Own: 2, Outer: []gid{1}, Inner: []gid{2}}},
-	},
-	{
-		Name: "marking, weak", Ms: 2, Budget: []uint8{2, 2}, Turns: true, Weak: true, Deep: true, Rounds: []uint8{dMark},
-		Coros: []Coro{{Own: 2, Outer: []gid{1}, Inner: []gid{2}}},
-	},
-	{
-		Name: "tracing", Ms: 2, Budget: []uint8{2, 2}, Turns: true, Weak: true, Rounds: []uint8{dTrace, dMark},
-		Coros: []Coro{{Own: 2, Outer: []gid{1}, Inner: []gid{2}}},
-	},
-	{
-		Name: "turns", Ms: 2, Budget: []uint8{2, 2, 2, 2}, Turns: true, Weak: true,
-		Coros: []Coro{{Own: 2, Outer: []gid{1, 3}, Inner: []gid{2, 4}}},
-	},
-	{
-		Name: "turns, marking", Ms: 2, Budget: []uint8{2, 2, 2}, Turns: true, Weak: true, Rounds: []uint8{dMark},
-		Coros: []Coro{{Own: 2, Outer: []gid{1}, Inner: []gid{2, 3}}},
-	},
-	{
-		Name: "nested", Ms: 2, Budget: []uint8{1, 2, 2}, Turns: true, Weak: true, Deep: true, Preempt: true,
-		Coros: []Coro{{Own: 2, Outer: []gid{1}, Inner: []gid{2}}, {Own: 3, Outer: []gid{2}, Inner: []gid{3}}},
-	},
-	{
-		Name: "hand-offs", Ms: 2, Budget: []uint8{2, 2}, Turns: true, Weak: true, Handoff: true, Rounds: []uint8{dMark},
-		Coros: []Coro{{Own: 2, Outer: []gid{1}, Inner: []gid{2}}},
-	},
-	{
-		Name: "two nexts, hand-offs", Ms: 2, Budget: []uint8{1, 1, 0}, Weak: true, Handoff: true,
-		Coros: []Coro{{Own: 2, Outer: []gid{1, 3}, Inner: []gid{2}}},
-	},
-	{
-		Name: "two nexts", Ms: 2, Budget: []uint8{2, 2, 2},
-		Coros: []Coro{{Own: 2, Outer: []gid{1, 3}, Inner: []gid{2}}},
-	},
-	{
-		Name: "two nexts, weak", Ms: 2, Budget: []uint8{1, 2, 0}, Weak: true, Preempt: true,
-		Coros: []Coro{{Own: 2, Outer: []gid{1, 3}, Inner: []gid{2}}},
-	},
-	{
-		Name: "two nexts, marking", Ms: 2, Budget: []uint8{1, 1, 0}, Rounds: []uint8{dMark}, Targets: []gid{1},
-		Coros: []Coro{{Own: 2, Outer: []gid{1, 3}, Inner: []gid{2}}},
-	},
-	{
-		Name: "two nexts, tracing", Ms: 2, Budget: []uint8{1, 1, 0}, Rounds: []uint8{dTrace}, Targets: []gid{2},
-		Coros: []Coro{{Own: 2, Outer: []gid{1, 3}, Inner: []gid{2}}},
-	},
-	{
-		Name: "two yields", Ms: 2, Budget: []uint8{2, 2, 2}, Weak: true,
-		Coros: []Coro{{Own: 2, Outer: []gid{1}, Inner: []gid{2, 3}}},
-	},
-	{
-		Name: "anything", Ms: 2, Budget: []uint8{1, 2, 1, 1}, Weak: true, Raw: true,
-		Coros: []Coro{{Own: 2, Outer: []gid{1, 3, 4}, Inner: []gid{2}}},
-	},
-	{
-		Name: "anything, marking", Ms: 2, Budget: []uint8{1, 1, 1}, Weak: true, Raw: true, Rounds: []uint8{dMark}, Targets: []gid{2},
-		Coros: []Coro{{Own: 2, Outer: []gid{1, 3}, Inner: []gid{2}}},
-	},
+	{Name: "one iterator", Ms: 2, Budget: []uint8{2, 2}, Turns: true, Preempt: true, Coros: oneCoro},
+	{Name: "one iterator, weak", Ms: 2, Budget: []uint8{2, 2}, Turns: true, Preempt: true, Weak: true, Deep: true, Coros: oneCoro},
+	{Name: "marking", Ms: 2, Budget: []uint8{2, 2}, Turns: true, Rounds: []uint8{dMark}, Coros: oneCoro},
+	{Name: "marking, weak", Ms: 2, Budget: []uint8{2, 2}, Turns: true, Weak: true, Deep: true, Rounds: []uint8{dMark}, Coros: oneCoro},
+	{Name: "tracing", Ms: 2, Budget: []uint8{2, 2}, Turns: true, Weak: true, Rounds: []uint8{dTrace, dMark}, Coros: oneCoro},
+	{Name: "turns", Ms: 2, Budget: []uint8{2, 2, 2, 2}, Turns: true, Weak: true, Coros: []Coro{{Own: 2, Outer: []gid{1, 3}, Inner: []gid{2, 4}}}},
+	{Name: "turns, marking", Ms: 2, Budget: []uint8{2, 2, 2}, Turns: true, Weak: true, Rounds: []uint8{dMark}, Coros: foreignYield},
+	{Name: "nested", Ms: 2, Budget: []uint8{1, 2, 2}, Turns: true, Weak: true, Deep: true, Preempt: true, Coros: nested},
+	{Name: "hand-offs", Ms: 2, Budget: []uint8{2, 2}, Turns: true, Weak: true, Handoff: true, Rounds: []uint8{dMark}, Coros: oneCoro},
+	{Name: "two nexts, hand-offs", Ms: 2, Budget: []uint8{1, 1, 0}, Weak: true, Handoff: true, Coros: foreignNext},
+	{Name: "two nexts", Ms: 2, Budget: []uint8{2, 2, 2}, Coros: foreignNext},
+	{Name: "two nexts, weak", Ms: 2, Budget: []uint8{1, 2, 0}, Weak: true, Preempt: true, Coros: foreignNext},
+	{Name: "two nexts, marking", Ms: 2, Budget: []uint8{1, 1, 0}, Rounds: []uint8{dMark}, Targets: []gid{1}, Coros: foreignNext},
+	{Name: "two nexts, tracing", Ms: 2, Budget: []uint8{1, 1, 0}, Rounds: []uint8{dTrace}, Targets: []gid{2}, Coros: foreignNext},
+	{Name: "two yields", Ms: 2, Budget: []uint8{2, 2, 2}, Weak: true, Coros: foreignYield},
+	{Name: "anything", Ms: 2, Budget: []uint8{1, 2, 1, 1}, Weak: true, Raw: true, Coros: []Coro{{Own: 2, Outer: []gid{1, 3, 4}, Inner: []gid{2}}}},
+	{Name: "anything, marking", Ms: 2, Budget: []uint8{1, 1, 1}, Weak: true, Raw: true, Rounds: []uint8{dMark}, Targets: []gid{2}, Coros: foreignNext},
 }
 
 // LargerSwitches are bounds for a longer look.
 var LargerSwitches = []*Switch{
-	{
-		Name: "three nexts, three Ms", Ms: 3, Budget: []uint8{1, 2, 1, 0}, Deep: true,
-		Coros: []Coro{{Own: 2, Outer: []gid{1, 3, 4}, Inner: []gid{2}}},
-	},
-	{
-		Name: "two nexts, deep", Ms: 2, Budget: []uint8{1, 2, 1}, Weak: true, Deep: true,
-		Coros: []Coro{{Own: 2, Outer: []gid{1, 3}, Inner: []gid{2}}},
-	},
+	{Name: "three nexts, three Ms", Ms: 3, Budget: []uint8{1, 2, 1, 0}, Deep: true, Coros: []Coro{{Own: 2, Outer: []gid{1, 3, 4}, Inner: []gid{2}}}},
+	{Name: "two nexts, deep", Ms: 2, Budget: []uint8{1, 2, 1}, Weak: true, Deep: true, Coros: foreignNext},
 	{
 		Name: "anything, three Ms", Ms: 3, Budget: []uint8{1, 1, 1}, Weak: true, Raw: true, Rounds: []uint8{dMark}, Targets: []gid{2},
 		Coros: []Coro{{Own: 2, Outer: []gid{1, 2, 3}, Inner: []gid{2}}},
 	},
-	{
-		Name: "two nexts, cycles", Ms: 2, Budget: []uint8{1, 1, 0}, Rounds: []uint8{dMark, dTrace}, Targets: []gid{1},
-		Coros: []Coro{{Own: 2, Outer: []gid{1, 3}, Inner: []gid{2}}},
-	},
+	{Name: "two nexts, cycles", Ms: 2, Budget: []uint8{1, 1, 0}, Rounds: []uint8{dMark, dTrace}, Targets: []gid{1}, Coros: foreignNext},
 }
 
-// A dmutation is a fault that is planted in the model.
-type dmutation int
-
+// The faults that are planted in the model.
 const (
-	noFault dmutation = iota
-	mAfterRunning
+	mAfterRunning mutation = iota + 1
 	mAfterTLS
 	mClearedBeforeWaiting
 	mClearedBeforeTLS
@@ -126,18 +63,10 @@ const (
 )
 
 // is reports whether a fault is planted.
-func (w *dworld) is(mu dmutation) bool { return w.cfg.mutant == mu }
+func (w *dworld) is(mu mutation) bool { return w.cfg.mutant == mu }
 
-// A SwitchMutant is a fault that somebody could make in the switch. In the model
-// named Config, the checker must find it, by Check.
-type SwitchMutant struct {
-	dmutation
-	Name          string
-	Config, Check string
-}
-
-// SwitchMutants are the planted faults.
-var SwitchMutants = []SwitchMutant{
+// SwitchMutants are faults that somebody could make in the switch.
+var SwitchMutants = []Mutant{
 	{mAfterRunning, "m is set after the status is running", "marking", "m"},
 	{mAfterTLS, "m is set after g and TLS", "one iterator", "signal"},
 	{mClearedBeforeWaiting, "m is cleared before the status is waiting", "marking", "m"},

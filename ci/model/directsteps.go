@@ -8,22 +8,15 @@ import (
 // A dworld is a dstate while a step changes it.
 type dworld struct {
 	dstate
-	cfg   *Switch
-	fault *Violation
+	checked
+	cfg *Switch
 }
 
-func (w *dworld) to() *dstate        { return &w.dstate }
-func (w *dworld) failed() *Violation { return w.fault }
-
-func (w *dworld) fail(check, format string, args ...any) {
-	if w.fault == nil {
-		w.fault = &Violation{Check: check, What: fmt.Sprintf(format, args...)}
-	}
-}
+func (w *dworld) to() *dstate { return &w.dstate }
 
 // Memory.
 
-// view returns what m reads.
+// view returns what m reads at l.
 func (s *dstate) view(m mid, l loc) uint8 {
 	mp := &s.m[m]
 	for i := int(mp.n) - 1; i >= 0; i-- {
@@ -98,8 +91,8 @@ func (w *dworld) grab(m mid, next gid) {
 	w.g[next].place = inHand
 }
 
-// enter is coroswitch up to its first store, or coroexit. With handoff the locks
-// are not those at c's creation, and coroswitchShared finds that next may not run
+// enter is coroswitch up to its first store, or coroexit. With handoff, the locks
+// are not those at c's creation, and coroswitchShared decides that next may not run
 // on m.
 func (w *dworld) enter(m mid, handoff bool) {
 	mp := &w.m[m]
@@ -146,7 +139,7 @@ func (w *dworld) enter(m mid, handoff bool) {
 	}
 }
 
-// look is coroswitch.
+// look is the slow path of coroswitch, up to g0.
 func (w *dworld) look(m mid) bool {
 	mp := &w.m[m]
 	gp := &w.g[mp.g]
@@ -174,7 +167,7 @@ func (w *dworld) look(m mid) bool {
 	return true
 }
 
-// leave takes m to g0, and its goroutine to what is not modeled.
+// leave takes m to g0, and its goroutine away.
 func (w *dworld) leave(m mid, status uint8, p place) {
 	mp := &w.m[m]
 	gp := &w.g[mp.g]
@@ -182,7 +175,7 @@ func (w *dworld) leave(m mid, status uint8, p place) {
 	w.mem[locSched.of(mp.g)] = gp.sched
 	w.mem[locStatus.of(mp.g)] = status
 	gp.place = p
-	mp.tls, mp.sp = dG0, dG0
+	mp.tls, mp.sp = g0, g0
 }
 
 // back takes m from g0 to its goroutine.
@@ -240,7 +233,7 @@ func (w *dworld) run(m mid) bool {
 	}
 }
 
-// instr does an instruction, if it need not wait.
+// instr executes an instruction, or reports that it has to wait.
 func (w *dworld) instr(m mid, in instr) bool {
 	mp := &w.m[m]
 	old, next := mp.g, mp.next
@@ -283,7 +276,7 @@ func (w *dworld) instr(m mid, in instr) bool {
 				return false
 			}
 			w.g[next].place, w.g[next].op = inQueue, 0
-			*mp = dmachine{tls: dG0, sp: dG0, buf: mp.buf, n: mp.n}
+			*mp = dmachine{tls: g0, sp: g0, buf: mp.buf, n: mp.n}
 			return true
 		}
 		if w.cas(m, status, dWaiting, dRunning) {
@@ -302,9 +295,13 @@ func (w *dworld) instr(m mid, in instr) bool {
 		}
 		w.g[next].place = inCoro
 		mp.pc = dSlow
-	case save:
+	case save, mcall:
 		gp.sched = 3 - gp.sched&3
 		w.store(m, locSched.of(old), gp.sched, false)
+		if in == mcall {
+			mp.tls, mp.sp = g0, g0
+			gp.place = inCoro
+		}
 	case setTLS:
 		mp.tls = next
 	case setSP:
@@ -343,11 +340,6 @@ func (w *dworld) instr(m mid, in instr) bool {
 	case jump:
 		w.g[next].op = 0
 		*mp = dmachine{pc: dGo, g: next, tls: mp.tls, sp: mp.sp, buf: mp.buf, n: mp.n}
-	case mcall:
-		gp.sched = 3 - gp.sched&3
-		w.store(m, locSched.of(old), gp.sched, false)
-		mp.tls, mp.sp = dG0, dG0
-		gp.place = inCoro
 	case retake:
 		taker := w.view(m, ltaker)
 		if next != 0 || taker == 0 || old == taker || w.view(m, lgp) == 0 || w.is(neverDisowned) {
@@ -393,14 +385,14 @@ func (w *dworld) instr(m mid, in instr) bool {
 
 // Checks.
 
-// checkSignal checks what a signal handler on m relies on.
+// checkSignal checks what a signal handler on m expects.
 func (w *dworld) checkSignal(m mid) {
-	if g := w.m[m].tls; g != dG0 && w.view(m, locM.of(g)) != m {
+	if g := w.m[m].tls; g != g0 && w.view(m, locM.of(g)) != m {
 		w.fail("signal", "g%d is M%d's, and its m is %d", g, m, w.view(m, locM.of(g)))
 	}
 }
 
-// checkScan checks what the suspender relies on, having suspended g.
+// checkScan checks what the suspender expects after it has suspended g.
 func (w *dworld) checkScan(g gid) {
 	for m := range w.m {
 		if w.m[m].sp == g {
@@ -420,7 +412,7 @@ func (w *dworld) check() {
 		return
 	}
 	quiet, idle := true, w.round == uint8(len(w.cfg.Rounds))
-	var on [dG0]mid
+	var on [g0]mid
 	for m := mid(1); m <= w.cfg.Ms; m++ {
 		mp := &w.m[m]
 		w.checkSignal(m)
@@ -432,7 +424,7 @@ func (w *dworld) check() {
 		if mp.pc == dGo && w.view(m, locCtxt.of(mp.g)) != 0 {
 			w.fail("ctxt", "g%d runs with an old ctxt", mp.g)
 		}
-		if g := mp.sp; g != dG0 {
+		if g := mp.sp; g != g0 {
 			if on[g] != 0 {
 				w.fail("stack", "M%d and M%d are on the stack of g%d", on[g], m, g)
 			}
@@ -465,8 +457,8 @@ func (w *dworld) check() {
 	}
 }
 
-// waiting returns the goroutines that go on whatever the program does, and, as
-// the last one, the suspender.
+// waiting returns the goroutines that must get on whatever the program does. The
+// last bit is the suspender's.
 func (cfg *Switch) waiting(s *dstate) (waits, held uint8) {
 	if s.over {
 		return 0, 0
@@ -493,23 +485,38 @@ func (cfg *Switch) waiting(s *dstate) (waits, held uint8) {
 
 // Steps.
 
+// A dstepper visits the steps from a state.
+type dstepper struct {
+	cfg   *Switch
+	from  *dstate
+	w     dworld
+	visit func(label, reached[dstate])
+}
+
+// do visits the step that f makes.
+func (st *dstepper) do(k kind, what string, m mid, g gid, c int, f func(w *dworld)) {
+	st.try(k, what, m, g, c, func(w *dworld) bool { f(w); return true })
+}
+
+// try visits the step that f makes, unless f reports that it has to wait.
+func (st *dstepper) try(k kind, what string, m mid, g gid, c int, f func(w *dworld) bool) {
+	st.w = dworld{dstate: *st.from, cfg: st.cfg}
+	if f(&st.w) {
+		st.visit(label{k, what, m, g, c}, &st.w)
+	}
+}
+
 func (cfg *Switch) steps(s *dstate, visit func(label, reached[dstate])) {
 	if s.over {
 		return
 	}
-	var w dworld
-	try := func(k kind, what string, m mid, g gid, c int, f func() bool) {
-		w = dworld{dstate: *s, cfg: cfg}
-		if f() {
-			visit(label{k, what, m, g, c}, &w)
-		}
-	}
+	st := &dstepper{cfg: cfg, from: s, visit: visit}
 	for m := mid(1); m <= cfg.Ms; m++ {
 		mp := &s.m[m]
 		gp := &s.g[mp.g]
 		for i := range mp.buf[:mp.n] {
 			if s.mayDrain(cfg, m, i) {
-				try(kindScheduler, mp.buf[i].String(), m, 0, -1, func() bool { w.drain(m, i); return true })
+				st.do(kindScheduler, mp.buf[i].String(), m, 0, -1, func(w *dworld) { w.drain(m, i) })
 			}
 		}
 		switch mp.pc {
@@ -517,28 +524,27 @@ func (cfg *Switch) steps(s *dstate, visit func(label, reached[dstate])) {
 			for i := range cfg.Budget {
 				g := uint8(i + 1)
 				if s.mem[locStatus.of(g)] == dRunnable && mp.n == 0 {
-					try(kindScheduler, "execute", m, g, -1, func() bool { w.execute(m, g); return true })
+					st.do(kindScheduler, "execute", m, g, -1, func(w *dworld) { w.execute(m, g) })
 				}
 			}
 		case dGo:
-			cfg.goes(s, m, &w, try)
+			st.goes(m)
 		case dSlow:
-			try(kindScheduler, "coroswitch", m, mp.g, int(gp.c), func() bool { return w.look(m) })
+			st.try(kindScheduler, "coroswitch", m, mp.g, int(gp.c), func(w *dworld) bool { return w.look(m) })
 		case dWorld:
 			if s.stopped(cfg, m) || cfg.mutant == disownedRunning && s.mem[locStatus.of(mp.g)] == dWaiting {
-				try(kindScheduler, "disowns, the world stopped", m, mp.g, int(gp.c), func() bool {
+				st.do(kindScheduler, "disowns, the world stopped", m, mp.g, int(gp.c), func(w *dworld) {
 					w.mem[locTaker.of(gp.c)] = 0
 					w.mem[locStatus.of(mp.g)] = dRunning
 					w.back(m)
 					w.m[m].pc = dSlow
-					return true
 				})
 			}
 		default:
-			try(kindScheduler, cfg.program(mp.pc)[mp.i].String(), m, mp.g, int(gp.c), func() bool { return w.run(m) })
+			st.try(kindScheduler, cfg.program(mp.pc)[mp.i].String(), m, mp.g, int(gp.c), func(w *dworld) bool { return w.run(m) })
 		}
 	}
-	cfg.suspends(s, &w, try)
+	st.suspends()
 }
 
 // execute is execute.
@@ -557,45 +563,45 @@ func (w *dworld) execute(m mid, g gid) {
 func (w *dworld) sleep(m mid, status uint8, p place) {
 	w.leave(m, status, p)
 	w.mem[locM.of(w.m[m].g)] = 0
-	w.m[m] = dmachine{tls: dG0, sp: dG0}
+	w.m[m] = dmachine{tls: g0, sp: g0}
 }
 
 // goes visits the steps of Go code.
-func (cfg *Switch) goes(s *dstate, m mid, w *dworld, try func(kind, string, mid, gid, int, func() bool)) {
+func (st *dstepper) goes(m mid) {
+	cfg, s := st.cfg, st.from
 	mp := &s.m[m]
 	g := mp.g
 	gp := &s.g[g]
 	free := mp.n == 0 && s.mem[locStatus.of(g)] == dRunning // to be scheduled away
 	if free && (cfg.Preempt || s.inside && s.target == g) {
-		try(kindScheduler, "is preempted", m, g, -1, func() bool { w.sleep(m, dRunnable, inQueue); return true })
+		st.do(kindScheduler, "is preempted", m, g, -1, func(w *dworld) { w.sleep(m, dRunnable, inQueue) })
 	}
 	if gp.op != 0 {
 		if mp.n == 0 || cfg.Deep && mp.n <= 5 {
-			try(kindScheduler, "switches", m, g, int(gp.c), func() bool { w.enter(m, false); return true })
+			st.do(kindScheduler, "switches", m, g, int(gp.c), func(w *dworld) { w.enter(m, false) })
 			if cfg.Handoff {
-				try(kindScheduler, "switches under other locks", m, g, int(gp.c), func() bool { w.enter(m, true); return true })
+				st.do(kindScheduler, "switches under other locks", m, g, int(gp.c), func(w *dworld) { w.enter(m, true) })
 			}
 		}
 		return
 	}
 	call := func(what string, op uint8, c int) {
-		try(kindProgram, what, m, g, c, func() bool {
+		st.do(kindProgram, what, m, g, c, func(w *dworld) {
 			gp, co := &w.g[g], &w.c[c]
 			if op == opNext || op == opYield {
 				gp.budget--
 			}
 			if co.done && op != opExit {
-				return true
+				return
 			}
 			if !cfg.Raw && (op == opNext && co.yieldNext || op == opYield && !co.yieldNext) {
 				w.over = true
 				if cfg.Turns {
 					w.fail("panic", "%s called again", what)
 				}
-				return true
+				return
 			}
 			gp.op, gp.c = op, uint8(c)
-			return true
 		})
 	}
 	own := slices.IndexFunc(cfg.Coros, func(c Coro) bool { return c.Own == g })
@@ -630,7 +636,7 @@ func (cfg *Switch) goes(s *dstate, m mid, w *dworld, try func(kind, string, mid,
 					if !slices.Contains(gs, g) || s.g[h].place != inSleep || s.mem[locStatus.of(h)] != dWaiting || g != gs[0] && h != gs[0] || g == gs[0] && gp.budget == 0 {
 						continue
 					}
-					try(kindProgram, fmt.Sprintf("has g%d go on", h), m, g, -1, func() bool {
+					st.do(kindProgram, fmt.Sprintf("has g%d go on", h), m, g, -1, func(w *dworld) {
 						if g == gs[0] {
 							w.g[g].budget--
 						}
@@ -641,7 +647,6 @@ func (cfg *Switch) goes(s *dstate, m mid, w *dworld, try func(kind, string, mid,
 						}
 						w.g[h].place = inQueue
 						w.mem[locStatus.of(h)] = dRunnable
-						return true
 					})
 				}
 				if gs[0] != g && slices.Contains(gs, g) {
@@ -651,12 +656,13 @@ func (cfg *Switch) goes(s *dstate, m mid, w *dworld, try func(kind, string, mid,
 		}
 	}
 	if gp.budget == 0 {
-		try(kindProgram, "ends", m, g, -1, func() bool { w.sleep(m, dDead, inGrave); return true })
+		st.do(kindProgram, "ends", m, g, -1, func(w *dworld) { w.sleep(m, dDead, inGrave) })
 	}
 }
 
 // suspends visits the steps of the suspender.
-func (cfg *Switch) suspends(s *dstate, w *dworld, try func(kind, string, mid, gid, int, func() bool)) {
+func (st *dstepper) suspends() {
+	cfg, s := st.cfg, st.from
 	if int(s.round) == len(cfg.Rounds) {
 		return
 	}
@@ -665,37 +671,35 @@ func (cfg *Switch) suspends(s *dstate, w *dworld, try func(kind, string, mid, gi
 	status := locStatus.of(g)
 	switch {
 	case g != 0 && int(g) <= len(cfg.Budget) && cfg.Targets != nil && !slices.Contains(cfg.Targets, g):
-		try(kindScheduler, "is not suspended", 0, g, -1, func() bool { w.target++; return true })
+		st.do(kindScheduler, "is not suspended", 0, g, -1, func(w *dworld) { w.target++ })
 	case g == 0:
 		if s.stopped(cfg, 0) || cfg.mutant == slowRunning {
-			try(kindProgram, "the slow bit is set", 0, 0, -1, func() bool {
+			st.do(kindProgram, "the slow bit is set", 0, 0, -1, func(w *dworld) {
 				if !s.stopped(cfg, 0) {
 					w.fail("slow", "somebody may be in the fast path")
 				}
 				w.mem[locSlow] = bit
 				w.target = 1
-				return true
 			})
 		}
 	case int(g) > len(cfg.Budget):
 		if bit == dTrace || s.stopped(cfg, 0) {
-			try(kindScheduler, "the slow bit is cleared", 0, 0, -1, func() bool {
+			st.do(kindScheduler, "the slow bit is cleared", 0, 0, -1, func(w *dworld) {
 				w.mem[locSlow] = 0
 				w.target = 0
 				w.round++
-				return true
 			})
 		}
 	case !s.holds:
 		if !s.mayCAS(0, status) {
 			return
 		}
-		try(kindScheduler, "suspendG", 0, g, -1, func() bool {
+		st.do(kindScheduler, "suspendG", 0, g, -1, func(w *dworld) {
 			switch w.mem[status] {
 			case dDead:
 				w.target++
 				w.inside = false
-				return true
+				return
 			case dRunning:
 			default:
 				w.scans = true
@@ -703,10 +707,9 @@ func (cfg *Switch) suspends(s *dstate, w *dworld, try func(kind, string, mid, gi
 			}
 			w.inside, w.holds = true, true
 			w.mem[status] |= dScan
-			return true
 		})
 	case s.scans:
-		try(kindScheduler, "resumeG", 0, g, -1, func() bool {
+		st.do(kindScheduler, "resumeG", 0, g, -1, func(w *dworld) {
 			w.checkScan(g)
 			if bit == dMark {
 				w.g[g].sched |= 4 // the stack has been moved
@@ -715,22 +718,20 @@ func (cfg *Switch) suspends(s *dstate, w *dworld, try func(kind, string, mid, gi
 			w.mem[status] &^= dScan
 			w.target++
 			w.inside, w.holds, w.scans = false, false, false
-			return true
 		})
 	default:
-		try(kindScheduler, "suspendG reads m", 0, g, -1, func() bool {
+		st.do(kindScheduler, "suspendG reads m", 0, g, -1, func(w *dworld) {
 			if w.mem[locM.of(g)] == 0 {
 				w.fail("m", "g%d runs on no M", g)
 			}
 			w.mem[status] &^= dScan
 			w.holds = false
-			return true
 		})
 	}
 }
 
-// appendKey appends what tells s from all states that are not the same but for
-// the numbers of Ms.
+// appendKey appends a key that is equal for states that differ only in the numbers
+// of Ms.
 func (cfg *Switch) appendKey(b []byte, s *dstate) []byte {
 	var order [dMaxM]mid
 	for i := range order {

@@ -36,8 +36,8 @@ type explorer[S any] struct {
 	parent []uint32
 	nth    []uint8 // which of the parent's steps led here
 	edges  []edge
-	waits  []uint8 // a bit for each goroutine that is runnable
-	held   []uint8 // those of them whose thread is held up in C
+	waits  []uint8 // a bit for each goroutine that has to get on
+	held   []uint8 // those of them that C or the kernel may hold up
 	steps  int
 }
 
@@ -47,9 +47,7 @@ type edge struct {
 	kind     kind
 }
 
-// Explore walks through all states of cfg, or until a check fails.
-func (cfg *Config) Explore() *Report { return explore[state](cfg) }
-
+// explore walks through all states of a model, or until a check fails.
 func explore[S any](sp space[S]) *Report {
 	x := &explorer[S]{space: sp, index: map[string]uint32{}}
 	var buf []byte
@@ -130,10 +128,9 @@ func (cfg *Config) waiting(s *state) (waits, held uint8) {
 	return waits, held
 }
 
-// stuck finds a state in which a goroutine is runnable, as it would be with
-// channels, and can never run: the scheduler's own steps do not lead to a state
-// in which it does, or in which another goroutine holds up its thread in C. Then
-// the steps of the kernel and C must do.
+// stuck finds a state in which a goroutine has to get on and never does. The
+// scheduler's own steps must lead to a state in which it does, or in which C or the
+// kernel may hold it up. From there, the steps of C and the kernel may help.
 func (x *explorer[S]) stuck() *Violation {
 	for _, held := range []bool{false, true} {
 		what := "the scheduler never runs g%d, which is runnable"
@@ -142,7 +139,7 @@ func (x *explorer[S]) stuck() *Violation {
 			what = "g%d is runnable, and never runs whatever returns"
 			last = kindReturn
 		}
-		// can[i] has those that run at some time from state i on.
+		// can[i] has the goroutines that get on at some time from state i on.
 		can := make([]uint8, len(x.waits))
 		var work []uint32
 		for i := range can {
@@ -223,8 +220,8 @@ func (x *explorer[S]) trace(id uint32) []string {
 	return trace
 }
 
-// appendKey appends what tells s from all states that are not the same but for
-// the numbers of Ms: they are numbered in the order in which they are found.
+// appendKey appends a key that is equal for states that differ only in the numbers
+// of Ms: it numbers Ms in the order in which it finds them.
 func (*Config) appendKey(b []byte, s *state) []byte {
 	var names [maxM + 1]byte
 	var order [maxM]mid

@@ -210,21 +210,12 @@ func (w *world) callback(m mid) {
 // newFrame returns the number of a new callback on m. The model uses those
 // again that nobody has any more.
 func (w *world) newFrame(m mid) uint8 {
-	n := uint8(1)
-next:
-	for i := range w.g {
-		if gp := &w.g[i]; gp.on == m && gp.frame == n {
-			n++
-			goto next
+	for n := uint8(1); ; n++ {
+		if !slices.ContainsFunc(w.g[:], func(gp goroutine) bool { return gp.on == m && gp.frame == n }) &&
+			!slices.ContainsFunc(w.m[m].dead[:], func(d deadFrame) bool { return d.frame == n }) {
+			return n
 		}
 	}
-	for _, d := range w.m[m].dead {
-		if d.frame == n {
-			n++
-			goto next
-		}
-	}
-	return n
 }
 
 // sysret is exitsyscall, after a call or at the start of a callback, and what

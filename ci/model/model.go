@@ -2,22 +2,25 @@
 // src/corolock/runtime/corolock.go, with explicit states, and checks all its
 // interleavings.
 //
-// A state has a few goroutines, Ms, Ps and coroutines. A step is what one M
-// does without being seen by another: a region in which it holds mCoro.lock,
-// with all that only it can look at before and after. A goroutine that runs
-// chooses any operation that its budget allows: the model's program is every
-// program of that length. Each step names the function that it models.
+// A state has a few goroutines, Ms, Ps and coroutines. A step is a part of the code
+// whose inside no other M can see: a region in which an M holds mCoro.lock, with the
+// code before and after it that only uses the M's own data. A goroutine that runs
+// chooses any operation that its budget allows, so the model explores every program
+// of that length. Each step names the function that it models.
 //
-// Next to the runtime's fields, a state says what is true whatever the runtime
-// thinks: what each goroutine has locked itself, and where; who has resumed
-// whom; which C frames lie on which thread. The checks compare the two, so they
-// do not repeat the code: see check.go for those of a state, and explore.go for
-// those of the whole graph. A state also says how the program would stand with
-// upstream's runtime, as long as that has not thrown: see upstream.go.
-// docs/corolock.md says what is left out.
+// Besides the runtime's fields, a state has the truth, whatever the runtime thinks:
+// which locks each goroutine has taken, and on which thread; who has resumed whom;
+// which C frames are on which thread. The checks compare the two, so they do not
+// repeat the code: see check.go for the checks of a state, and explore.go for those
+// of the whole graph. A state also has the state of upstream's runtime for the same
+// program, until that throws: see upstream.go. docs/corolock.md says what is left
+// out.
 package model
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // The sizes of a state. Element 0 of each array is nobody.
 const (
@@ -32,11 +35,12 @@ type (
 	mid = uint8
 )
 
-// g0 stands in lockedg for the M's g0: the M is reserved for those who have
-// locked it, and bound to none of them in particular.
+// g0 in lockedg is the M's g0: the M is reserved for the goroutines that have locked
+// it, and bound to none of them in particular. The model of the direct switch has it
+// for the M's g0 as well.
 const g0 gid = maxG + 1
 
-// A list has goroutines in order, the first first, and then zeros.
+// A list has goroutines in order, and then zeros.
 type list [maxG]gid
 
 func (l *list) empty() bool    { return l[0] == 0 }
@@ -49,7 +53,7 @@ func (l *list) len() (n uint8) {
 	return n
 }
 
-// push appends g. A list overflows only if somebody is there twice, and then a
+// push appends g. A list overflows only if a goroutine is in it twice, and then a
 // check has failed already.
 func (l *list) push(g gid) {
 	if n := l.len(); n < maxG {
@@ -87,12 +91,12 @@ const (
 	gSyscall                 // on an M without a P, in the kernel or in C
 	gRunnable                // in a queue, or in an M's hand
 	gCoro                    // blocked in a coro
-	gBlocked                 // blocked otherwise: anybody can wake it
+	gBlocked                 // blocked otherwise: anything can wake it
 	gFrameWait               // in coroLeaveFrame
 	gDead
 )
 
-// A cont is what a goroutine does first when it is scheduled next.
+// A cont is the first thing that a goroutine does when it is scheduled again.
 type cont uint8
 
 const (
@@ -123,15 +127,15 @@ type goroutine struct {
 
 	lockedExt, lockedInt uint8
 
-	// Its callback keeps its own frame, and the one below.
+	// The frame of its callback, and the frame below that.
 	frame, below uint8
 
 	// The truth: its own locks, and the thread they are on.
 	ext, callbacks uint8
 	on             mid
 
-	// driven says that, if it holds or borrows a thread, it was resumed last by
-	// its own coroutine's next.
+	// driven says that next of its own coroutine resumed it last. It is kept while
+	// the goroutine holds or borrows a thread.
 	driven bool
 
 	up upG
@@ -140,7 +144,7 @@ type goroutine struct {
 // claims is g.claims.
 func (gp *goroutine) claims() bool { return gp.lockedExt|gp.lockedInt != 0 }
 
-// locks says how many locks of its own the goroutine has.
+// locks returns how many locks of its own the goroutine has.
 func (gp *goroutine) locks() uint8 { return gp.ext + gp.callbacks }
 
 // A pc is where an M is in the runtime's code, between two steps.
@@ -185,9 +189,9 @@ type machine struct {
 	target mid  // pcHandoff; pcStart: what gp was bound to when alone was asked
 	alone  bool // pcStart: the answer of alone
 
-	// The truth: who has C frames here, the innermost first; whether somebody
-	// has exited with a lock; whether the loan on which the debt was made, goes
-	// on; whether somebody has come or gone by a switch that upstream refuses.
+	// The truth: who has C frames here, the innermost first; whether a goroutine
+	// has exited with a lock; whether the loan with the debt goes on; whether a
+	// goroutine has come or gone by a switch that upstream refuses.
 	cstack list
 	spoilt bool
 	owing  bool
@@ -208,7 +212,7 @@ type coro struct {
 	lockedExt, lockedInt uint8
 
 	// The truth: whether the iterator's side has control, and who was resumed
-	// when gp got blocked.
+	// when gp was blocked.
 	inner   bool
 	partner gid
 
@@ -228,8 +232,8 @@ type state struct {
 	// thrown says that upstream's runtime has thrown.
 	thrown bool
 
-	// passed[g] says how many time slices others have begun on g's thread since
-	// g waits for it, two bits each.
+	// passed[g] counts the time slices that each other goroutine has begun on g's
+	// thread while g waits for it, in two bits each.
 	passed [maxG + 1]uint8
 }
 
@@ -249,15 +253,15 @@ type Config struct {
 	Blocks    []gid // who may block outside of coroutines
 	Exits     []gid // who may exit before its budget is used up
 
-	// Fair has runq in order, and no M interrupted in the scheduler. Then those
-	// who share a thread must take turns.
+	// Fair means that runq is in order, and that no M is interrupted in the
+	// scheduler. Then goroutines that share a thread must take turns.
 	Fair bool
 
 	mutant mutation
 }
 
-// A Coro says who uses a coroutine: Maker makes it, Own is its goroutine, those
-// in Outer call next, and those in Inner yield.
+// A Coro says who uses a coroutine: Maker makes it, Own is its goroutine, the
+// goroutines in Outer call next, and those in Inner yield.
 type Coro struct {
 	Maker, Own   gid
 	Outer, Inner []gid
@@ -284,12 +288,23 @@ func (cfg *Config) initial() state {
 // A world is a state while a step changes it.
 type world struct {
 	state
-	cfg   *Config
-	fault *Violation // the first check that failed
+	checked
+	cfg *Config
 }
 
-func (w *world) to() *state         { return &w.state }
-func (w *world) failed() *Violation { return w.fault }
+func (w *world) to() *state { return &w.state }
+
+// checked keeps the first check that failed.
+type checked struct{ fault *Violation }
+
+func (c *checked) failed() *Violation { return c.fault }
+
+// fail notes that a check has failed. The first one counts.
+func (c *checked) fail(check, format string, args ...any) {
+	if c.fault == nil {
+		c.fault = &Violation{Check: check, What: fmt.Sprintf(format, args...)}
+	}
+}
 
 // A Violation is a check that has failed.
 type Violation struct {

@@ -1,11 +1,10 @@
 package model
 
-// A mutation is a fault that is planted in the model.
+// A mutation is a fault that is planted in a model, or 0.
 type mutation int
 
 const (
-	noMutation mutation = iota
-	borrowerStays
+	borrowerStays mutation = iota + 1
 	evictedStays
 	evictedLost
 	yieldsToScheduler
@@ -71,7 +70,7 @@ const (
 	mutations
 )
 
-// A Mutant is a fault that somebody could make in corolock.go. In the model
+// A Mutant is a fault that somebody could make in the runtime. In the model
 // named Config, the checker must find it, by Check.
 type Mutant struct {
 	mutation
@@ -79,7 +78,7 @@ type Mutant struct {
 	Config, Check string
 }
 
-// Mutants are the planted faults.
+// Mutants are faults that somebody could make in corolock.go.
 var Mutants = []Mutant{
 	{borrowerStays, "bind does not unbind a borrower", "foreign yield", "I3"},
 	{evictedStays, "a borrower is displaced and stays in the queue", "foreign yield", "lost"},

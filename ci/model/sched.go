@@ -10,8 +10,8 @@ func (w *world) put(g gid, wake bool) {
 	}
 }
 
-// releaseP makes m's P idle, if it has one. It is handoffp, or findRunnable
-// that has found nothing: both look at the queues.
+// releaseP makes m's P idle, if it has one. It is handoffp, or a findRunnable that
+// finds nothing. Both look at the queues.
 func (w *world) releaseP(m mid) {
 	if !w.m[m].p {
 		return
@@ -45,7 +45,7 @@ func (w *world) pick(m mid, g gid) {
 	mp.alone = w.aloneOn(g, mp.target) || w.g[g].claims() && w.is(startAloneShared)
 }
 
-// startPicked is schedule after findRunnable and a look at alone.
+// startPicked is schedule after findRunnable and the check of alone.
 func (w *world) startPicked(m mid) {
 	mp := &w.m[m]
 	g := mp.gp
@@ -93,9 +93,10 @@ func (w *world) execute(m mid, g gid, slice bool) {
 	}
 }
 
-// slice notes that g's time slice begins. Nobody else who has locked m, and
-// waits for it in m's queue, or in any queue if the scheduler has chosen g, may
-// see that three times. (Twice: a system call may begin the second.)
+// slice notes that g's time slice begins. It is a failure if that happens three
+// times while another goroutine that has locked m waits in m's queue, or, if the
+// scheduler has chosen g, in any queue. (Twice is fine: a system call may begin the
+// second slice.)
 func (w *world) slice(m mid, g gid, chosen bool) {
 	if !w.cfg.Fair {
 		return
@@ -133,8 +134,8 @@ func (w *world) gosched(m mid) {
 	}
 }
 
-// park is gopark.
-func (w *world) park(m mid) {
+// block is gopark.
+func (w *world) block(m mid) {
 	mp := &w.m[m]
 	w.upLeaves(mp.curg)
 	w.g[mp.curg].status = gBlocked
@@ -149,8 +150,8 @@ func (w *world) wake(g gid) {
 	w.put(g, true)
 }
 
-// settles reports whether schedule calls coroSettle, and that has something to
-// do under the lock. It is a step of its own.
+// settles reports whether schedule calls coroSettle and that has something to do
+// under the lock, which is a step of its own.
 func (mp *machine) settles() bool {
 	return mp.p && mp.leaver != 0 && (mp.lockedg != 0 || mp.doomed)
 }
@@ -169,10 +170,9 @@ func (w *world) settle(m mid) {
 	w.ready(evicted)
 }
 
-// schedule is schedule up to findRunnable: a look at alone, or the rest of
-// coroSettle, and coroStopLocked until its lock is released. Keep says that
-// coroUnwanted has found nothing, in which case it goes on if there is something
-// in the queue.
+// schedule is schedule up to findRunnable: it checks alone, or does the rest of
+// coroSettle and coroStopLocked until that releases its lock. Keep says that
+// coroUnwanted finds nothing: then m goes on with the next goroutine in its queue.
 func (w *world) schedule(m mid, keep bool) {
 	mp := &w.m[m]
 	if mp.lockedg == 0 {
@@ -218,15 +218,11 @@ func (w *world) stop(m mid) {
 			w.put(g, wake)
 		}
 	}
-	w.releaseP(m)
-	mp.pc = pcParked
-	if mp.nextp {
-		w.resume(m)
-	}
+	w.park(m)
 }
 
-// stopAlone is stoplockedm, up to mPark.
-func (w *world) stopAlone(m mid) {
+// park releases m's P and is mPark. It is all of stoplockedm up to there.
+func (w *world) park(m mid) {
 	mp := &w.m[m]
 	w.releaseP(m)
 	mp.pc = pcParked

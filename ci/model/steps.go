@@ -5,13 +5,13 @@ import (
 	"slices"
 )
 
-// A kind says who makes a step happen.
+// A kind says what makes a step happen.
 type kind uint8
 
 const (
-	kindScheduler kind = iota // the runtime, sooner or later
-	kindReturn                // the kernel or C, which returns when it likes
-	kindProgram               // the program, if it likes
+	kindScheduler kind = iota // the runtime, at some time
+	kindReturn                // the kernel or C, which may never return
+	kindProgram               // the program, which may do something else
 )
 
 // A label says what a step is.
@@ -96,7 +96,7 @@ func (cfg *Config) steps(s *state, visit func(label, reached[state])) {
 			}
 			st.do(kindScheduler, what, m, 0, -1, func(w *world) { w.schedule(m, false) })
 		case pcAlone:
-			st.do(kindScheduler, "stoplockedm, mPark", m, 0, -1, func(w *world) { w.stopAlone(m) })
+			st.do(kindScheduler, "stoplockedm, mPark", m, 0, -1, func(w *world) { w.park(m) })
 		case pcStopping:
 			st.do(kindScheduler, "coroStopLocked, mPark", m, 0, -1, func(w *world) { w.stop(m) })
 		case pcStart:
@@ -238,7 +238,7 @@ func (st *stepper) running(m mid) {
 		paid("entersyscall", -1, func(w *world) { w.call(m) })
 	}
 	if slices.Contains(cfg.Blocks, g) {
-		paid("blocks", -1, func(w *world) { w.park(m) })
+		paid("blocks", -1, func(w *world) { w.block(m) })
 	}
 }
 
@@ -265,7 +265,7 @@ func (s *state) refers(m mid) bool {
 	return false
 }
 
-// tidy makes equal what makes no difference.
+// tidy makes states equal if their difference does not matter.
 func (w *world) tidy() {
 	for i := range w.g {
 		gp := &w.g[i]

@@ -1,13 +1,13 @@
 package model
 
-// Upstream's runtime, for the check B0: what works there works here, on the
-// same threads.
+// Upstream's runtime, for the check B0: a program that works there works here, on
+// the same threads.
 //
-// The program's operations are done there, too, as long as that has not thrown.
-// Upstream locks an M, and knows only who is bound to it now. A goroutine that
-// is not bound stays where it is until it is scheduled away by something that
-// can happen there, or is handed off here; then it is wherever it runs here. What
-// coroLeave_m moves here stays there.
+// It does the program's operations, too, until it throws. Upstream locks an M, and
+// knows only the goroutine that is bound to it now. A goroutine that is not bound
+// stays on its M until something schedules it away that exists upstream, too, or
+// until it is handed off here. Then its M upstream is the one that it runs on here.
+// A goroutine that coroLeave_m moves here stays where it is upstream.
 
 // An upG is what upstream says of a goroutine.
 type upG struct {
@@ -49,7 +49,7 @@ func (s *state) upOwner(m mid) gid {
 	return 0
 }
 
-// upRuns notes that m runs g, which has come from the scheduler.
+// upRuns notes that m runs g, which comes from the scheduler.
 func (w *world) upRuns(g gid, m mid) {
 	if up := &w.g[g].up; !w.thrown && up.m == 0 {
 		up.m = m
@@ -71,12 +71,12 @@ func (w *world) upLock(g gid, ext, callbacks uint8) {
 	}
 	if !up.locked {
 		if w.upOwner(up.m) != 0 {
-			w.upThrows() // it must have run elsewhere
+			w.upThrows() // upstream would have run it elsewhere
 			return
 		}
 		for h := range w.g {
 			if other := &w.g[h].up; gid(h) != g && other.m == up.m {
-				*other = upG{} // so must this one
+				*other = upG{} // upstream runs it elsewhere
 			}
 		}
 		up.locked = true
