@@ -21,7 +21,7 @@ import (
 	"gocoro/ci/suite"
 )
 
-// programs is the package of a module of its own, for what it requires is large.
+// programs is the package of a separate module, because it requires large modules.
 const programs = "gocoro/ci/programs"
 
 // A side is a toolchain and how the benchmarks run with it.
@@ -34,19 +34,19 @@ type benchmark struct {
 	limit           time.Duration
 }
 
-// benchmarks are the overlays'. Those of the matched-lock rules that are locked run a fixed, small number of
-// rounds, each in a process of its own, and have little time: stock upstream
-// loses locked goroutines, which is what the series is for, and hangs or dies
-// in most of these runs.
+// benchmarks are those of the matched-lock rules. The locked ones run a small,
+// fixed number of rounds, each in a process of its own, with a short time limit.
+// Stock upstream loses locked goroutines, which the series repairs, and hangs or
+// dies in most of these runs.
 var benchmarks = []benchmark{
 	{"unlocked", "runtime", "^BenchmarkCoro.*/^unlocked$", "200ms", time.Minute},
 	{"locked", "runtime", "^BenchmarkCoroNext$/^locked$", "15000x", 5 * time.Second},
 	{"locked", "runtime", "^BenchmarkCoroPull$/^locked$", "2000x", 5 * time.Second},
 }
 
-// sharedBenchmarks are those of the shared-lock rules. A benchmark of what a
-// side does not allow skips itself there. The last are upstream's of calls to
-// C and of callbacks, single and on a thread that C creates.
+// sharedBenchmarks are those of the shared-lock rules. A benchmark skips itself on
+// a side that does not allow what it measures. The last group is upstream's: calls
+// to C, and callbacks, also on a thread that C creates.
 var sharedBenchmarks = []benchmark{
 	{"pull", "runtime", "^BenchmarkCoroLock(Next|Pull)$", "200ms", time.Minute},
 	{"locks", "runtime", "^BenchmarkCoroLock(OSThread|PingPong|Claims)$", "200ms", time.Minute},
@@ -221,7 +221,7 @@ func (s side) measure(ctx context.Context, d *driver.Driver, b benchmark, dir st
 	if b.pkg != programs {
 		cmd.Dir = filepath.Join(s.goroot, "src", b.pkg)
 	}
-	// One builds a program with the go command on PATH.
+	// One benchmark builds a program with the go command on PATH.
 	cmd.Env = s.environ(d, "PATH="+filepath.Join(s.goroot, "bin")+string(os.PathListSeparator)+os.Getenv("PATH"), s.env)
 	return cmd.CombinedOutput()
 }

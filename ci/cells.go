@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"slices"
 
 	"gocoro/build/line"
 	"gocoro/build/store"
@@ -66,8 +67,8 @@ func (f *flags) plan(lines []*plan.Line, sel plan.Selection) ([]plan.Cell, error
 	return plan.Cells(platform.Host(), lines, sel)
 }
 
-// nightly returns the cells that the selection would have at nightly depth and
-// does not have at its own, whatever its shard.
+// nightly returns the cells that the selection, of all shards, has only at nightly
+// depth.
 func (f *flags) nightly(lines []*plan.Line) ([]record.ID, error) {
 	sel := f.sel
 	sel.Shard, sel.Shards = 0, 0
@@ -80,21 +81,17 @@ func (f *flags) nightly(lines []*plan.Line) ([]record.ID, error) {
 	if err != nil {
 		return nil, err
 	}
-	now := map[record.ID]bool{}
-	for _, c := range cells {
-		now[c.ID] = true
-	}
 	var ids []record.ID
 	for _, c := range all {
-		if !now[c.ID] {
+		if !slices.ContainsFunc(cells, func(now plan.Cell) bool { return now.ID == c.ID }) {
 			ids = append(ids, c.ID)
 		}
 	}
 	return ids, nil
 }
 
-// inStore calls do with the build cache, which no other process cleans
-// meanwhile.
+// inStore calls do with the build cache, and keeps other processes from cleaning
+// it meanwhile.
 func inStore(ctx context.Context, do func(*store.Store) error) error {
 	st, err := store.Open()
 	if err != nil {

@@ -21,38 +21,37 @@ type job struct {
 	Shard    string `json:"shard"`
 }
 
-// hosted lists the hosted runners. Each runs what is native to it. A job builds
-// one line's toolchain; the shards are the default line's jobs, the others have
-// less to do.
-var hosted = []struct {
-	runner, platform string
-	shards           map[plan.Depth]int
-}{
-	{"ubuntu-24.04", "linux-amd64", map[plan.Depth]int{plan.Default: 2, plan.Nightly: 6}},
-	{"ubuntu-24.04-arm", "linux-arm64", map[plan.Depth]int{plan.Default: 2, plan.Nightly: 6}},
-	{"macos-15-intel", "darwin-amd64", map[plan.Depth]int{plan.Default: 2, plan.Nightly: 6}},
-	{"macos-15", "darwin-arm64", map[plan.Depth]int{plan.Default: 2, plan.Nightly: 6}},
+// hosted lists the hosted runners. Each runs what is native to it.
+var hosted = []struct{ runner, platform string }{
+	{"ubuntu-24.04", "linux-amd64"},
+	{"ubuntu-24.04-arm", "linux-arm64"},
+	{"macos-15-intel", "darwin-amd64"},
+	{"macos-15", "darwin-arm64"},
 }
+
+// shards is how many jobs the default line has on each runner. The other lines
+// have less to do. A job builds one line's toolchain.
+var shards = map[plan.Depth]int{plan.Default: 2, plan.Nightly: 6}
 
 // jobs returns the jobs of the hosted runners at a depth. Together they run
 // every cell of the hosted plan, each once.
 func jobs(lines []*plan.Line, depth plan.Depth) []job {
 	var list []job
 	for _, h := range hosted {
-		add := func(line string, shards int) {
-			for i := 1; i <= shards; i++ {
+		add := func(line string, n int) {
+			for i := 1; i <= n; i++ {
 				list = append(list, job{
-					Name:     fmt.Sprintf("%s %s %d/%d", h.platform, line, i, shards),
+					Name:     fmt.Sprintf("%s %s %d/%d", h.platform, line, i, n),
 					Runner:   h.runner,
 					Platform: h.platform,
 					Line:     line,
-					Shard:    fmt.Sprintf("%d/%d", i, shards),
+					Shard:    fmt.Sprintf("%d/%d", i, n),
 				})
 			}
 		}
 		add(plan.SelfLine, 1)
 		for _, l := range lines {
-			if n := h.shards[depth]; l.Default {
+			if n := shards[depth]; l.Default {
 				add(l.Name, n)
 			} else {
 				add(l.Name, (n+1)/2)

@@ -35,7 +35,7 @@ func setupCommand(fs *flag.FlagSet) func(context.Context, []string) error {
 }
 
 // setup runs the setup script if a method that the cells need does not work
-// yet. What is still missing afterwards, the cells will say.
+// yet. Each cell reports what it still misses afterwards.
 func setup(ctx context.Context, rep *progress.Reporter, repo *line.Repo, st *store.Store, cells []plan.Cell) error {
 	seen := map[platform.Method]bool{}
 	missing := false

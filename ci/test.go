@@ -73,8 +73,8 @@ func testCommand(fs *flag.FlagSet) func(context.Context, []string) error {
 	}
 }
 
-// test runs cells, leaves their records in one directory and the report in
-// another. Those of nightly it only names.
+// test runs cells, and writes their records to one directory and the report to
+// another. The report names the cells of nightly, which do not run.
 func test(ctx context.Context, r *runner.Runner, lines []*plan.Line, cells []plan.Cell, nightly []record.ID, reportDir string) error {
 	if err := os.MkdirAll(r.Results, 0o777); err != nil {
 		return err
@@ -89,8 +89,8 @@ func test(ctx context.Context, r *runner.Runner, lines []*plan.Line, cells []pla
 		return err
 	}
 	rep.Begin = r.Begin(1)
-	// What cannot be installed is told once here, and again by each cell
-	// that fails for the want of it; the others run.
+	// Each cell that needs something that cannot be installed fails and says so,
+	// too. The others run.
 	if err := setup(ctx, rep, r.Repo, r.Store, cells); err != nil {
 		if ctx.Err() != nil {
 			return err
@@ -103,7 +103,7 @@ func test(ctx context.Context, r *runner.Runner, lines []*plan.Line, cells []pla
 			rep.Printf("%s", report.CellLine(e.Cells[0]))
 		}
 	}
-	// A run that was stopped is reported, too: with what did not run.
+	// A run that was stopped has a report, too, with the cells that did not run.
 	planned, late, runErr := r.Run(ctx, cells)
 	runErr = errors.Join(runErr, r.Journal.Close())
 	if len(planned) == 0 && runErr != nil {

@@ -18,8 +18,8 @@ type Side struct {
 	Output io.Reader // of go test -bench, of any number of rounds
 }
 
-// widest is how many times the first side's bar a bar may be. A longer one is
-// cut off, and only its text tells.
+// widest limits the length of a bar, as a multiple of the first side's. Only the text
+// of a bar that is cut off tells its value.
 const widest = 1.5
 
 // Write draws a row for each benchmark of the second side that the first has,

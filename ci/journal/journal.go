@@ -109,7 +109,7 @@ func Read(dir string) ([]Span, error) {
 	index := map[int]int{}
 	for i, line := range bytes.SplitAfter(data, []byte("\n")) {
 		if len(line) == 0 || line[len(line)-1] != '\n' {
-			continue // a run was killed while it wrote
+			continue // the run was killed while it wrote this
 		}
 		var e entry
 		if err := json.Unmarshal(line, &e); err != nil {

@@ -1,6 +1,6 @@
-// Package plant puts faults into a GOROOT without writing to it: it writes the
-// changed files elsewhere, with a file for the go command's -overlay flag that
-// puts them in their places.
+// Package plant puts faults into a GOROOT without writing to it. It writes the
+// changed files elsewhere, and a file for the go command's -overlay flag, which
+// replaces the originals with them.
 package plant
 
 import (
@@ -38,7 +38,7 @@ func (o *Overlay) paths(name string) (original, changed string) {
 	return filepath.Join(o.goroot, name), filepath.Join(o.dir, name)
 }
 
-// Replace makes new of the one place in the file that reads old.
+// Replace replaces old, which must be in the file once, with new.
 func (o *Overlay) Replace(name, old, new string) error {
 	original, changed := o.paths(name)
 	from := original
