@@ -48,16 +48,12 @@ func Look(ctx context.Context, repo *line.Repo, l *line.Line, st *store.Store, t
 		Dir:     abs,
 		Need:    Space,
 	}
-	names, err := repo.Lines()
+	lines, err := repo.All()
 	if err != nil {
 		return nil, err
 	}
-	for _, n := range names {
-		o, err := repo.Line(n)
-		if err != nil {
-			return nil, err
-		}
-		m.Releases = append(m.Releases, o.Release())
+	for _, l := range lines {
+		m.Releases = append(m.Releases, l.Release())
 	}
 	for _, k := range []string{"GOTOOLCHAIN", "GOROOT"} {
 		m.Env[k] = os.Getenv(k)

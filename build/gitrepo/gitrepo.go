@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -289,11 +290,9 @@ func (r *Repo) Files(ctx context.Context, commit string, names []string) (map[st
 	}
 	files := map[string][]byte{}
 	for name, e := range have {
-		data, err := r.Blob(ctx, e.id)
-		if err != nil {
+		if files[name], err = r.output(ctx, "cat-file", "blob", e.id); err != nil {
 			return nil, err
 		}
-		files[name] = data
 	}
 	return files, nil
 }
@@ -314,11 +313,6 @@ func (r *Repo) Odd(ctx context.Context, commit string, names []string) ([]string
 
 // regular is git's mode of a file that is not executable.
 const regular = "100644"
-
-// Blob returns the content of a blob, or of COMMIT:FILE.
-func (r *Repo) Blob(ctx context.Context, id string) ([]byte, error) {
-	return r.output(ctx, "cat-file", "blob", id)
-}
 
 // output returns all that a command prints.
 func (r *Repo) output(ctx context.Context, args ...string) ([]byte, error) {
@@ -345,7 +339,7 @@ func (r *Repo) list(ctx context.Context, commit string, names []string) (map[str
 		return nil, err
 	}
 	entries := map[string]entry{}
-	for _, l := range strings.Split(out, "\x00") {
+	for _, l := range fields(out) {
 		meta, name, ok := strings.Cut(l, "\t")
 		if f := strings.Fields(meta); ok && len(f) == 3 {
 			entries[name] = entry{f[0], f[2]}
@@ -354,14 +348,15 @@ func (r *Repo) list(ctx context.Context, commit string, names []string) (map[str
 	return entries, nil
 }
 
-// Has returns those of the named files that the commit has.
-func (r *Repo) Has(ctx context.Context, commit string, names []string) (have map[string]bool, err error) {
+// fields returns what a command has printed with a NUL after each field.
+func fields(out string) []string {
+	return strings.FieldsFunc(out, func(c rune) bool { return c == 0 })
+}
+
+// Has returns those of the named files that the commit has, sorted.
+func (r *Repo) Has(ctx context.Context, commit string, names []string) ([]string, error) {
 	entries, err := r.list(ctx, commit, names)
-	have = map[string]bool{}
-	for name := range entries {
-		have[name] = true
-	}
-	return have, err
+	return slices.Sorted(maps.Keys(entries)), err
 }
 
 // Lay makes a commit on parent that has the given files besides, each replaced
@@ -509,11 +504,15 @@ func (r *Repo) message(ctx context.Context, p *series.Patch) (message string, au
 	if err != nil {
 		return "", nil, err
 	}
-	message = info["Subject"] + "\n"
-	if b := strings.Trim(string(body), "\n"); b != "" {
-		message += "\n" + b + "\n"
+	return join(info["Subject"], string(body)), []string{"GIT_AUTHOR_NAME=" + info["Author"], "GIT_AUTHOR_EMAIL=" + info["Email"], "GIT_AUTHOR_DATE=" + info["Date"]}, nil
+}
+
+// join returns the message of a commit with the subject and the body.
+func join(subject, body string) string {
+	if body = strings.Trim(body, "\n"); body == "" {
+		return subject + "\n"
 	}
-	return message, []string{"GIT_AUTHOR_NAME=" + info["Author"], "GIT_AUTHOR_EMAIL=" + info["Email"], "GIT_AUTHOR_DATE=" + info["Date"]}, nil
+	return subject + "\n\n" + body + "\n"
 }
 
 // ReadBack returns the message of the commit c and the one that is read from
@@ -525,12 +524,8 @@ func (r *Repo) ReadBack(ctx context.Context, c string, patch []byte) (message, b
 		return "", "", err
 	}
 	subject, body, _ := strings.Cut(out, "\x00")
-	message = subject + "\n"
-	if b := strings.Trim(body, "\n"); b != "" {
-		message += "\n" + b + "\n"
-	}
 	back, _, err = r.message(ctx, &series.Patch{File: "the patch of commit " + c, Data: patch})
-	return message, back, err
+	return join(subject, body), back, err
 }
 
 // Merge makes a commit on onto of what c changes, by a merge of three: c's
@@ -549,12 +544,7 @@ func (r *Repo) Merge(ctx context.Context, onto, c string) (commit string, confli
 	}
 	out, err := r.git(ctx, "merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", side, c)
 	if g, ok := errors.AsType[*Error](err); ok && g.Status == 1 && out != "" {
-		for _, f := range strings.Split(out, "\x00")[1:] {
-			if f != "" {
-				conflicts = append(conflicts, f)
-			}
-		}
-		return "", conflicts, nil
+		return "", fields(out)[1:], nil // the first one is the tree
 	}
 	if err != nil {
 		return "", nil, err
@@ -657,7 +647,7 @@ func (r *Repo) Changes(ctx context.Context, from, to string, names ...string) ([
 	if err != nil {
 		return nil, err
 	}
-	f := strings.Split(strings.TrimSuffix(out, "\x00"), "\x00")
+	f := fields(out)
 	var changes []Change
 	for i := 0; i+1 < len(f); i += 2 {
 		c := Change{Status: f[i][0], Name: f[i+1]}
@@ -704,7 +694,7 @@ func (r *Repo) CommitPicked(ctx context.Context, parent, c string) (string, erro
 // Unmerged returns the files of the working tree that have conflicts.
 func (r *Repo) Unmerged(ctx context.Context) ([]string, error) {
 	out, err := r.git(ctx, "diff", "--name-only", "--diff-filter=U", "-z")
-	return strings.FieldsFunc(out, func(c rune) bool { return c == 0 }), err
+	return fields(out), err
 }
 
 // Status returns what differs from the commit that is checked out, a line a

@@ -92,10 +92,11 @@ func (r *Repo) Default() (string, error) {
 // For the default line the VERSION file must say exactly what the pin says:
 // two places that disagree about a release's name are an error, not a choice.
 func (r *Repo) Line(name string) (*Line, error) {
-	def, err := r.Default()
+	first, text, err := r.readVERSION()
 	if err != nil {
 		return nil, err
 	}
+	def := version.Lang(first)
 	if name == "" {
 		name = def
 	}
@@ -130,14 +131,8 @@ func (r *Repo) Line(name string) (*Line, error) {
 		return nil, hint.Add(fmt.Errorf("%s: upstream %s belongs to line %s, but the directory is %s", r.rel(pinFile), pin.Upstream, got, name), "correct the upstream line of the pin, or move the directory")
 	}
 	l := &Line{Name: name, Dir: dir, Pin: pin, repo: r}
-	if name == def {
-		_, text, err := r.readVERSION()
-		if err != nil {
-			return nil, err
-		}
-		if text != l.VERSION() {
-			return nil, hint.Add(fmt.Errorf("VERSION and %s disagree about the release of line %s\n\tVERSION says:  %q\n\tthe pin says:  %q", r.rel(pinFile), name, text, l.VERSION()), "make VERSION equal to what the pin says")
-		}
+	if name == def && text != l.VERSION() {
+		return nil, hint.Add(fmt.Errorf("VERSION and %s disagree about the release of line %s\n\tVERSION says:  %q\n\tthe pin says:  %q", r.rel(pinFile), name, text, l.VERSION()), "make VERSION equal to what the pin says")
 	}
 	for _, o := range pin.Overlays {
 		if !isDir(filepath.Join(r.Dir, "src", o)) {

@@ -42,7 +42,7 @@ func Compile(ctx context.Context, l *line.Line, up, dir string, say func(string)
 			return nil, err
 		}
 	}
-	files, err := l.Patches()
+	patches, err := series.ReadAll(l)
 	if err != nil {
 		return nil, err
 	}
@@ -61,18 +61,14 @@ func Compile(ctx context.Context, l *line.Line, up, dir string, say func(string)
 		}
 	}
 	var problems []Problem
-	for i, file := range files {
-		p, err := series.Read(file)
-		if err != nil {
-			return nil, err
-		}
+	for i, p := range patches {
 		if _, err := p.Apply(ctx, dir, trace); err != nil {
 			return nil, err
 		}
 		for _, f := range p.Files {
 			changed[f] = true
 		}
-		last := i == len(files)-1
+		last := i == len(patches)-1
 		if !last && !slices.ContainsFunc(p.Files, isPackageFile) && i > 0 {
 			continue // it changes only what is checked at the end
 		}

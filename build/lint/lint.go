@@ -73,20 +73,16 @@ func Files(l *line.Line, up string) ([]Problem, error) {
 	if err != nil {
 		return nil, err
 	}
-	files, err := l.Patches()
+	patches, err := series.ReadAll(l)
 	if err != nil {
 		return nil, err
 	}
-	known, err := tests(l, up, overlay, files)
+	known, err := tests(up, overlay, patches)
 	if err != nil {
 		return nil, err
 	}
 	subjects := map[string]string{}
-	for _, file := range files {
-		p, err := series.Read(file)
-		if err != nil {
-			return nil, err
-		}
+	for _, p := range patches {
 		found, subject, err := checkPatch(p, known)
 		if err != nil {
 			return nil, err
@@ -127,7 +123,7 @@ var (
 
 // tests returns the names of the tests in the overlay, the patches, and the
 // directories of upstream that these are for.
-func tests(l *line.Line, up string, overlay []line.OverlayFile, patches []string) (map[string]bool, error) {
+func tests(up string, overlay []line.OverlayFile, patches []*series.Patch) (map[string]bool, error) {
 	var files []string
 	dirs := map[string]bool{}
 	for _, f := range overlay {
@@ -145,8 +141,11 @@ func tests(l *line.Line, up string, overlay []line.OverlayFile, patches []string
 			}
 		}
 	}
+	for _, p := range patches {
+		files = append(files, p.File)
+	}
 	known := map[string]bool{}
-	for _, file := range append(files, patches...) {
+	for _, file := range files {
 		data, err := os.ReadFile(file)
 		if err != nil {
 			return nil, err
@@ -287,30 +286,12 @@ func Canonical(l *line.Line, texts map[string][]byte) ([]Problem, error) {
 			return nil, err
 		}
 		name := filepath.Base(file)
-		if n, got, want := firstDifference(data, texts[name]); n > 0 {
+		if !bytes.Equal(data, texts[name]) {
+			n, got, want := workspace.FirstDifference(string(data), string(texts[name]))
 			problems = append(problems, Problem{fmt.Sprintf("%s:%d", name, n),
 				fmt.Sprintf("it is not what git format-patch writes on this upstream: it says %q, want %q", got, want),
 				"go run ./build edit -line " + l.Name + ", then go run ./build save -rewrite -line " + l.Name})
 		}
 	}
 	return problems, nil
-}
-
-// firstDifference returns the number of the first line that differs, from 1,
-// and the two lines; or 0.
-func firstDifference(a, b []byte) (n int, got, want string) {
-	if bytes.Equal(a, b) {
-		return 0, "", ""
-	}
-	x, y := strings.Split(string(a), "\n"), strings.Split(string(b), "\n")
-	for i := 0; ; i++ {
-		switch {
-		case i == len(x):
-			return i + 1, "", y[i]
-		case i == len(y):
-			return i + 1, x[i], ""
-		case x[i] != y[i]:
-			return i + 1, x[i], y[i]
-		}
-	}
 }

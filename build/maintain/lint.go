@@ -26,19 +26,7 @@ func (s *session) lines(ctx context.Context) ([]*line.Line, error) {
 	if err := s.Recover(ctx); err != nil {
 		return nil, err
 	}
-	names, err := s.Repo.Lines()
-	if err != nil {
-		return nil, err
-	}
-	var lines []*line.Line
-	for _, name := range names {
-		l, err := s.Repo.Line(name)
-		if err != nil {
-			return nil, err
-		}
-		lines = append(lines, l)
-	}
-	return lines, nil
+	return s.Repo.All()
 }
 
 func lintCommand(fs *flag.FlagSet) func(context.Context, []string) error {

@@ -14,13 +14,11 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/bluekeyes/go-gitdiff/gitdiff"
 	"golang.org/x/build/gerrit"
 
 	"gocoro/build/command"
 	"gocoro/build/line"
 	"gocoro/build/options"
-	"gocoro/build/series"
 	"gocoro/build/workspace"
 )
 
@@ -37,7 +35,6 @@ type report struct {
 
 type row struct {
 	workspace.Row
-	Header  string   // what the patch's Upstream: line says
 	Report  string   `json:",omitempty"` // the file of the report to upstream that the header names
 	Missing bool     `json:",omitempty"` // there is no such file
 	Since   string   `json:",omitempty"` // by its header, the release with the change, such as go1.23
@@ -117,20 +114,13 @@ func (s *session) status(ctx context.Context, l *line.Line, release string) (*re
 			return nil, err
 		}
 	}
-	t, err := s.Status(ctx, l, to)
+	rows, overlay, err := s.Status(ctx, l, to)
 	if err != nil {
 		return nil, err
 	}
-	r := &report{Line: t.Line, Upstream: t.Upstream, To: t.To, Overlay: t.Overlay, OK: len(t.Overlay) == 0}
-	files, err := l.Patches()
-	if err != nil {
-		return nil, err
-	}
-	for i, file := range files {
-		x := row{Row: t.Rows[i]}
-		if x.Header, err = upstreamOf(file); err != nil {
-			return nil, err
-		}
+	r := &report{Line: l.Name, Upstream: l.Pin.Upstream, To: to.Pin.Upstream, Overlay: overlay, OK: len(overlay) == 0}
+	for _, tried := range rows {
+		x := row{Row: tried}
 		if m := since.FindStringSubmatch(x.Header); m != nil {
 			x.Since = "go" + m[1]
 		}
@@ -149,28 +139,6 @@ func (s *session) status(ctx context.Context, l *line.Line, release string) (*re
 		r.Patches = append(r.Patches, x)
 	}
 	return r, nil
-}
-
-// upstreamOf returns what the Upstream: line of a patch says.
-func upstreamOf(file string) (string, error) {
-	p, err := series.Read(file)
-	if err != nil {
-		return "", err
-	}
-	_, preamble, err := gitdiff.Parse(strings.NewReader(string(p.Data)))
-	if err != nil {
-		return "", fmt.Errorf("%s: %v", file, err)
-	}
-	h, err := gitdiff.ParsePatchHeader(preamble)
-	if err != nil {
-		return "", fmt.Errorf("%s: %v", file, err)
-	}
-	for _, l := range strings.Split(h.Body, "\n") {
-		if v, ok := strings.CutPrefix(l, "Upstream: "); ok {
-			return strings.TrimSpace(v), nil
-		}
-	}
-	return "", nil
 }
 
 // state says in a few words what becomes of the patch on the release.

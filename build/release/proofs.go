@@ -419,15 +419,11 @@ func Named(l *line.Line) (map[string]string, error) {
 		"VERSION": "the driver (the release's name)",
 		"go.env":  "the driver (GOTOOLCHAIN=local)",
 	}
-	files, err := l.Patches()
+	patches, err := series.ReadAll(l)
 	if err != nil {
 		return nil, err
 	}
-	for _, file := range files {
-		p, err := series.Read(file)
-		if err != nil {
-			return nil, err
-		}
+	for _, p := range patches {
 		for _, f := range p.Files {
 			if named[f] != "" {
 				named[f] += ", "

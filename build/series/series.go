@@ -87,13 +87,19 @@ func (p *Patch) onlyFiles() error {
 	return nil
 }
 
-// Read parses a patch file and checks that it changes only what a patch may:
-// regular files in upstream's source directories, none of them generated.
+// Read parses a patch file.
 func Read(file string) (*Patch, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
+	return Parse(file, data)
+}
+
+// Parse parses the text of a patch file and checks that it changes only what a
+// patch may: regular files in upstream's source directories, none of them
+// generated.
+func Parse(file string, data []byte) (*Patch, error) {
 	if err := line.CheckLineEnds(file, data); err != nil {
 		return nil, err
 	}
@@ -122,20 +128,38 @@ func Read(file string) (*Patch, error) {
 	return p, nil
 }
 
-var (
-	testsLine = regexp.MustCompile(`(?m)^Tests: (.*)$`)
-	testPath  = regexp.MustCompile(`\bTest[A-Z]\w*(/\w+)*`)
-)
+// ReadAll reads the patches of a line, in order.
+func ReadAll(l *line.Line) ([]*Patch, error) {
+	files, err := l.Patches()
+	if err != nil {
+		return nil, err
+	}
+	patches := make([]*Patch, len(files))
+	for i, file := range files {
+		if patches[i], err = Read(file); err != nil {
+			return nil, err
+		}
+	}
+	return patches, nil
+}
+
+// Trailer returns the value of the first line KEY: VALUE of the message, or "".
+func (p *Patch) Trailer(key string) string {
+	message, _, _ := strings.Cut(string(p.Data), "\n---\n")
+	for l := range strings.Lines(message) {
+		if v, ok := strings.CutPrefix(l, key+": "); ok {
+			return strings.TrimSpace(v)
+		}
+	}
+	return ""
+}
+
+var testPath = regexp.MustCompile(`\bTest[A-Z]\w*(/\w+)*`)
 
 // Tests returns the names of the tests, of subtests with a slash, that the
 // message names as passing with this patch and those before it.
 func (p *Patch) Tests() []string {
-	message, _, _ := bytes.Cut(p.Data, []byte("\n---\n"))
-	m := testsLine.FindSubmatch(message)
-	if m == nil {
-		return nil
-	}
-	return testPath.FindAllString(string(m[1]), -1)
+	return testPath.FindAllString(p.Trailer("Tests"), -1)
 }
 
 // noDiff matches what git says of a patch without a diff, today and before 2.35.

@@ -88,16 +88,12 @@ func Lay(ctx context.Context, dst, up string, l *line.Line) error {
 
 // Apply applies the line's series, in order, to the tree at dir.
 func Apply(ctx context.Context, dir string, l *line.Line, trace func(*exec.Cmd)) ([]series.Offset, error) {
-	patches, err := l.Patches()
+	patches, err := series.ReadAll(l)
 	if err != nil {
 		return nil, err
 	}
 	var offsets []series.Offset
-	for _, file := range patches {
-		p, err := series.Read(file)
-		if err != nil {
-			return nil, err
-		}
+	for _, p := range patches {
 		o, err := p.Apply(ctx, dir, trace)
 		if err != nil {
 			return nil, err

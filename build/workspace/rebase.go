@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"gocoro/build/gitrepo"
 	"gocoro/build/hint"
 	"gocoro/build/line"
 )
@@ -23,7 +22,6 @@ type rebase struct {
 	Onto    string // the commit of the last patch that was moved
 	Next    int    // which of the patches comes next
 	Stopped bool   // its conflict is in the working tree, to be resolved
-	Dropped []string
 }
 
 // A StopError says that a patch conflicts with the release, and how to continue.
@@ -94,13 +92,9 @@ func (e *Env) Rebase(ctx context.Context, from, to *line.Line, pin []byte) ([]st
 
 	// The series where it is: what each patch was made on is in the repository
 	// then, which is what a merge needs.
-	oldBase, err := gitrepo.Release(ctx, oldRepo, from.Pin.Upstream)
-	if err != nil {
-		return nil, err
-	}
 	old := *w
 	old.line = from
-	layer, _, err := old.layer(ctx, oldUp, oldBase)
+	layer, err := old.layer(ctx, oldUp, oldRepo)
 	if err != nil {
 		return nil, err
 	}
@@ -108,10 +102,7 @@ func (e *Env) Rebase(ctx context.Context, from, to *line.Line, pin []byte) ([]st
 		return nil, fmt.Errorf("the series does not fit the release that it is pinned to: %w", err)
 	}
 
-	if w.state.Base, err = gitrepo.Release(ctx, newRepo, to.Pin.Upstream); err != nil {
-		return nil, err
-	}
-	if w.state.Rebase.Onto, _, err = w.layer(ctx, newUp, w.state.Base); err != nil {
+	if w.state.Rebase.Onto, err = w.layer(ctx, newUp, newRepo); err != nil {
 		return nil, err
 	}
 	return w.replay(ctx)
@@ -133,7 +124,6 @@ func (w *Workspace) replay(ctx context.Context) ([]string, error) {
 			return nil, w.stop(ctx, conflicts)
 		case c == "":
 			w.env.Say("%s: dropped, %s has all of it", p.Name, r.To)
-			r.Dropped = append(r.Dropped, p.Name)
 		default:
 			r.Onto = c
 		}
@@ -198,13 +188,12 @@ func sides(dir string, files []string) string {
 // moving returns the workspace of the line that is being moved, with the line
 // as it will be.
 func (e *Env) moving(name string) (*Workspace, error) {
-	none := hint.Add(fmt.Errorf("line %s is not being moved", name), "start with: go run ./build rebase -line %s -to RELEASE", name)
-	w, err := e.open((&line.Line{Name: name}))
+	w, err := e.open(&line.Line{Name: name})
 	if err != nil {
 		return nil, err
 	}
 	if w == nil || w.state.Rebase == nil {
-		return nil, none
+		return nil, hint.Add(fmt.Errorf("line %s is not being moved", name), "start with: go run ./build rebase -line %s -to RELEASE", name)
 	}
 	pin, err := line.ParsePin("the new pin of "+name, w.state.Rebase.Pin)
 	if err != nil {
@@ -239,18 +228,17 @@ func (e *Env) Continue(ctx context.Context, name string, skip bool) ([]string, e
 	}
 	r := w.state.Rebase
 	if r.Stopped {
-		p := w.state.Patches[r.Next]
-		c := ""
-		if skip {
-			r.Dropped = append(r.Dropped, p.Name)
-		} else if c, err = w.resolved(ctx, p); err != nil {
-			return nil, err
-		}
-		if c != "" {
-			r.Onto = c
-		} else if !skip {
-			e.Say("%s: dropped, nothing of it is left", p.Name)
-			r.Dropped = append(r.Dropped, p.Name)
+		if !skip {
+			p := w.state.Patches[r.Next]
+			c, err := w.resolved(ctx, p)
+			if err != nil {
+				return nil, err
+			}
+			if c == "" {
+				e.Say("%s: dropped, nothing of it is left", p.Name)
+			} else {
+				r.Onto = c
+			}
 		}
 		r.Next++
 		r.Stopped = false
@@ -335,23 +323,24 @@ func (w *Workspace) arrive(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	more := map[string][]byte{"patches/" + w.line.Name + "/pin": r.Pin}
+	dir := "patches/" + w.line.Name + "/"
+	more := map[string][]byte{dir + "pin": r.Pin}
 	if def, err := w.env.Repo.Default(); err != nil {
 		return nil, err
 	} else if def == w.line.Name {
 		more["VERSION"] = []byte(w.line.VERSION())
 	}
 	if from.HasAPI() {
-		if more["patches/"+w.line.Name+"/api.gz"], err = w.env.API(ctx, w.line); err != nil {
+		if more[dir+"api.gz"], err = w.env.API(ctx, w.line); err != nil {
 			return nil, err
 		}
 	}
 	if from.HasGODEBUG() {
-		if more["patches/"+w.line.Name+"/godebug.md"], err = os.ReadFile(from.GODEBUG()); err != nil {
+		if more[dir+"godebug.md"], err = os.ReadFile(from.GODEBUG()); err != nil {
 			return nil, err
 		}
 	}
-	for _, name := range []string{"patches/" + w.line.Name + "/api.gz", "patches/" + w.line.Name + "/godebug.md", "patches/" + w.line.Name + "/pin", "VERSION"} {
+	for _, name := range []string{dir + "api.gz", dir + "godebug.md", dir + "pin", "VERSION"} {
 		data, ok := more[name]
 		old, err := os.ReadFile(filepath.Join(w.env.Repo.Dir, filepath.FromSlash(name)))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -13,6 +13,7 @@
 package workspace
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -148,13 +149,13 @@ func (e *Env) recover() error {
 		e.Say("finished what an interrupted command had begun to write to patches/ and src/")
 	}
 	// What was being made when a command was killed.
-	old, err := filepath.Glob(filepath.Join(e.Repo.Dir, editFolder, "tmp-*"))
+	old, err := filepath.Glob(e.dir("tmp-*"))
 	for _, dir := range old {
 		if err := store.RemoveAll(dir); err != nil {
 			return err
 		}
 	}
-	os.Remove(filepath.Join(e.Repo.Dir, editFolder)) // if empty
+	os.Remove(e.dir("")) // if empty
 	return err
 }
 
@@ -206,56 +207,53 @@ func (e *Env) upstream(ctx context.Context, l *line.Line) (up, repo string, err 
 	return up, repo, err
 }
 
-// layer makes the commit with the line's overlay, VERSION and go.env on base.
-func (w *Workspace) layer(ctx context.Context, up, base string) (commit string, files map[string][]byte, err error) {
+// layer makes the commit with the line's overlay, VERSION and go.env on its
+// upstream, which is unpacked at up and was imported into the repository repo.
+func (w *Workspace) layer(ctx context.Context, up, repo string) (commit string, err error) {
+	if w.state.Base, err = gitrepo.Release(ctx, repo, w.line.Pin.Upstream); err != nil {
+		return "", err
+	}
 	overlay, err := w.line.Overlay()
 	if err != nil {
-		return "", nil, err
+		return "", err
 	}
-	names := []string{}
-	files = map[string][]byte{}
+	files := map[string][]byte{}
 	w.state.Overlay = map[string]string{}
 	for _, f := range overlay {
 		if files[f.Name], err = os.ReadFile(f.Path); err != nil {
-			return "", nil, err
+			return "", err
 		}
-		names = append(names, f.Name)
 		rel, err := filepath.Rel(filepath.Join(w.env.Repo.Dir, "src"), f.Path)
 		if err != nil {
-			return "", nil, err
+			return "", err
 		}
 		w.state.Overlay[f.Name], _, _ = strings.Cut(filepath.ToSlash(rel), "/")
 	}
-	have, err := w.git.Has(ctx, base, names)
+	have, err := w.git.Has(ctx, w.state.Base, slices.Sorted(maps.Keys(files)))
 	if err != nil {
-		return "", nil, err
+		return "", err
 	}
 	if len(have) > 0 {
-		return "", nil, hint.Add(fmt.Errorf("upstream's %s has files of the overlay of line %s: %s", w.line.Pin.Upstream, w.line.Name, strings.Join(slices.Sorted(maps.Keys(have)), ", ")), "remove ours, or give them other names in src/; a line that needs them still keeps them in another overlay directory, which its pin names")
+		return "", hint.Add(fmt.Errorf("upstream's %s has files of the overlay of line %s: %s", w.line.Pin.Upstream, w.line.Name, strings.Join(have, ", ")), "remove ours, or give them other names in src/; a line that needs them still keeps them in another overlay directory, which its pin names")
 	}
 	files["VERSION"] = []byte(w.line.VERSION())
 	if files["go.env"], err = tree.LocalToolchain(filepath.Join(up, "go.env")); err != nil {
-		return "", nil, err
+		return "", err
 	}
-	commit, err = w.git.Lay(ctx, base, files, "gocoro: overlay, VERSION and go.env\n\nNot a patch. \"save\" takes what you change in the overlay's files from\nany commit.\n")
-	return commit, files, err
+	return w.git.Lay(ctx, w.state.Base, files, "gocoro: overlay, VERSION and go.env\n\nNot a patch. \"save\" takes what you change in the overlay's files from\nany commit.\n")
 }
 
 // apply makes the commits of the line's patches, the first one on parent.
 func (w *Workspace) apply(ctx context.Context, parent string) ([]patch, error) {
-	files, err := w.line.Patches()
+	all, err := series.ReadAll(w.line)
 	if err != nil {
 		return nil, err
 	}
 	var patches []patch
-	for _, file := range files {
-		p, err := series.Read(file)
-		if err != nil {
-			return nil, err
-		}
+	for _, p := range all {
 		for _, name := range p.Files {
 			if _, ok := w.state.Overlay[name]; ok {
-				return nil, hint.Add(fmt.Errorf("%s changes %s, which is not upstream's: it comes from the overlay", file, name), "remove that from the patch")
+				return nil, hint.Add(fmt.Errorf("%s changes %s, which is not upstream's: it comes from the overlay", p.File, name), "remove that from the patch")
 			}
 		}
 		c, _, err := w.git.Apply(ctx, parent, p)
@@ -300,16 +298,16 @@ func (w *Workspace) prepare(ctx context.Context) error {
 
 // temp returns a workspace in a directory that is removed unless it is renamed.
 func (e *Env) temp(l *line.Line) (w *Workspace, remove func(), err error) {
-	if err := os.MkdirAll(filepath.Join(e.Repo.Dir, editFolder), 0o777); err != nil {
+	if err := os.MkdirAll(e.dir(""), 0o777); err != nil {
 		return nil, nil, err
 	}
-	dir, err := os.MkdirTemp(filepath.Join(e.Repo.Dir, editFolder), "tmp-")
+	dir, err := os.MkdirTemp(e.dir(""), "tmp-")
 	if err != nil {
 		return nil, nil, err
 	}
 	return e.workspace(l, dir), func() {
 		store.RemoveAll(dir)
-		os.Remove(filepath.Join(e.Repo.Dir, editFolder)) // if empty
+		os.Remove(e.dir("")) // if empty
 	}, nil
 }
 
@@ -322,7 +320,9 @@ func (w *Workspace) keep() error {
 	if err := os.Rename(w.Dir, to); err != nil {
 		return err
 	}
-	*w = Workspace{Dir: to, env: w.env, line: w.line, state: w.state, git: &gitrepo.Repo{Dir: filepath.Join(to, ".git"), Work: to, Trace: w.env.Trace}}
+	state := w.state
+	*w = *w.env.workspace(w.line, to)
+	w.state = state
 	return nil
 }
 
@@ -368,10 +368,7 @@ func (e *Env) Edit(ctx context.Context, l *line.Line) (*Workspace, error) {
 		return nil, err
 	}
 	w.state = state{Line: l.Name, Upstream: l.Pin.Upstream, Files: snap}
-	if w.state.Base, err = gitrepo.Release(ctx, repo, l.Pin.Upstream); err != nil {
-		return nil, err
-	}
-	layer, _, err := w.layer(ctx, up, w.state.Base)
+	layer, err := w.layer(ctx, up, repo)
 	if err != nil {
 		return nil, err
 	}
@@ -419,7 +416,7 @@ func (e *Env) remove(name string) error {
 		return err
 	}
 	if _, err := os.Lstat(e.dir(name)); err == nil {
-		tmp, err := os.MkdirTemp(filepath.Join(e.Repo.Dir, editFolder), "tmp-")
+		tmp, err := os.MkdirTemp(e.dir(""), "tmp-")
 		if err != nil {
 			return err
 		}
@@ -433,7 +430,7 @@ func (e *Env) remove(name string) error {
 			return err
 		}
 	}
-	os.Remove(filepath.Join(e.Repo.Dir, editFolder)) // if empty
+	os.Remove(e.dir("")) // if empty
 	return nil
 }
 
@@ -829,7 +826,7 @@ func (w *Workspace) patchText(ctx context.Context, p, old patch, rewrite bool) (
 			return nil, err
 		}
 		if string(before) == string(text) && !rewrite {
-			if text, err = os.ReadFile(filepath.Join(w.oldDir(), old.Name)); err != nil {
+			if text, err = os.ReadFile(filepath.Join(w.env.Repo.Dir, "patches", w.from(), old.Name)); err != nil {
 				return nil, err
 			}
 		}
@@ -838,11 +835,14 @@ func (w *Workspace) patchText(ctx context.Context, p, old patch, rewrite bool) (
 	if message, back, err := w.git.ReadBack(ctx, p.Commit, exported); err != nil {
 		return nil, err
 	} else if message != back {
-		got, want := firstDifference(back, message)
+		_, got, want := FirstDifference(back, message)
 		return nil, hint.Add(fmt.Errorf("%s: the message of the commit for %s does not survive in a patch: reading it back gives %q, want %q", w.Dir, p.Name, got, want), "reword it: git -C %s commit --amend, or git rebase -i with \"reword\" if it is not the last one", run.Quote(w.Dir))
 	}
 	text = withTrailers(text)
-	return text, w.valid(p.Name, text)
+	if _, err := series.Parse(p.Name, text); err != nil { // a build would refuse it
+		return nil, fmt.Errorf("the commit for %s: %w", p.Name, err)
+	}
+	return text, nil
 }
 
 // overlayFile returns where in the checkout an overlay file is.
@@ -850,29 +850,26 @@ func overlayFile(folder, name string) string {
 	return "src/" + folder + "/" + strings.TrimPrefix(name, "src/")
 }
 
-// firstDifference returns the first line of each text that the other has not.
-func firstDifference(a, b string) (string, string) {
+// FirstDifference returns the number of the first line, from 1, in which two
+// texts differ, and this line of each.
+func FirstDifference(a, b string) (n int, inA, inB string) {
 	x, y := strings.Split(a, "\n"), strings.Split(b, "\n")
-	for len(x) > 0 && len(y) > 0 && x[0] == y[0] {
+	for n = 1; len(x) > 0 && len(y) > 0 && x[0] == y[0]; n++ {
 		x, y = x[1:], y[1:]
 	}
-	return append(x, "")[0], append(y, "")[0]
+	return n, append(x, "")[0], append(y, "")[0]
 }
 
 // diff returns how the wanted patches and overlay files of the line differ from
 // those in the checkout.
 func (w *Workspace) diff(want map[string][]byte) ([]change, error) {
 	var changes []change
-	names := map[string]bool{}
-	for name := range want {
-		names[name] = true
+	names := slices.Collect(maps.Keys(want))
+	if w.from() == w.state.Line {
+		names = slices.AppendSeq(names, maps.Keys(w.state.Files))
 	}
-	if w.sameFolder() {
-		for name := range w.state.Files {
-			names[name] = true
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(names)) {
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
 		old, err := os.ReadFile(filepath.Join(w.env.Repo.Dir, filepath.FromSlash(name)))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
@@ -887,18 +884,12 @@ func (w *Workspace) diff(want map[string][]byte) ([]change, error) {
 	return changes, nil
 }
 
-// sameFolder reports whether the patches go where they came from.
-func (w *Workspace) sameFolder() bool {
-	return w.state.Rebase == nil || w.state.Rebase.From == w.state.Line
-}
-
-// oldDir returns the directory that the patches came from.
-func (w *Workspace) oldDir() string {
-	name := w.state.Line
+// from returns the line that the patches came from.
+func (w *Workspace) from() string {
 	if w.state.Rebase != nil {
-		name = w.state.Rebase.From
+		return w.state.Rebase.From
 	}
-	return filepath.Join(w.env.Repo.Dir, "patches", name)
+	return w.state.Line
 }
 
 // overlayFor returns the overlay directory that a new file goes to.
@@ -919,23 +910,6 @@ func (w *Workspace) overlayFor(name string, o SaveOptions) (string, error) {
 	return "", hint.Add(fmt.Errorf("a commit adds %s, and line %s has several overlays", name, w.line.Name), "name one: go run ./build save -line %s -overlay NAME, one of %s", w.line.Name, strings.Join(overlays, ", "))
 }
 
-// valid checks that a patch is one that a build takes.
-func (w *Workspace) valid(name string, text []byte) error {
-	dir, err := os.MkdirTemp("", "gocoro")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	file := filepath.Join(dir, name)
-	if err := os.WriteFile(file, text, 0o666); err != nil {
-		return err
-	}
-	if _, err := series.Read(file); err != nil {
-		return fmt.Errorf("the commit for %s: %s", name, strings.ReplaceAll(hint.Text(err), dir+string(filepath.Separator), ""))
-	}
-	return nil
-}
-
 var notSlug = regexp.MustCompile(`[^a-z0-9]+`)
 
 // slug makes a file name of a patch's subject: "runtime: check the lock" is
@@ -951,23 +925,15 @@ func slug(subject string) string {
 			s = s[:i]
 		}
 	}
-	if s == "" {
-		s = "patch"
-	}
-	return s
+	return cmp.Or(s, "patch")
 }
 
 // withTrailers adds the lines that a patch's message must end with to one that
 // has none of them, for the user to fill in.
 func withTrailers(text []byte) []byte {
 	message, rest, ok := strings.Cut(string(text), "\n---\n")
-	if !ok {
+	if !ok || slices.ContainsFunc(Trailers, func(t string) bool { return strings.Contains(message, "\n"+t+": ") }) {
 		return text
-	}
-	for _, t := range Trailers {
-		if strings.Contains(message, "\n"+t+": ") {
-			return text
-		}
 	}
 	return []byte(strings.TrimRight(message, "\n") + "\n\n" + trailerTemplate + "---\n" + rest)
 }
