@@ -40,9 +40,11 @@ type Command struct {
 	Flags   func(fs *flag.FlagSet)
 }
 
-// A Setup defines a command's flags and returns the function that runs the
-// command with the other arguments.
-type Setup func(fs *flag.FlagSet) func(ctx context.Context, args []string) error
+// A Func runs a command with the arguments that are not flags.
+type Func = func(ctx context.Context, args []string) error
+
+// A Setup defines a command's flags and returns the function that runs it.
+type Setup func(fs *flag.FlagSet) Func
 
 // A Group is a part of a program's table, under a heading in the help.
 type Group struct {
@@ -156,7 +158,7 @@ func (p *Program) find(name string) *Command {
 	return nil
 }
 
-func (p *Program) setup(c *Command, stderr io.Writer) (*flag.FlagSet, func(context.Context, []string) error) {
+func (p *Program) setup(c *Command, stderr io.Writer) (*flag.FlagSet, Func) {
 	fs := flag.NewFlagSet(p.Name+" "+c.Name, flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	fs.Usage = func() {}
@@ -328,4 +330,14 @@ func NoArgs(args []string) error {
 		return fmt.Errorf("%w %q: this command takes flags only", errUsage, args[0])
 	}
 	return nil
+}
+
+// FlagsOnly returns the function of a command that takes no arguments.
+func FlagsOnly(do func(context.Context) error) Func {
+	return func(ctx context.Context, args []string) error {
+		if err := NoArgs(args); err != nil {
+			return err
+		}
+		return do(ctx)
+	}
 }

@@ -135,12 +135,9 @@ func Examine(m *Machine) []Finding {
 	default:
 		add(Fine, "", "%s (%s) can build %s", m.Go.Version, m.Go.Path, m.Pin.Upstream)
 	}
-	for _, t := range []struct{ name, why, fix string }{
-		{"git", "applies the patches", "install git"},
-		{"bash", "runs make.bash", "install bash"},
-	} {
+	for _, t := range []struct{ name, why string }{{"git", "applies the patches"}, {"bash", "runs make.bash"}} {
 		if m.Tools[t.name] == "" {
-			add(Stop, t.fix, "%s is not on PATH: it %s", t.name, t.why)
+			add(Stop, "install "+t.name, "%s is not on PATH: it %s", t.name, t.why)
 		}
 	}
 	if m.Tools["cc"] == "" {

@@ -19,7 +19,6 @@ import (
 	"gocoro/build/install"
 	"gocoro/build/line"
 	"gocoro/build/progress"
-	"gocoro/build/series"
 	"gocoro/build/store"
 	"gocoro/build/tree"
 	"gocoro/build/upstream"
@@ -235,16 +234,12 @@ func (d *Driver) Tree(ctx context.Context) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		return what + offsetNote(offsets), nil
+		result := what
+		for _, o := range offsets {
+			result += "\n         " + o.String()
+		}
+		return result, nil
 	})
-}
-
-func offsetNote(offsets []series.Offset) string {
-	note := ""
-	for _, o := range offsets {
-		note += "\n         " + o.String()
-	}
-	return note
 }
 
 // Make returns the path of the built GOROOT.

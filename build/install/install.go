@@ -53,6 +53,11 @@ type Target struct {
 	Flags string
 }
 
+// Named returns the target of another toolchain in the same directories.
+func (t *Target) Named(name string) *Target {
+	return &Target{Root: t.Root, Bin: t.Bin, Name: name, Flags: t.Flags}
+}
+
 // Repair returns the command that reinstalls a damaged toolchain.
 func (t *Target) Repair() string {
 	return "go run ./build install -replace -line " + t.Name + t.Flags
@@ -448,7 +453,7 @@ func isTemporary(name string) bool {
 	return false
 }
 
-// whole reports whether all files are in dir that were installed.
+// whole reports whether dir has all files that were installed, unchanged.
 func whole(dir string) bool {
 	r, err := Read(dir)
 	if err != nil {

@@ -56,13 +56,10 @@ func withSession(ctx context.Context, f *options.Series, do func(s *session) err
 }
 
 // noArgs returns the function of a command that takes no arguments.
-func noArgs(f *options.Series, do func(ctx context.Context, s *session) error) func(context.Context, []string) error {
-	return func(ctx context.Context, args []string) error {
-		if err := command.NoArgs(args); err != nil {
-			return err
-		}
+func noArgs(f *options.Series, do func(ctx context.Context, s *session) error) command.Func {
+	return command.FlagsOnly(func(ctx context.Context) error {
 		return withSession(ctx, f, func(s *session) error { return do(ctx, s) })
-	}
+	})
 }
 
 // line loads the line of the flags.
@@ -140,7 +137,7 @@ func still(step *progress.Step, what string, every time.Duration) (stop func()) 
 	return func() { close(done) }
 }
 
-func edit(fs *flag.FlagSet) func(context.Context, []string) error {
+func edit(fs *flag.FlagSet) command.Func {
 	o := new(options.Edit)
 	o.Register(fs)
 	return noArgs(&o.Series, func(ctx context.Context, s *session) error {
@@ -188,7 +185,7 @@ func (s *session) shell(ctx context.Context, w *workspace.Workspace, run string)
 	return cmd.Run()
 }
 
-func save(fs *flag.FlagSet) func(context.Context, []string) error {
+func save(fs *flag.FlagSet) command.Func {
 	o := new(options.Save)
 	o.Register(fs)
 	return noArgs(&o.Series, func(ctx context.Context, s *session) error {
@@ -205,28 +202,21 @@ func (s *session) save(ctx context.Context, l *line.Line, o workspace.SaveOption
 	if err != nil {
 		return err
 	}
-	tell(names)
-	return nil
-}
-
-func tell(names []string) {
+	if len(names) == 0 {
+		fmt.Println("nothing has changed")
+		return nil
+	}
 	for _, n := range names {
 		fmt.Println(n)
 	}
-	if len(names) == 0 {
-		fmt.Println("nothing has changed")
-		return
-	}
 	fmt.Fprintln(os.Stderr, "\nlook at it with git diff, and check it: go run ./build lint")
+	return nil
 }
 
-func rebase(fs *flag.FlagSet) func(context.Context, []string) error {
+func rebase(fs *flag.FlagSet) command.Func {
 	o := new(options.Rebase)
 	o.Register(fs)
-	return func(ctx context.Context, args []string) error {
-		if err := command.NoArgs(args); err != nil {
-			return err
-		}
+	return command.FlagsOnly(func(ctx context.Context) error {
 		n := 0
 		for _, b := range []bool{o.To != "", o.Continue, o.Skip, o.Abort} {
 			if b {
@@ -269,10 +259,10 @@ func rebase(fs *flag.FlagSet) func(context.Context, []string) error {
 			}
 			return s.moved(ctx, name, names, err, o.Fast, o.Test)
 		})
-	}
+	})
 }
 
-func newLine(fs *flag.FlagSet) func(context.Context, []string) error {
+func newLine(fs *flag.FlagSet) command.Func {
 	f := new(options.NewLine)
 	f.Register(fs)
 	return func(ctx context.Context, args []string) error {

@@ -29,7 +29,7 @@ func (s *session) lines(ctx context.Context) ([]*line.Line, error) {
 	return s.Repo.All()
 }
 
-func lintCommand(fs *flag.FlagSet) func(context.Context, []string) error {
+func lintCommand(fs *flag.FlagSet) command.Func {
 	o := new(options.Lint)
 	o.Register(fs)
 	return noArgs(&o.Series, func(ctx context.Context, s *session) error {

@@ -61,7 +61,7 @@ func (c change) String() string {
 	return s
 }
 
-func status(fs *flag.FlagSet) func(context.Context, []string) error {
+func status(fs *flag.FlagSet) command.Func {
 	o := new(options.Status)
 	o.Register(fs)
 	return noArgs(&o.Series, func(ctx context.Context, s *session) error {

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"gocoro/build/command"
 	"gocoro/build/hint"
 	"gocoro/build/line"
 	"gocoro/build/options"
@@ -47,7 +48,7 @@ type watchReport struct {
 	newest string // the newest line that we have
 }
 
-func watch(fs *flag.FlagSet) func(context.Context, []string) error {
+func watch(fs *flag.FlagSet) command.Func {
 	o := new(options.Watch)
 	o.Register(fs)
 	return noArgs(&o.Series, func(ctx context.Context, s *session) error {

@@ -36,7 +36,7 @@ import (
 )
 
 // Check is the command that looks at what is in a release directory.
-func Check(fs *flag.FlagSet) func(context.Context, []string) error {
+func Check(fs *flag.FlagSet) command.Func {
 	o := new(options.Check)
 	o.Register(fs)
 	return func(ctx context.Context, args []string) error {
@@ -431,11 +431,7 @@ func main() {
 func try(ctx context.Context, wrap []string, root, tmp, release, platform string) *proof.Verdict {
 	v := new(proof.Verdict)
 	dir := filepath.Join(tmp, "hello")
-	if err := os.Mkdir(dir, 0o777); err != nil {
-		v.Fault("%v", err)
-		return v
-	}
-	if err := os.WriteFile(filepath.Join(dir, "hello.go"), []byte(hello), 0o666); err != nil {
+	if err := store.WriteFile(filepath.Join(dir, "hello.go"), []byte(hello)); err != nil {
 		v.Fault("%v", err)
 		return v
 	}

@@ -38,13 +38,10 @@ type distribution struct {
 }
 
 // Dist is the command that makes the packages of a release.
-func Dist(fs *flag.FlagSet) func(context.Context, []string) error {
+func Dist(fs *flag.FlagSet) command.Func {
 	f := new(options.Dist)
 	f.Register(fs)
-	return func(ctx context.Context, args []string) error {
-		if err := command.NoArgs(args); err != nil {
-			return err
-		}
+	return command.FlagsOnly(func(ctx context.Context) error {
 		o := &distribution{signCmd: f.SignCmd, builder: f.Builder}
 		var err error
 		if o.platforms, err = dist.ParsePlatforms(f.Platform); err != nil {
@@ -105,7 +102,7 @@ func Dist(fs *flag.FlagSet) func(context.Context, []string) error {
 			}
 			return nil
 		})
-	}
+	})
 }
 
 // publish puts the packages, which lie in the directories dirs by platform, into the
@@ -328,7 +325,7 @@ func record(dir string, f dist.Files) (*sumdb.Record, error) {
 }
 
 // MakeKey is the command that makes a key for a checksum database.
-func MakeKey(fs *flag.FlagSet) func(context.Context, []string) error {
+func MakeKey(fs *flag.FlagSet) command.Func {
 	o := new(options.Key)
 	o.Register(fs)
 	return func(ctx context.Context, args []string) error {

@@ -108,10 +108,7 @@ func (f *Folder) makeIndex(size map[string]int64) ([]byte, error) {
 
 // compareReleases orders release names: by upstream, and by revision.
 func compareReleases(a, b string) int {
-	if c := version.Compare(a, b); c != 0 { // which ignores the suffix
-		return c
-	}
 	_, ra, _ := line.ParseName(a)
 	_, rb, _ := line.ParseName(b)
-	return cmp.Compare(ra, rb)
+	return cmp.Or(version.Compare(a, b), cmp.Compare(ra, rb)) // version ignores the suffix
 }

@@ -57,33 +57,16 @@ func gather(ctx context.Context, d *driver.Driver) (*Materials, error) {
 	if m.Commit, err = commit(ctx, repo.Dir); err != nil {
 		return nil, err
 	}
-	add := func(file, what, target string) error {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(repo.Dir, file)
-		if err != nil {
-			return err
-		}
-		m.Files = append(m.Files, Material{
-			Name: filepath.ToSlash(rel), What: what, Target: target,
-			SHA1:   fmt.Sprintf("%x", sha1.Sum(data)),
-			SHA256: fmt.Sprintf("%x", sha256.Sum256(data)),
-		})
-		return nil
+	add := func(file, what, target string) {
+		m.Files = append(m.Files, Material{Name: file, What: what, Target: target})
 	}
-	if err := add(filepath.Join(d.Line.Dir, "pin"), "pin", ""); err != nil {
-		return nil, err
-	}
+	add(filepath.Join(d.Line.Dir, "pin"), "pin", "")
 	patches, err := d.Line.Patches()
 	if err != nil {
 		return nil, err
 	}
 	for _, p := range patches {
-		if err := add(p, "patch", ""); err != nil {
-			return nil, err
-		}
+		add(p, "patch", "")
 		n, err := ReadNote(p)
 		if err != nil {
 			return nil, err
@@ -95,19 +78,27 @@ func gather(ctx context.Context, d *driver.Driver) (*Materials, error) {
 		return nil, err
 	}
 	for _, f := range overlay {
-		if err := add(f.Path, "overlay file", f.Name); err != nil {
-			return nil, err
-		}
+		add(f.Path, "overlay file", f.Name)
 	}
 	if d.Line.HasAPI() {
-		if err := add(d.Line.API(), "API baseline", ""); err != nil {
-			return nil, err
-		}
+		add(d.Line.API(), "API baseline", "")
 	}
 	if d.Line.HasGODEBUG() {
-		if err := add(d.Line.GODEBUG(), "end of a file", "doc/godebug.md"); err != nil {
+		add(d.Line.GODEBUG(), "end of a file", "doc/godebug.md")
+	}
+	for i := range m.Files {
+		f := &m.Files[i]
+		data, err := os.ReadFile(f.Name)
+		if err != nil {
 			return nil, err
 		}
+		rel, err := filepath.Rel(repo.Dir, f.Name)
+		if err != nil {
+			return nil, err
+		}
+		f.Name = filepath.ToSlash(rel)
+		f.SHA1 = fmt.Sprintf("%x", sha1.Sum(data))
+		f.SHA256 = fmt.Sprintf("%x", sha256.Sum256(data))
 	}
 	return m, nil
 }

@@ -37,13 +37,10 @@ type verification struct {
 }
 
 // Verify is the command that proves what the packages are.
-func Verify(fs *flag.FlagSet) func(context.Context, []string) error {
+func Verify(fs *flag.FlagSet) command.Func {
 	o := new(options.Verify)
 	o.Register(fs)
-	return func(ctx context.Context, args []string) error {
-		if err := command.NoArgs(args); err != nil {
-			return err
-		}
+	return command.FlagsOnly(func(ctx context.Context) error {
 		v := &verification{flags: &o.Flags}
 		var err error
 		if v.platforms, err = dist.ParsePlatforms(o.Platform); err != nil {
@@ -84,11 +81,11 @@ func Verify(fs *flag.FlagSet) func(context.Context, []string) error {
 			}
 			return nil
 		})
-	}
+	})
 }
 
-// say prints the outcome of a proof and counts it.
-func (v *verification) say(name, platform string, p *proof.Verdict) {
+// say prints the outcome of a proof of the release and counts it.
+func (v *verification) say(name, platform, release string, p *proof.Verdict) {
 	word := "holds"
 	if p.Holds() {
 		v.passed++
@@ -96,12 +93,9 @@ func (v *verification) say(name, platform string, p *proof.Verdict) {
 		word = "FAILS"
 		v.failed++
 	}
-	fmt.Printf("%-8s  %-12s  %s  %s\n", name, platform, word, p.Text)
+	fmt.Printf("%-8s  %-12s  %s  %s: %s\n", name, platform, word, release, p.Text)
 	p.Print()
 }
-
-// open returns a new driver of the line.
-func (v *verification) open() (*driver.Driver, error) { return v.flags.Open() }
 
 // official returns the module that upstream published for the platform.
 func (v *verification) official(ctx context.Context, platform string, rep *progress.Reporter) (*upstream.Official, error) {
@@ -111,7 +105,7 @@ func (v *verification) official(ctx context.Context, platform string, rep *progr
 // upstream builds the unpatched release and compares it with what upstream
 // published.
 func (v *verification) upstream(ctx context.Context) error {
-	d, err := v.open()
+	d, err := v.flags.Open()
 	if err != nil {
 		return err
 	}
@@ -122,33 +116,24 @@ func (v *verification) upstream(ctx context.Context) error {
 	}
 	for _, p := range v.platforms {
 		zip := filepath.Join(dirs[p], dist.FilesOf(d.Release(), p).Zip())
+		var verdict *proof.Verdict
 		o, err := v.official(ctx, p, d.Rep)
-		if err != nil {
-			if ctx.Err() != nil {
-				return err
-			}
-			verdict, err := byPin(zip, v.line.Pin.Modules[p], err)
-			if err != nil {
-				return err
-			}
-			verdict.Text = v.line.Pin.Upstream + ": " + verdict.Text
-			v.say("upstream", p, verdict)
-			continue
+		if err == nil {
+			goos, _, _ := strings.Cut(p, "/")
+			verdict, err = compare(zip, o.Zip, func(ours, official *proof.Package) (*proof.Verdict, error) {
+				verdict, err := proof.Upstream(ours, official, goos)
+				if err == nil {
+					authorities(verdict, official.H1, o, v.line.Pin, p)
+				}
+				return verdict, err
+			})
+		} else if ctx.Err() == nil {
+			verdict, err = byPin(zip, v.line.Pin.Modules[p], err)
 		}
-		goos, _, _ := strings.Cut(p, "/")
-		verdict, err := compare(zip, o.Zip, func(ours, official *proof.Package) (*proof.Verdict, error) {
-			verdict, err := proof.Upstream(ours, official, goos)
-			if err != nil {
-				return nil, err
-			}
-			authorities(verdict, official.H1, o, v.line.Pin, p)
-			return verdict, nil
-		})
 		if err != nil {
 			return err
 		}
-		verdict.Text = v.line.Pin.Upstream + ": " + verdict.Text
-		v.say("upstream", p, verdict)
+		v.say("upstream", p, d.Release(), verdict)
 	}
 	return nil
 }
@@ -230,7 +215,7 @@ func junk() []string {
 // twice builds the release a second time, as another user in another directory
 // would, and compares all files.
 func (v *verification) twice(ctx context.Context) error {
-	d, err := v.open()
+	d, err := v.flags.Open()
 	if err != nil {
 		return err
 	}
@@ -301,7 +286,7 @@ func (v *verification) twice(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		v.say("twice", p, verdict)
+		v.say("twice", p, d.Release(), verdict)
 	}
 	return nil
 }
@@ -335,7 +320,7 @@ func same(release, platform, dir, folder string) (*proof.Verdict, error) {
 			v.Fault("%s differs: %s, then %s", packages[to], sumA, sumB)
 		}
 	}
-	v.Text = fmt.Sprintf("%s: %d of %d files equal in all bytes (%.1f MB)", release, len(packages)-len(v.Faults), len(packages), float64(size)/1e6)
+	v.Text = fmt.Sprintf("%d of %d files equal in all bytes (%.1f MB)", len(packages)-len(v.Faults), len(packages), float64(size)/1e6)
 	if v.Holds() {
 		return v, nil
 	}
@@ -366,7 +351,7 @@ var stamped = []string{"src/internal/buildcfg/zbootstrap.go"}
 
 // patches compares the release with upstream's official module.
 func (v *verification) patches(ctx context.Context) error {
-	d, err := v.open()
+	d, err := v.flags.Open()
 	if err != nil {
 		return err
 	}
@@ -397,17 +382,15 @@ func (v *verification) patches(ctx context.Context) error {
 				Tree: tree, Named: named, Stamped: stamped,
 				Linked: func(program string) ([]string, error) { return linked(ctx, built, p, program) },
 			})
-			if err != nil {
-				return nil, err
+			if err == nil {
+				authorities(verdict, official.H1, o, v.line.Pin, p)
 			}
-			authorities(verdict, official.H1, o, v.line.Pin, p)
-			return verdict, nil
+			return verdict, err
 		})
 		if err != nil {
 			return err
 		}
-		verdict.Text = d.Release() + ": " + verdict.Text
-		v.say("patches", p, verdict)
+		v.say("patches", p, d.Release(), verdict)
 	}
 	return nil
 }

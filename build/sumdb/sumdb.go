@@ -70,7 +70,7 @@ func ReadKey(file string) (*Key, error) {
 	f := strings.SplitN(text, "+", 5) // base64 may itself hold a plus sign
 	seed, err := base64.StdEncoding.DecodeString(f[len(f)-1])
 	if err != nil || len(seed) != 1+ed25519.SeedSize {
-		return nil, fmt.Errorf("%s: the key is not an Ed25519 key%s", file, how)
+		return nil, hint.Add(fmt.Errorf("%s: the key is not an Ed25519 key", file), how)
 	}
 	public := ed25519.NewKeyFromSeed(seed[1:]).Public().(ed25519.PublicKey)
 	vkey, err := note.NewEd25519VerifierKey(signer.Name(), public)

@@ -28,9 +28,17 @@ func Make(ctx context.Context, dst, up string, l *line.Line, trace func(*exec.Cm
 	if err := Lay(ctx, dst, up, l); err != nil {
 		return nil, err
 	}
-	offsets, err := Apply(ctx, dst, l, trace)
+	patches, err := series.ReadAll(l)
 	if err != nil {
 		return nil, err
+	}
+	var offsets []series.Offset
+	for _, p := range patches {
+		o, err := p.Apply(ctx, dst, trace)
+		if err != nil {
+			return nil, err
+		}
+		offsets = append(offsets, o...)
 	}
 	if err := replaceFile(filepath.Join(dst, "VERSION"), []byte(l.VERSION())); err != nil {
 		return nil, err
@@ -86,23 +94,6 @@ func Lay(ctx context.Context, dst, up string, l *line.Line) error {
 	return nil
 }
 
-// Apply applies the line's series, in order, to the tree at dir.
-func Apply(ctx context.Context, dir string, l *line.Line, trace func(*exec.Cmd)) ([]series.Offset, error) {
-	patches, err := series.ReadAll(l)
-	if err != nil {
-		return nil, err
-	}
-	var offsets []series.Offset
-	for _, p := range patches {
-		o, err := p.Apply(ctx, dir, trace)
-		if err != nil {
-			return nil, err
-		}
-		offsets = append(offsets, o...)
-	}
-	return offsets, nil
-}
-
 // AddFile lays one overlay file into the tree. A file that is there already
 // is upstream's, and upstream's files are changed by patches, in the open.
 func AddFile(dst string, f line.OverlayFile) error {
@@ -118,8 +109,8 @@ func AddFile(dst string, f line.OverlayFile) error {
 }
 
 // LocalToolchain returns the text of a go.env with the default GOTOOLCHAIN
-// changed from auto to local. With auto, a go.mod that names a newer Go makes the go command leave
-// the fork for an official release, without a word.
+// changed from auto to local. With auto, a go.mod that names a newer Go makes
+// the go command silently leave the fork for an official release.
 func LocalToolchain(file string) ([]byte, error) {
 	data, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {

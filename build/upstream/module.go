@@ -69,9 +69,15 @@ func (m *moduleSource) download(ctx context.Context) error {
 		return err
 	}
 	defer os.RemoveAll(tmp)
+	// Without a hash in the pin, only the checksum database is left to check the
+	// module against.
 	if m.pinned() == "" {
-		if err := m.needChecksumDatabase(ctx, tmp); err != nil {
+		db, asked, err := m.checksumDatabase(ctx, tmp)
+		if err != nil {
 			return err
+		}
+		if !asked {
+			return hint.Add(fmt.Errorf("the pin of line %s has no h1 for %s, and %s leave the checksum database out", m.env.Line, m.env.Platform, db), "unset these, or use -source tarball=")
 		}
 	}
 	m.env.progress("downloading %s@%s", modulePath, m.version())
@@ -142,17 +148,6 @@ func (m *moduleSource) zipCache(ctx context.Context, tmp string) (string, error)
 		return "", err
 	}
 	return cache, os.Symlink(downloads, filepath.Join(cache, "cache"))
-}
-
-// needChecksumDatabase refuses a platform that the pin has no hash for when
-// the user's settings keep the checksum database out: nothing would be left
-// to check the module against.
-func (m *moduleSource) needChecksumDatabase(ctx context.Context, dir string) error {
-	db, asked, err := m.checksumDatabase(ctx, dir)
-	if err == nil && !asked {
-		err = hint.Add(fmt.Errorf("the pin of line %s has no h1 for %s, and %s leave the checksum database out", m.env.Line, m.env.Platform, db), "unset these, or use -source tarball=")
-	}
-	return err
 }
 
 // checksumDatabase returns the user's GOSUMDB and whether the go command asks it
