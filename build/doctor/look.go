@@ -27,7 +27,7 @@ const Space = 2e9
 // Look gathers the facts for the line. t says where its toolchain is, or would
 // be, installed, dir is the directory of the user's module. st is nil if there is no
 // build cache.
-func Look(ctx context.Context, repo *line.Repo, l *line.Line, st *store.Store, t *install.Target, dir string) (*Machine, error) {
+func Look(ctx context.Context, l *line.Line, st *store.Store, t *install.Target, dir string) (*Machine, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
@@ -48,7 +48,7 @@ func Look(ctx context.Context, repo *line.Repo, l *line.Line, st *store.Store, t
 		Dir:     abs,
 		Need:    Space,
 	}
-	lines, err := repo.All()
+	lines, err := l.Repo().All()
 	if err != nil {
 		return nil, err
 	}

@@ -13,10 +13,10 @@ import (
 	"gocoro/build/tree"
 )
 
-// Baseline returns the path of a GOROOT to compare with: upstream's own
-// binaries and sources with nothing of ours but the tests, that is, the
-// overlay's files and the patches that change nothing but tests. Where a test
-// passes on the patched tree and fails here, the patches made the difference.
+// Baseline returns the path of a GOROOT to compare with: upstream's own binaries
+// and sources, and of ours only the tests, from the overlay and from patches that
+// change only tests. If a test fails here and passes on the patched tree, the
+// other patches made the difference.
 func (d *Driver) Baseline(ctx context.Context) (string, error) {
 	up, err := d.Stock(ctx)
 	if err != nil {
@@ -88,7 +88,7 @@ func (d *Driver) baselineKey(ctx context.Context) (key string, patches []*series
 	return k.String(), patches, overlay, nil
 }
 
-// OnlyTests reports whether all files are tests or what tests run.
+// OnlyTests reports whether all files are tests or in their testdata.
 func OnlyTests(files ...string) bool {
 	for _, f := range files {
 		if !strings.HasSuffix(f, "_test.go") && !strings.Contains(filepath.ToSlash(f), "/testdata/") {

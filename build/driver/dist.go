@@ -101,9 +101,8 @@ func (d *Driver) sameSource(platforms []string, dirs map[string]string) error {
 // bootstrap matches the line of make.bash that names the bootstrap Go.
 var bootstrap = regexp.MustCompile(`(?m)^Building Go cmd/dist using .*\((go[^ )]+)`)
 
-// BuiltWith returns the version of the Go that the toolchain was built with, as
-// make.bash wrote it into its log. If the log is missing, FindBootstrap is
-// consulted again.
+// BuiltWith returns the version of the Go that built the toolchain, from the log
+// of make.bash or, if that is missing, from FindBootstrap.
 func (d *Driver) BuiltWith(ctx context.Context) (string, error) {
 	key, err := d.makeKey(ctx)
 	if err != nil {

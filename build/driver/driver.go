@@ -42,8 +42,8 @@ type Driver struct {
 	// go.env.
 	Unpatched bool
 
-	// Leak is added to the environment of make.bash, against the rule that
-	// nothing of the user's gets there: to show that verify finds it out.
+	// Leak is added to the environment of make.bash, to show that verify detects
+	// it. Nothing else of the user's environment gets there.
 	Leak []string
 
 	src      upstream.Source
@@ -294,11 +294,11 @@ func (d *Driver) Make(ctx context.Context) (string, error) {
 	})
 }
 
-// Builds runs make.bash after each patch of the line's series, the way that Make
-// does after the last one, and stops at the first patch after which it fails. Of
-// a step before the last nothing is kept but its log and the fact that it builds,
-// by content like every item: a GOROOT has a quarter of a gigabyte, and nobody
-// uses that of a part of a series.
+// Builds runs make.bash after each patch of the line's series, as Make does after
+// the last one, and stops at the first patch after which it fails. Before the
+// last patch it keeps only an item that says that the tree builds, and the log: a
+// GOROOT takes a quarter of a gigabyte, and nobody uses one with a part of the
+// series.
 func (d *Driver) Builds(ctx context.Context) error {
 	patches, err := d.Line.Patches()
 	if err != nil {
@@ -320,8 +320,7 @@ func (d *Driver) Builds(ctx context.Context) error {
 	return nil
 }
 
-// builds builds the line, whose series ends with the named patch, and keeps
-// only that it builds.
+// builds is Make for a series that ends with the named patch. It keeps no GOROOT.
 func (d *Driver) builds(ctx context.Context, patch string) error {
 	key, err := d.treeKey(ctx)
 	if err != nil {
@@ -390,10 +389,9 @@ func (d *Driver) CheckAPI(ctx context.Context) error {
 	return nil
 }
 
-// api returns the path of the API baseline of the upstream, an item of its
-// own: it does not depend on the series. It is empty if the source has no
-// binaries to make one with. With idle it is made at the lowest priority, beside
-// make.bash.
+// api returns the path of the API baseline of the upstream, which does not depend
+// on the series, or "" if the source has no binaries to make one with. With idle
+// it is made at the lowest priority, beside make.bash.
 func (d *Driver) api(ctx context.Context, idle bool) (string, error) {
 	key, err := d.upstreamKey(ctx)
 	if err != nil {
@@ -468,7 +466,7 @@ func (d *Driver) Install(ctx context.Context, t *install.Target, replace bool) (
 		return false, err
 	}
 	defer lock.Close()
-	// Another process may have installed something while this one built.
+	// Another process may have installed a toolchain while this one built.
 	if state, err = d.check(t, key, replace); err != nil {
 		return false, fmt.Errorf("install: %w", err)
 	}
@@ -489,8 +487,8 @@ func (d *Driver) Install(ctx context.Context, t *install.Target, replace bool) (
 	return true, nil
 }
 
-// check looks at what is installed at the target. What is not the driver's to
-// replace is an error.
+// check looks at what is installed at the target. It returns an error for what
+// the driver must not replace.
 func (d *Driver) check(t *install.Target, key string, replace bool) (install.State, error) {
 	state, err := t.Check(key)
 	switch {

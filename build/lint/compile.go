@@ -26,13 +26,13 @@ import (
 var Platforms = []string{"linux/amd64", "linux/arm64", "darwin/amd64", "darwin/arm64"}
 
 // Compile type-checks the packages that the series changes, for each platform,
-// after each patch: a bisection can stop anywhere. Before the first patch it
-// does not, because the overlay may need what that adds. After the last one the
-// tests and the test programs are checked as well, and the switch of coroutines
-// is compared with upstream's.
+// after each patch, because a bisection can stop anywhere. It starts after the
+// first patch, because the overlay may need what that adds. After the last patch
+// it also checks the tests and the test programs, and compares the switch of
+// coroutines with upstream's.
 //
-// up is the unpacked upstream, whose go command is used; dir an empty directory in
-// the same file system. Each step is told to say.
+// Compile uses the go command of the unpacked upstream at up. dir is an empty
+// directory in the same file system. say is called with the name of each patch.
 func Compile(ctx context.Context, l *line.Line, up, dir string, say func(string), trace func(*exec.Cmd)) ([]Problem, error) {
 	if err := tree.Lay(ctx, dir, up, l); err != nil {
 		return nil, err
@@ -70,7 +70,7 @@ func Compile(ctx context.Context, l *line.Line, up, dir string, say func(string)
 		}
 		last := i == len(patches)-1
 		if !last && !slices.ContainsFunc(p.Files, isPackageFile) && i > 0 {
-			continue // it changes only what is checked at the end
+			continue // it changes only files that are checked at the end
 		}
 		say(p.Name)
 		found, err := c.check(ctx, p.Name, changed, last)

@@ -22,7 +22,7 @@ import (
 	"gocoro/build/workspace"
 )
 
-// A Problem is one thing that is wrong, with the way out.
+// A Problem is one thing that is wrong, and how to correct it.
 type Problem struct {
 	File string // the patch or overlay file, or the place in it: "0001-x.patch: src/a.go:12"
 	Text string // what was expected and found
@@ -121,8 +121,8 @@ var (
 	testFunc  = regexp.MustCompile(`(?m)^\+?func (Test[A-Z]\w*)\(`)
 )
 
-// tests returns the names of the tests in the overlay, the patches, and the
-// directories of upstream that these are for.
+// tests returns the names of the tests in the overlay, in the patches, and in
+// upstream's directories that the overlay adds files to.
 func tests(up string, overlay []line.OverlayFile, patches []*series.Patch) (map[string]bool, error) {
 	var files []string
 	dirs := map[string]bool{}
@@ -174,7 +174,7 @@ func checkPatch(p *series.Patch, tests map[string]bool) (problems []Problem, tit
 	if err != nil {
 		return nil, "", hint.Add(fmt.Errorf("%s: %v", p.File, err), "write it again: %s", amend)
 	}
-	// The header's own date of a zero commit; git writes it into every patch.
+	// What git format-patch --zero-commit writes first into every patch.
 	const zero = "From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001\n"
 	if !strings.HasPrefix(preamble, zero) {
 		first, _, _ := strings.Cut(preamble, "\n")
@@ -205,8 +205,7 @@ func checkPatch(p *series.Patch, tests map[string]bool) (problems []Problem, tit
 	return problems, title, nil
 }
 
-// checkTrailers checks the trailers: they are the last lines of the message, in
-// their order, each once.
+// checkTrailers checks that the message ends with the trailers, in their order.
 func checkTrailers(lines []string, tests map[string]bool, add adder) {
 	from := len(lines) - len(workspace.Trailers)
 	for i, t := range workspace.Trailers {

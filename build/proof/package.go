@@ -145,7 +145,7 @@ func list(names []string) string {
 type Verdict struct {
 	Text    string   // figures, one line
 	Details []string // lines below it
-	Faults  []string // what is not as it must be; the proof holds if there are none
+	Faults  []string // what is wrong; the proof holds if there are none
 }
 
 // Holds reports whether the proof holds.
@@ -166,10 +166,10 @@ func (v *Verdict) Print() {
 	}
 }
 
-// Upstream judges a package that was built here of an unpatched upstream
-// against the one that upstream published. On macOS upstream's programs carry a
-// signature made with Apple's certificate, which nobody else can make: there
-// the programs are compared without their signatures, on both sides.
+// Upstream compares a package of an unpatched upstream that was built here with the
+// one that upstream published. For macOS upstream signs its programs with Apple's
+// certificate, which nobody else can do: there it compares the programs without the
+// signatures of either side.
 func Upstream(ours, official *Package, goos string) (*Verdict, error) {
 	v := new(Verdict)
 	d := Compare(ours, official)

@@ -36,7 +36,7 @@ type verification struct {
 	failed    int
 }
 
-// Verify is the command that proves what the packages are.
+// Verify is the command that proves what the packages contain.
 func Verify(fs *flag.FlagSet) command.Func {
 	o := new(options.Verify)
 	o.Register(fs)
@@ -138,8 +138,8 @@ func (v *verification) upstream(ctx context.Context) error {
 	return nil
 }
 
-// byPin judges a package by the hash in the pin alone, where the official module
-// cannot be had for the reason why.
+// byPin judges a package only by the hash in the pin, because the official module
+// is not available, for the reason why.
 func byPin(zip, pinned string, why error) (*proof.Verdict, error) {
 	p, err := proof.Open(zip)
 	if err != nil {
@@ -158,8 +158,8 @@ func byPin(zip, pinned string, why error) (*proof.Verdict, error) {
 	return v, nil
 }
 
-// authorities checks the hash of the official module against those who vouch
-// for it.
+// authorities checks the hash of the official module against the pin, and says
+// who vouches for it.
 func authorities(v *proof.Verdict, h1 string, o *upstream.Official, pin *line.Pin, platform string) {
 	var vouch []string
 	if o.H1 != h1 {
@@ -186,7 +186,7 @@ func authorities(v *proof.Verdict, h1 string, o *upstream.Official, pin *line.Pi
 	v.Text += ", as " + strings.Join(vouch, " and ") + " " + verb + " it"
 }
 
-// compare opens two module zips and has them judged.
+// compare opens two module zips and returns what judge says of them.
 func compare(a, b string, judge func(a, b *proof.Package) (*proof.Verdict, error)) (*proof.Verdict, error) {
 	pa, err := proof.Open(a)
 	if err != nil {
@@ -201,8 +201,8 @@ func compare(a, b string, judge func(a, b *proof.Package) (*proof.Verdict, error
 	return judge(pa, pb)
 }
 
-// junk is what the second build of twice finds in its environment. Every one
-// changes the bytes of a toolchain, or breaks its build, if it gets through.
+// junk is added to the environment of the second build of twice. If one of these
+// variables got through to the build, it would change the bytes or fail.
 func junk() []string {
 	return []string{
 		"CC=/nowhere/cc", "CXX=/nowhere/c++", "CGO_ENABLED=0", "CGO_CFLAGS=-junk", "GOAMD64=v3", "GOARM64=v9.0", "GO386=softfloat",
@@ -223,12 +223,12 @@ func (v *verification) twice(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// In the same cache directory, for the same disk, but deeper.
+	// Deeper in the same cache directory, to be on the same disk.
 	parent := filepath.Join(d.Store.Root, "tmp")
 	if err := os.MkdirAll(parent, 0o777); err != nil {
 		return err
 	}
-	// One at a time, so that what a killed run has left can be told.
+	// Only one at a time, so that any other such directory is from a killed run.
 	lock, err := d.Store.Lock(ctx, "verify-twice")
 	if err != nil {
 		return err
@@ -291,8 +291,8 @@ func (v *verification) twice(ctx context.Context) error {
 	return nil
 }
 
-// leakVar is how verify tells its second build what to let through. It is not
-// for anybody else.
+// leakVar is the variable in which verify tells its second build what to let
+// through. Nothing else uses it.
 const leakVar = "GOCORO_VERIFY_LEAK"
 
 // same compares the files of a platform, in the directory dir of the store, with
@@ -324,7 +324,7 @@ func same(release, platform, dir, folder string) (*proof.Verdict, error) {
 	if v.Holds() {
 		return v, nil
 	}
-	// Which files of the package?
+	// Say which files in the package differ.
 	zip := dist.FilesOf(release, platform).Zip()
 	_, err := compare(filepath.Join(dir, zip), filepath.Join(folder, filepath.FromSlash(proxyDir), zip), func(a, b *proof.Package) (*proof.Verdict, error) {
 		d := proof.Compare(a, b)
@@ -395,8 +395,8 @@ func (v *verification) patches(ctx context.Context) error {
 	return nil
 }
 
-// Named returns what names each file that the line changes, by name relative to
-// GOROOT.
+// Named returns, for each file that the line changes, what changes it: the
+// patches, the overlay or the driver. The names are relative to GOROOT.
 func Named(l *line.Line) (map[string]string, error) {
 	named := map[string]string{
 		"VERSION": "the driver (the release's name)",

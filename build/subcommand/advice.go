@@ -100,7 +100,7 @@ func Doctor(fs *flag.FlagSet) command.Func {
 			return err
 		}
 		st, cache := store.Open()
-		m, err := doctor.Look(ctx, l.Repo(), l, st, t, *dir)
+		m, err := doctor.Look(ctx, l, st, t, *dir)
 		if err != nil {
 			return err
 		}

@@ -23,8 +23,8 @@ import (
 	"gocoro/build/run"
 )
 
-// moduleSource is the golang.org/toolchain module of the release for the host: what
-// the go command itself downloads when it switches toolchains.
+// moduleSource is the golang.org/toolchain module of the release for the host, which
+// the go command also downloads when it switches toolchains.
 type moduleSource struct {
 	env *Env
 	sum string // h1 of the module, once known
@@ -130,10 +130,11 @@ func Module(ctx context.Context, env *Env) (*Official, error) {
 	return o, err
 }
 
-// zipCache makes in tmp a module cache of whose modules the go command takes
-// only the zip: it shares its downloads with the user's, but has a directory, an
-// empty one, where the unpacked module would be. The go command takes that for
-// done and leaves out a quarter of a gigabyte that the driver never reads.
+// zipCache makes in tmp a module cache in which the go command downloads the zip and
+// does not unpack it. The cache shares the downloads of the user's cache, but has
+// an empty directory in the place of the unpacked module, which the go command
+// takes for unpacked. That saves a quarter of a gigabyte that the driver never
+// reads.
 func (m *moduleSource) zipCache(ctx context.Context, tmp string) (string, error) {
 	out, err := m.goCommand(ctx, tmp, "", "env", "GOMODCACHE")
 	if err != nil {
@@ -151,7 +152,7 @@ func (m *moduleSource) zipCache(ctx context.Context, tmp string) (string, error)
 }
 
 // checksumDatabase returns the user's GOSUMDB and whether the go command asks it
-// about the toolchain module. If not, the text is the settings that say so.
+// about the toolchain module. If not, db is instead the settings that say so.
 func (m *moduleSource) checksumDatabase(ctx context.Context, dir string) (db string, asked bool, err error) {
 	out, err := m.goCommand(ctx, dir, "", "env", "GOSUMDB", "GONOSUMDB", "GOPROXY")
 	if err != nil {
@@ -185,8 +186,7 @@ func (m *moduleSource) Unpack(ctx context.Context, dir string) error {
 		return err
 	}
 	m.env.progress("checking and unpacking %s", filepath.Base(m.zip))
-	// What was unpacked is thrown away if the hash is wrong: that, then, is
-	// what there is to tell, and not what a wrong zip led to.
+	// Report a wrong hash before an error of unpacking, which it may have caused.
 	sum, unpackErr, err := unzip(dir, m.zip, modulePath+"@"+m.version()+"/")
 	if err != nil {
 		return hint.Add(fmt.Errorf("%s is damaged: %v", m.zip, err), "remove it (rm %s), and run the command again", run.Quote(m.zip))
@@ -204,8 +204,8 @@ func (m *moduleSource) Unpack(ctx context.Context, dir string) error {
 }
 
 // unzip unpacks a toolchain module into the empty directory dir and returns the
-// module's h1 hash, reading each file of the zip once. err says why there is no
-// hash, unpackErr why what is in dir is not all of the zip.
+// module's h1 hash. It reads each file of the zip once. err says why there is no
+// hash, and unpackErr why dir does not have all files of the zip.
 //
 // It undoes what the module form does to a GOROOT: distpack renames each
 // go.mod to _go.mod, and module zips have no modes.
@@ -216,8 +216,8 @@ func unzip(dir, file, prefix string) (h1 string, unpackErr, err error) {
 	}
 	defer zr.Close()
 
-	// Several goroutines decompress and write; Hash1 takes the files one
-	// after the other, in order of their names, while the next are at work.
+	// Several goroutines decompress and write files. Meanwhile Hash1 takes one
+	// after the other, in the order of their names.
 	type result struct {
 		data               []byte
 		readErr, unpackErr error
@@ -276,7 +276,7 @@ func readFile(f *zip.File) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// writeFile writes a file of the zip to its place in dir, a new file always.
+// writeFile writes a file of the zip to its place in dir, which must be free.
 func writeFile(dir, prefix, name string, data []byte) error {
 	rel, ok := strings.CutPrefix(name, prefix)
 	if !ok || !fs.ValidPath(rel) {

@@ -14,9 +14,9 @@ import (
 	"gocoro/build/line"
 )
 
-// A rebase is the move of a series to another release, as far as it has come.
+// A rebase is the state of the move of a series to another release.
 type rebase struct {
-	From    string // the line that it began as
+	From    string // the line that the series comes from
 	To      string // the release
 	Pin     []byte // the new pin's text
 	Onto    string // the commit of the last patch that was moved
@@ -90,8 +90,8 @@ func (e *Env) Rebase(ctx context.Context, from, to *line.Line, pin []byte) ([]st
 		return nil, err
 	}
 
-	// The series where it is: what each patch was made on is in the repository
-	// then, which is what a merge needs.
+	// First apply the series to its old release: to merge a patch, git needs the
+	// files that it was made on.
 	old := *w
 	old.line = from
 	layer, err := old.layer(ctx, oldUp, oldRepo)
@@ -160,8 +160,8 @@ func (w *Workspace) stop(ctx context.Context, conflicts []string) error {
 	return &StopError{Patch: p.Name, Release: r.To, Line: w.line.Name, Files: conflicts, Dir: w.Dir, Text: sides(w.Dir, conflicts)}
 }
 
-// sides returns the places of the conflicts with what is there: the
-// release's lines, those that the patch was made on, and the patch's.
+// sides returns the places of the conflicts, each with the lines of the new
+// release, of the old release, and of the patch.
 func sides(dir string, files []string) string {
 	var b strings.Builder
 	for _, name := range files {
@@ -185,8 +185,8 @@ func sides(dir string, files []string) string {
 	return b.String()
 }
 
-// moving returns the workspace of the line that is being moved, with the line
-// as it will be.
+// moving returns the workspace of a line that is being moved. The line of the
+// workspace is the one that will result.
 func (e *Env) moving(name string) (*Workspace, error) {
 	w, err := e.open(&line.Line{Name: name})
 	if err != nil {
@@ -242,7 +242,7 @@ func (e *Env) Continue(ctx context.Context, name string, skip bool) ([]string, e
 		}
 		r.Next++
 		r.Stopped = false
-		// From here on the working tree is not needed: what it had is in Onto.
+		// From here on the working tree is not needed: Onto has its content.
 		if err := w.writeState(); err != nil {
 			return nil, err
 		}
@@ -255,8 +255,8 @@ func (e *Env) Continue(ctx context.Context, name string, skip bool) ([]string, e
 	return w.replay(ctx)
 }
 
-// resolved returns the commit of what the person made of the conflict, or "" if
-// nothing is left of the patch.
+// resolved returns the commit with the person's resolution of the conflict, or ""
+// if it changes nothing.
 func (w *Workspace) resolved(ctx context.Context, p patch) (string, error) {
 	again := fmt.Sprintf("correct it there, git add it, and run: go run ./build rebase -continue -line %s", w.line.Name)
 	unmerged, err := w.git.Unmerged(ctx)
@@ -351,18 +351,18 @@ func (w *Workspace) arrive(ctx context.Context) ([]string, error) {
 		}
 	}
 	if worked {
-		return changed(changes), w.write(ctx, changes)
+		return changed(changes), w.write(changes)
 	}
-	// A workspace of the old release, in which everything is saved, is of no
-	// more use.
+	// If there was a workspace, it is of the old release, and everything in it is
+	// saved.
 	if err := write(w.env.Repo.Dir, changes, w.env.step); err != nil {
 		return nil, err
 	}
 	return changed(changes), w.env.remove(w.line.Name)
 }
 
-// Abort forgets a move. What it has written, if it was interrupted in that, is
-// taken back.
+// Abort undoes a move. If the move was killed while it wrote files, Abort
+// restores the old ones.
 func (e *Env) Abort(ctx context.Context, name string) error {
 	unlock, err := e.turn(ctx)
 	if err != nil {

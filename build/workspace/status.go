@@ -36,17 +36,17 @@ type Row struct {
 	Conflicts []string // the files that git cannot merge
 	Changed   []string // those of its files that differ between the two releases
 
-	// After are the patches that it is to follow, by its header, if it is not
-	// to be a change of its own: those without which it does not apply.
+	// After are the patches that it must follow, by its header. If there are
+	// none, it is to be sent upstream as a change of its own.
 	After []string
-	// NotAlone is where it does not apply to the release with only these
-	// before it, "" if it does.
+	// NotAlone is the place where it does not apply to the release with only
+	// these patches before it, or "".
 	NotAlone string
 
 	Header string // what its line Upstream: says
 }
 
-// after matches what a header says of the patches that one is to follow.
+// after matches the names of the patches that one must follow, in its header.
 var after = regexp.MustCompile(`; after ([\w-]+(?:, [\w-]+)*)$`)
 
 // Status tries the series of line from on the release of line to, which may be

@@ -55,8 +55,9 @@ type Env struct {
 	// line's directory. It is asked for only if the line keeps one.
 	API func(ctx context.Context, l *line.Line) ([]byte, error)
 
-	// Step, if not nil, is called before each step of writing, with its name.
-	// An error of it ends the command as if it had been killed there. For tests.
+	// Step, if not nil, is called with the name of each step before it is taken.
+	// If it returns an error, the command ends as if it had been killed there.
+	// It is for tests.
 	Step func(name string) error
 }
 
@@ -89,8 +90,8 @@ type state struct {
 	Rebase *rebase `json:",omitempty"`
 }
 
-// A patch is a patch file and the commit that was made of it, the overlay and
-// the patches before it.
+// A patch is a patch file with its commit, whose parent has the overlay and the
+// patches before it.
 type patch struct {
 	Name   string // 0001-coro-lock.patch
 	Commit string
@@ -148,7 +149,7 @@ func (e *Env) recover() error {
 	if done {
 		e.Say("finished what an interrupted command had begun to write to patches/ and src/")
 	}
-	// What was being made when a command was killed.
+	// Remove the workspaces that killed commands have not finished.
 	old, err := filepath.Glob(e.dir("tmp-*"))
 	for _, dir := range old {
 		if err := store.RemoveAll(dir); err != nil {
@@ -194,8 +195,8 @@ func (s state) marshal() []byte {
 
 func (w *Workspace) writeState() error { return store.WriteFile(w.stateFile(), w.state.marshal()) }
 
-// upstream returns the directory of the line's upstream and of a repository that
-// has it.
+// upstream returns the directory of the line's upstream, and the directory of a
+// repository that has it.
 func (e *Env) upstream(ctx context.Context, l *line.Line) (up, repo string, err error) {
 	if up, err = e.Fetch(ctx, l); err != nil {
 		return "", "", err
@@ -266,8 +267,8 @@ func (w *Workspace) apply(ctx context.Context, parent string) ([]patch, error) {
 	return patches, nil
 }
 
-// ours are the settings of a workspace's own repository. The rest is the
-// user's: it is the user who works there.
+// ours are the settings of a workspace's own repository. All other settings stay
+// the user's, who works there.
 var ours = [][2]string{
 	{"core.autocrlf", "false"}, {"core.safecrlf", "false"}, {"core.eol", "lf"}, {"core.fileMode", "true"}, {"core.hooksPath", "/dev/null"},
 	{"core.excludesFile", "/dev/null"}, {"core.attributesFile", "/dev/null"}, {"commit.gpgSign", "false"}, {"am.threeWay", "true"},
@@ -409,8 +410,9 @@ func (e *Env) Discard(ctx context.Context, l *line.Line) error {
 	return e.remove(l.Name)
 }
 
-// remove removes the workspace of the line. Under its name it is there wholly
-// or not at all: the next command removes what is left of it under another.
+// remove removes the workspace of the line. It first gives it a temporary name:
+// under its own name, a workspace is always complete. If remove is killed, the
+// next command removes the rest.
 func (e *Env) remove(name string) error {
 	if err := e.step("remove"); err != nil {
 		return err
@@ -500,7 +502,7 @@ func sum(data []byte) string {
 type SaveOptions struct {
 	Overlay string // the overlay directory that new files go to
 	Rewrite bool   // also rewrite unchanged patches
-	Drop    bool   // it is meant that patches and overlay files are removed
+	Drop    bool   // allow patches and overlay files to be removed
 }
 
 // Save writes what the workspace of the line holds back to patches/ and src/,
@@ -542,7 +544,7 @@ func (e *Env) Save(ctx context.Context, l *line.Line, o SaveOptions) ([]string, 
 	if err != nil {
 		return nil, err
 	}
-	// One who looks at an earlier commit does not mean to give up the later ones.
+	// A user who looks at an earlier commit does not want to lose the later ones.
 	if detached, err := w.git.Detached(ctx); err != nil {
 		return nil, err
 	} else if detached {
@@ -568,11 +570,10 @@ func (e *Env) Save(ctx context.Context, l *line.Line, o SaveOptions) ([]string, 
 		}
 		return nil, hint.Add(fmt.Errorf("line %s: %s", l.Name, what), "%s\nto do it anyway: go run ./build save -line %s -drop", back, l.Name)
 	}
-	return changed(changes), w.write(ctx, changes)
+	return changed(changes), w.write(changes)
 }
 
-// removed returns the names of the files that are removed, less those that are
-// there under another name.
+// removed returns the names of the files that are removed and not renamed.
 func removed(changes []change) (names []string) {
 	for _, c := range changes {
 		if c.New == nil && c.To == "" {
@@ -596,8 +597,8 @@ func difference(a, b map[string]string) string {
 	return "the pin names another upstream"
 }
 
-// changed returns the names of the files that change, those that are removed
-// marked as such.
+// changed returns the names of the files that change, with a note if a file is
+// removed or renamed.
 func changed(changes []change) (names []string) {
 	for _, c := range changes {
 		switch {
@@ -613,7 +614,7 @@ func changed(changes []change) (names []string) {
 }
 
 // write writes the changes to the checkout, with the new state.
-func (w *Workspace) write(ctx context.Context, changes []change) error {
+func (w *Workspace) write(changes []change) error {
 	old, err := os.ReadFile(w.stateFile())
 	if err != nil {
 		return err
@@ -626,8 +627,8 @@ func (w *Workspace) write(ctx context.Context, changes []change) error {
 	return write(w.env.Repo.Dir, changes, w.env.step)
 }
 
-// collect makes of the commits up to head the files of the line, records them
-// in the state, and returns what differs in the checkout.
+// collect converts the commits up to head into the files of the line, records
+// them in the state, and returns how they differ from those in the checkout.
 func (w *Workspace) collect(ctx context.Context, head string, o SaveOptions) ([]change, error) {
 	commits, err := w.git.Commits(ctx, w.state.Base, head)
 	if err != nil {
@@ -668,8 +669,8 @@ func (w *Workspace) collect(ctx context.Context, head string, o SaveOptions) ([]
 			continue
 		}
 		if !known && len(left) == 1 {
-			// The one patch that is missing may have been given another subject:
-			// git keeps the author and the date of a commit that is amended.
+			// Perhaps this is the missing patch with a new subject: git keeps the
+			// author and the date of a commit that is amended.
 			if known, err = w.git.SameAuthor(ctx, left[0].Commit, c); err != nil {
 				return nil, err
 			}
@@ -709,9 +710,9 @@ func (w *Workspace) collect(ctx context.Context, head string, o SaveOptions) ([]
 	return changes, nil
 }
 
-// overlayAfter returns the files of the overlay after the commits, each with
-// its directory, and what the renamed ones of the checkout are called now. Some
-// of the files may be gone.
+// overlayAfter returns the files of the overlay after the commits, each with its
+// overlay directory, and the new names of the files that were renamed, by their
+// old names in the checkout. The overlay may include files that were removed.
 func (w *Workspace) overlayAfter(ctx context.Context, commits []string, o SaveOptions) (overlay, renamed map[string]string, err error) {
 	made := map[string]bool{} // files that the patches make, now or as they were
 	for _, p := range w.state.Patches {
@@ -748,11 +749,13 @@ func (w *Workspace) overlayAfter(ctx context.Context, commits []string, o SaveOp
 	return overlay, renamed, nil
 }
 
-// overlayAt returns the overlay's files as they are at head, nil for one that
-// is gone, which it takes out of overlay, and those that the driver writes.
+// overlayAt returns the contents at head of the overlay's files and of the files
+// that the driver writes. For an overlay file that was removed the content is
+// nil, and overlayAt deletes it from overlay.
 func (w *Workspace) overlayAt(ctx context.Context, head string, commits []string, overlay map[string]string) (map[string][]byte, error) {
 	names := slices.Sorted(maps.Keys(overlay))
-	// The overlay has texts only: of a link it would have the name that it leads to.
+	// The overlay has only plain files: it would have the name of a link's target
+	// as the content of the link.
 	if odd, err := w.git.Odd(ctx, head, names); err != nil {
 		return nil, err
 	} else if odd != nil {
@@ -811,9 +814,9 @@ func (w *Workspace) bySubject(ctx context.Context, subjects []string) (was map[s
 	return was, left, nil
 }
 
-// patchText returns the text of the patch file that p's commit makes. If old,
-// the patch that it was, has the same commit but for what is around it, that is
-// the text of the file, unless it is to be rewritten.
+// patchText returns the text of the patch file for p's commit. old is the same
+// patch before the changes, if there was one. If git exports the same text for
+// both, patchText returns old's file as it is, unless rewrite is set.
 func (w *Workspace) patchText(ctx context.Context, p, old patch, rewrite bool) ([]byte, error) {
 	exported, err := w.git.Export(ctx, p.Commit)
 	if err != nil {
@@ -831,7 +834,7 @@ func (w *Workspace) patchText(ctx context.Context, p, old patch, rewrite bool) (
 			}
 		}
 	}
-	// Not the text in the checkout: that may have the trailers that a save added.
+	// Compare with exported: text may also have trailers that a save has added.
 	if message, back, err := w.git.ReadBack(ctx, p.Commit, exported); err != nil {
 		return nil, err
 	} else if message != back {
@@ -928,8 +931,8 @@ func slug(subject string) string {
 	return cmp.Or(s, "patch")
 }
 
-// withTrailers adds the lines that a patch's message must end with to one that
-// has none of them, for the user to fill in.
+// withTrailers adds the trailers, for the user to fill in, to a patch whose
+// message has none of them.
 func withTrailers(text []byte) []byte {
 	message, rest, ok := strings.Cut(string(text), "\n---\n")
 	if !ok || slices.ContainsFunc(Trailers, func(t string) bool { return strings.Contains(message, "\n"+t+": ") }) {
