@@ -32,7 +32,7 @@ func ParsePlatforms(list string) ([]string, error) {
 		return slices.Clone(Platforms), nil
 	}
 	want := map[string]bool{}
-	for _, p := range strings.Split(list, ",") {
+	for p := range strings.SplitSeq(list, ",") {
 		if !slices.Contains(Platforms, p) {
 			return nil, hint.Add(fmt.Errorf("unknown platform %q: want all, or some of %s separated by commas", p, strings.Join(Platforms, ", ")), "go run ./build dist -platform all makes the packages of every one")
 		}
@@ -77,8 +77,8 @@ type Job struct {
 	Platform string // the platform to pack for
 	Log      string // file for the output of the commands; "-build" and "-pack" are added to its name
 	Rep      *progress.Reporter
-	Lock     *os.File     // inherited by the commands, may be nil
-	Detail   func(string) // told what is being done
+	Lock     *os.File     // inherited by the commands
+	Detail   func(string) // called with what is being done
 }
 
 // Pack writes the files of FilesOf into the empty directory out. It works in
@@ -139,9 +139,7 @@ func (j *Job) run(ctx context.Context, suffix, root string, env []string, name s
 	cmd := run.Command(ctx, name, args...)
 	cmd.Dir = filepath.Join(root, "src")
 	cmd.Env = goroot.BuildEnviron(append(env, "PWD="+cmd.Dir)...)
-	if j.Lock != nil {
-		cmd.ExtraFiles = []*os.File{j.Lock}
-	}
+	cmd.ExtraFiles = []*os.File{j.Lock}
 	return j.Rep.Run(ctx, "go "+strings.Join(args, " ")+" for "+j.Platform, cmd, j.Log+suffix+".log", nil)
 }
 

@@ -245,7 +245,7 @@ func (m *Machine) overrides(add adder) {
 	if r := m.File["GOROOT"]; r != "" {
 		add(Trap, "go env -u GOROOT", "%s sets GOROOT=%s: every go command takes the standard library from there", m.EnvFile, r)
 	}
-	for _, flag := range strings.Fields(m.Set["GOFLAGS"]) {
+	for flag := range strings.FieldsSeq(m.Set["GOFLAGS"]) {
 		name, _, _ := strings.Cut(strings.TrimLeft(flag, "-"), "=")
 		switch name {
 		case "toolexec", "overlay", "compiler":

@@ -28,7 +28,7 @@ func (d *Driver) Baseline(ctx context.Context) (string, error) {
 	}
 	what := d.Line.Pin.Upstream + " with our tests"
 	return d.step(ctx, "baseline", "baseline", key, what, func(dir string, _ *os.File, _ *progress.Step) (string, error) {
-		if err := tree.Copy(ctx, dir, up, nil); err != nil {
+		if err := tree.Copy(ctx, dir, up); err != nil {
 			return "", err
 		}
 		for _, f := range overlay {

@@ -260,7 +260,7 @@ func (d *Driver) Make(ctx context.Context) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if err := tree.Copy(ctx, dir, src, nil); err != nil {
+		if err := tree.Copy(ctx, dir, src); err != nil {
 			return "", err
 		}
 		// A line that keeps no API baseline has it made beside make.bash,
@@ -286,7 +286,7 @@ func (d *Driver) Make(ctx context.Context) (string, error) {
 			return "", err
 		}
 		if api != "" {
-			if err := tree.Copy(ctx, filepath.Join(dir, "api"), api, nil); err != nil {
+			if err := tree.Copy(ctx, filepath.Join(dir, "api"), api); err != nil {
 				return "", err
 			}
 		}
@@ -343,7 +343,7 @@ func (d *Driver) builds(ctx context.Context, patch string) error {
 			return "", err
 		}
 		// A copy, for make.bash writes to files that are links to upstream's.
-		if err := tree.Copy(ctx, built, linked, nil); err != nil {
+		if err := tree.Copy(ctx, built, linked); err != nil {
 			return "", err
 		}
 		next := "go run ./build edit -line " + d.Line.Name + ", correct the commit there, then save"
@@ -439,13 +439,12 @@ func (d *Driver) Install(ctx context.Context, t *install.Target, replace bool) (
 	if state == install.Current && t.Linked() {
 		return false, nil
 	}
-	if err := t.Allowed(d.Store.Root); err != nil {
-		return false, fmt.Errorf("install: %w", err)
+	err = t.Allowed(d.Store.Root)
+	if err == nil && !d.Dry {
+		err = t.Writable()
 	}
-	if !d.Dry {
-		if err := t.Writable(); err != nil {
-			return false, fmt.Errorf("install: %w", err)
-		}
+	if err != nil {
+		return false, fmt.Errorf("install: %w", err)
 	}
 	built := ""
 	if state != install.Current {

@@ -165,7 +165,7 @@ func Check(ctx context.Context) error {
 const attributes = "* -text -ident -filter -working-tree-encoding -export-subst !diff !merge\n"
 
 // Import makes a bare repository in the empty directory dir that holds the release
-// at up, without what was built, as the one commit on the branch named release.
+// at up, without built files, as the only commit on the branch named release.
 func Import(ctx context.Context, dir, up, release string, trace func(*exec.Cmd)) error {
 	r := &Repo{Dir: dir, Trace: trace}
 	if err := r.init(ctx); err != nil {
@@ -355,7 +355,7 @@ func fields(out string) []string {
 	return strings.FieldsFunc(out, func(c rune) bool { return c == 0 })
 }
 
-// Has returns those of the named files that the commit has, sorted.
+// Has returns the named files that the commit has, sorted.
 func (r *Repo) Has(ctx context.Context, commit string, names []string) ([]string, error) {
 	entries, err := r.list(ctx, commit, names)
 	return slices.Sorted(maps.Keys(entries)), err
@@ -492,7 +492,7 @@ func (r *Repo) message(ctx context.Context, p *series.Patch) (message string, au
 		return "", nil, err
 	}
 	info := map[string]string{}
-	for _, l := range strings.Split(out, "\n") {
+	for l := range strings.SplitSeq(out, "\n") {
 		if k, v, ok := strings.Cut(l, ": "); ok {
 			info[k] = v
 		}

@@ -78,18 +78,17 @@ func PackAPI(text []byte) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// MakeAPI writes api/go1.txt and api/except.txt into the directory dst: the
-// exported API of the unpatched upstream at stock, which must have binaries
-// for this host, as upstream's own cmd/api sees it.
+// MakeAPI writes go1.txt and except.txt into the directory dst: the exported API of
+// the unpatched upstream at stock, as upstream's own cmd/api sees it. stock must
+// have binaries for this host.
 //
 // The module form of a release has no api directory, and without one the test of
-// cmd/api fails, and with it all.bash. With an empty baseline cmd/api prints
-// every feature as "+pkg ...": these lines are the baseline. The patched
-// tree's check against it then says what it should: the series changes no
-// public API.
+// cmd/api fails, and with it all.bash. With an empty baseline cmd/api prints every
+// feature as "+pkg ...", and these lines are the baseline. The test in the patched
+// tree then shows that the series changes no public API.
 //
-// lock is inherited by the commands, as in Make. With idle they take only
-// idle processor time: beside make.bash they must not slow it.
+// The commands inherit lock, as in Make. With idle they use only idle processor
+// time, so that they do not slow a make.bash that runs at the same time.
 func MakeAPI(ctx context.Context, dst, stock string, rep *progress.Reporter, log string, lock *os.File, idle bool) error {
 	work := filepath.Join(dst, ".work") // in dst, whose leftovers the next run removes
 	defer os.RemoveAll(work)

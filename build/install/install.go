@@ -307,7 +307,7 @@ func (t *Target) Install(ctx context.Context, built string, r *Record) error {
 	}
 	defer store.RemoveAll(tmp)
 	atWrite("copy")
-	if err := tree.Copy(ctx, tmp, built, nil); err != nil {
+	if err := tree.Copy(ctx, tmp, built); err != nil {
 		return err
 	}
 	seal, err := store.Seal(tmp, RecordFile)
@@ -324,7 +324,7 @@ func (t *Target) Install(ctx context.Context, built string, r *Record) error {
 	if err := store.WriteFile(filepath.Join(tmp, RecordFile), append(data, '\n')); err != nil {
 		return err
 	}
-	// What is installed now stays whole until the new one is.
+	// The installed toolchain stays complete until the new one is.
 	atWrite("make room")
 	if err := store.RemoveAll(old); err != nil {
 		return err
@@ -396,7 +396,7 @@ type Leftover struct {
 }
 
 // Leftovers returns what killed runs have left in the root and in the directory
-// of the links: unfinished copies, and links to what is not there any more.
+// of the links: unfinished copies, and links to toolchains that are gone.
 func Leftovers(root, bin string) ([]Leftover, error) {
 	var left []Leftover
 	back := map[string]bool{} // names whose toolchain can be restored

@@ -192,7 +192,7 @@ func ReadGoEnv(file string) map[string]string {
 	if err != nil {
 		return set
 	}
-	for _, l := range strings.Split(string(data), "\n") {
+	for l := range strings.SplitSeq(string(data), "\n") {
 		if k, v, ok := strings.Cut(l, "="); ok && !strings.HasPrefix(l, "#") {
 			set[k] = strings.TrimSuffix(v, "\r")
 		}

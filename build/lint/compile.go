@@ -132,7 +132,7 @@ func (c *compiler) check(ctx context.Context, patch string, changed map[string]b
 				found = append(found, more...)
 			}
 			if tests && len(found) == 0 && platform == "linux/amd64" {
-				if vetted, err = c.vet(patch, loaded); err != nil {
+				if vetted, err = c.vet(loaded); err != nil {
 					return err
 				}
 			}
@@ -143,19 +143,20 @@ func (c *compiler) check(ctx context.Context, patch string, changed map[string]b
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
+	var texts []string // each once
 	platforms := map[string][]string{}
 	for i, found := range results {
 		for _, text := range found {
+			if platforms[text] == nil {
+				texts = append(texts, text)
+			}
 			platforms[text] = append(platforms[text], Platforms[i])
 		}
 	}
 	var problems []Problem
-	for _, text := range slices.Compact(slices.Concat(results...)) {
-		if p := platforms[text]; len(p) > 0 {
-			delete(platforms, text)
-			problems = append(problems, Problem{patch, fmt.Sprintf("after it the tree does not compile for %s: %s", strings.Join(p, ", "), text),
-				"go run ./build edit, correct the commit there, then save"})
-		}
+	for _, text := range texts {
+		problems = append(problems, Problem{patch, fmt.Sprintf("after it the tree does not compile for %s: %s", strings.Join(platforms[text], ", "), text),
+			"go run ./build edit, correct the commit there, then save"})
 	}
 	const most = 20
 	if rest := len(problems) - most; rest > 0 {
@@ -213,7 +214,7 @@ func (c *compiler) load(ctx context.Context, patch, platform string, patterns []
 }
 
 // vet runs our own analysis on the patched runtime.
-func (c *compiler) vet(patch string, pkgs []*packages.Package) ([]Problem, error) {
+func (c *compiler) vet(pkgs []*packages.Package) ([]Problem, error) {
 	upstream, err := os.ReadFile(filepath.Join(c.up, "src", "runtime", "coro.go"))
 	if err != nil {
 		return nil, nil // a release without coroutines

@@ -64,7 +64,7 @@ func Files(l *line.Line, up string) ([]Problem, error) {
 	} else if want, err := line.VersionTime(data); err == nil {
 		switch got := l.Pin.Time; {
 		case l.Pin.Revision == 1 && got != want:
-			add("pin", "make it so, and VERSION too if this is the default line", "the time of revision 1 is %s, want %s, as upstream's VERSION has it", got, want)
+			add("pin", "correct it, and VERSION too if this is the default line", "the time of revision 1 is %s, want %s, as upstream's VERSION has it", got, want)
 		case l.Pin.Revision > 1 && got <= want:
 			add("pin", "make it the day of the change, such as 2026-12-01T00:00:00Z", "the time of revision %d is %s, want a later one than upstream's %s", l.Pin.Revision, got, want)
 		}

@@ -69,8 +69,8 @@ func lintCommand(fs *flag.FlagSet) command.Func {
 	})
 }
 
-// lint checks the line, prints what it finds, and returns an ExitError if that
-// is anything.
+// lint checks the line, prints what it finds, and returns an ExitError if it finds
+// anything.
 func (s *session) lint(ctx context.Context, l *line.Line, fast bool) error {
 	up, err := s.fetch(ctx, l)
 	if err != nil {
@@ -108,7 +108,7 @@ func (s *session) lint(ctx context.Context, l *line.Line, fast bool) error {
 	return nil
 }
 
-// newer lints the line with a program that the line's own release has compiled:
+// newer lints the line with a program that the line's own release compiles, because
 // a type-checker does not know the language of a newer Go than its own.
 func (s *session) newer(ctx context.Context, l *line.Line, up string) error {
 	s.rep.Printf("compiling lint with %s: %s does not know its language", l.Pin.Upstream, runtime.Version())
@@ -123,8 +123,8 @@ func (s *session) newer(ctx context.Context, l *line.Line, up string) error {
 	return err
 }
 
-// compile type-checks the steps of the series in a tree that is removed
-// afterwards. It is in the cache, where upstream's files can be linked.
+// compile type-checks the steps of the series in a temporary tree. The tree is in
+// the cache, where it can have links to upstream's files.
 func (s *session) compile(ctx context.Context, l *line.Line, up string) ([]lint.Problem, error) {
 	tmp := filepath.Join(s.Store.Root, "tmp")
 	if err := os.MkdirAll(tmp, 0o777); err != nil {

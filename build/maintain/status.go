@@ -22,7 +22,7 @@ import (
 	"gocoro/build/workspace"
 )
 
-// A report is what status prints of a line, in JSON as it is.
+// A report is what status prints of a line, as text or in JSON.
 type report struct {
 	Line     string   // "go1.22"
 	Upstream string   // the release that it is on
@@ -128,7 +128,7 @@ func (s *session) status(ctx context.Context, l *line.Line, release string) (*re
 			if _, err := os.Stat(filepath.Join(s.Repo.Dir, filepath.FromSlash(x.Report))); err != nil {
 				x.Missing = true
 			}
-			// What is to be sent is a change of its own.
+			// A change that is to be sent must apply on its own.
 			if x.Missing || x.NotAlone != "" {
 				r.OK = false
 			}
@@ -210,7 +210,7 @@ func (r *report) print(w io.Writer) {
 // number matches the address of a CL.
 var number = regexp.MustCompile(`(?:go\.dev/cl/|golang\.org/cl/|go-review\.googlesource\.com/(?:c/go/\+/)?|\bCL )(\d+)`)
 
-// ask adds the states that Gerrit has for the changes that the headers name.
+// ask adds the states in Gerrit of the changes that the headers name.
 func (r *report) ask(ctx context.Context, client *gerrit.Client, url string) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -221,7 +221,7 @@ func (r *report) ask(ctx context.Context, client *gerrit.Client, url string) {
 			c := change{Number: m[1]}
 			info, err := client.GetChange(ctx, m[1], gerrit.QueryChangesOpt{Fields: []string{"CURRENT_REVISION"}})
 			if err != nil && err != gerrit.ErrResourceNotExist {
-				// Without a network each would fail the same way, and slowly.
+				// Without a network, all others would fail, too, and slowly.
 				r.Note = fmt.Sprintf("%s cannot be asked: %v; the column is what the headers say", url, err)
 				return
 			}

@@ -25,9 +25,8 @@ type Package struct {
 
 // A File is one file of a package.
 type File struct {
-	Sum  [sha256.Size]byte
-	Size int64
-	zip  *zip.File
+	Sum [sha256.Size]byte
+	zip *zip.File
 }
 
 // Open reads the module zip of a toolchain: the names relative to GOROOT, with
@@ -63,13 +62,13 @@ func Open(file string) (*Package, error) {
 			return nil, err
 		}
 		h := sha256.New()
-		n, err := io.Copy(h, r)
+		_, err = io.Copy(h, r)
 		r.Close()
 		if err != nil {
 			zr.Close()
 			return nil, fmt.Errorf("%s: %s: %w", file, f.Name, err)
 		}
-		p.Files[name] = File{Sum: [sha256.Size]byte(h.Sum(nil)), Size: n, zip: f}
+		p.Files[name] = File{Sum: [sha256.Size]byte(h.Sum(nil)), zip: f}
 	}
 	return p, nil
 }

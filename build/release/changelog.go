@@ -46,7 +46,7 @@ func changelog(repo *line.Repo) (string, error) {
 	}
 	head, rest, _ := strings.Cut(string(data), "\n## ")
 	sections := map[string]string{} // by release
-	for _, s := range strings.Split(rest, "\n## ") {
+	for s := range strings.SplitSeq(rest, "\n## ") {
 		if release, _, ok := strings.Cut(s, ","); ok {
 			sections[release] = strings.TrimSpace(s)
 		}

@@ -445,7 +445,7 @@ func try(ctx context.Context, wrap []string, root, tmp, release, platform string
 		argv := append(append(slices.Clone(wrap), filepath.Join(root, "bin/go")), args...)
 		cmd := run.Command(ctx, argv[0], argv[1:]...)
 		cmd.Dir = dir
-		// The user's settings are those of the machine that checks.
+		// Without the GOTOOLCHAIN of Environ, the toolchain shows its own default.
 		cmd.Env = slices.DeleteFunc(goroot.Environ("GOROOT=", "GO111MODULE=off", "CGO_ENABLED=0", "GOEXPERIMENT="+experiment, "PWD="+dir,
 			"GOCACHE="+filepath.Join(tmp, "gocache"), "GOPATH="+filepath.Join(tmp, "gopath")), func(kv string) bool { return strings.HasPrefix(kv, "GOTOOLCHAIN=") })
 		var out bytes.Buffer

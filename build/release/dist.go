@@ -84,7 +84,7 @@ func Dist(fs *flag.FlagSet) command.Func {
 				return err
 			}
 		}
-		for _, name := range strings.Split(os.Getenv(leakVar), ",") {
+		for name := range strings.SplitSeq(os.Getenv(leakVar), ",") {
 			if name != "" {
 				d.Leak = append(d.Leak, name+"="+os.Getenv(name))
 			}

@@ -52,8 +52,8 @@ type Folder struct {
 	Dir  string
 	Sums map[string]string // SHA-256 by name, as SHA256SUMS has them
 
-	// Flat is set if all files lie side by side, the modules' too, as those of a
-	// GitHub release do. There is no module proxy then.
+	// Flat is set if all files, also the modules', are side by side, as in a GitHub
+	// release. There is no module proxy then.
 	Flat bool
 }
 

@@ -19,8 +19,8 @@ import (
 // IndexFile is the name of the list of downloads in a release directory.
 const IndexFile = "releases.json"
 
-// A Release is an entry of the list of downloads, whose form is that of
-// https://go.dev/dl/?mode=json. Programs that install Go read that.
+// A Release is an entry of the list of downloads, which has the form of
+// https://go.dev/dl/?mode=json. Programs that install Go read this form.
 // Source: the types of golang.org/x/website/internal/dl.
 type Release struct {
 	Version string     `json:"version"`

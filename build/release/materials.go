@@ -303,18 +303,16 @@ func (m *Materials) SPDX() ([]byte, error) {
 			"licenseConcluded": "BSD-3-Clause", "licenseInfoInFiles": []string{"NOASSERTION"},
 			"copyrightText": "NOASSERTION",
 		}
-		kind, ref := "GENERATED_FROM", "SPDXRef-Release"
+		relation := object{"spdxElementId": "SPDXRef-Release", "relationshipType": "GENERATED_FROM", "relatedSpdxElement": id}
 		switch f.What {
 		case "patch":
-			files = append(files, file)
-			relations = append(relations, object{"spdxElementId": id, "relationshipType": "PATCH_FOR", "relatedSpdxElement": "SPDXRef-Upstream"})
-			continue
+			relation = object{"spdxElementId": id, "relationshipType": "PATCH_FOR", "relatedSpdxElement": "SPDXRef-Upstream"}
 		case "overlay file":
 			file["comment"] = "overlay file: " + f.Target
-			kind = "CONTAINS"
+			relation["relationshipType"] = "CONTAINS"
 		}
 		files = append(files, file)
-		relations = append(relations, object{"spdxElementId": ref, "relationshipType": kind, "relatedSpdxElement": id})
+		relations = append(relations, relation)
 	}
 	doc := object{
 		"spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0", "SPDXID": "SPDXRef-DOCUMENT",

@@ -31,7 +31,7 @@ type verification struct {
 	flags     *driver.Flags
 	line      *line.Line
 	platforms []string
-	leak      []string
+	leak      string
 	passed    int
 	failed    int
 }
@@ -41,13 +41,10 @@ func Verify(fs *flag.FlagSet) command.Func {
 	o := new(options.Verify)
 	o.Register(fs)
 	return command.FlagsOnly(func(ctx context.Context) error {
-		v := &verification{flags: &o.Flags}
+		v := &verification{flags: &o.Flags, leak: o.Leak}
 		var err error
 		if v.platforms, err = dist.ParsePlatforms(o.Platform); err != nil {
 			return err
-		}
-		if o.Leak != "" {
-			v.leak = []string{o.Leak}
 		}
 		want := strings.Split(o.Proof, ",")
 		for _, w := range want {
@@ -149,11 +146,11 @@ func byPin(zip, pinned string, why error) (*proof.Verdict, error) {
 	v := &proof.Verdict{Text: fmt.Sprintf("%d files, %s", len(p.Files), p.H1)}
 	switch pinned {
 	case p.H1:
-		v.Text += ", as the pin has it; upstream's module cannot be had here"
+		v.Text += ", as the pin has it; upstream's module is not available here"
 	case "":
-		v.Fault("the pin has no hash to compare with, and upstream's module cannot be had: %v", why)
+		v.Fault("the pin has no hash to compare with, and upstream's module is not available: %v", why)
 	default:
-		v.Fault("the pin says %s; which files differ cannot be told, for upstream's module cannot be had: %v", pinned, why)
+		v.Fault("the pin says %s; to find the files that differ takes upstream's module, which is not available: %v", pinned, why)
 	}
 	return v, nil
 }
@@ -267,7 +264,7 @@ func (v *verification) twice(ctx context.Context) error {
 		return err
 	}
 	env := append(junk(), "HOME="+home, "GOCACHE="+filepath.Join(home, "go-build"), "GOPATH="+filepath.Join(home, "go"), "XDG_CACHE_HOME="+filepath.Join(home, ".cache"),
-		"GOCORO_CACHE="+filepath.Join(other, "cache"), "GOMODCACHE="+modcache, leakVar+"="+strings.Join(v.leak, ","))
+		"GOCORO_CACHE="+filepath.Join(other, "cache"), "GOMODCACHE="+modcache, leakVar+"="+v.leak)
 	cmd := run.Command(ctx, "sh", args...)
 	cmd.Env = append(os.Environ(), env...)
 	s := d.Rep.Start("twice", "a second build, in another directory and environment")
@@ -443,7 +440,7 @@ func linked(ctx context.Context, root, platform, program string) ([]string, erro
 		return nil, fmt.Errorf("what is linked into %s: go list: %w", program, err)
 	}
 	var files []string
-	for _, l := range strings.Split(string(out), "\n") {
+	for l := range strings.SplitSeq(string(out), "\n") {
 		if rel, ok := strings.CutPrefix(strings.TrimSpace(l), root+"/"); ok {
 			files = append(files, rel)
 		}

@@ -183,7 +183,7 @@ func (p *Patch) list(extra ...string) ([]string, error) {
 		return nil, hint.Add(fmt.Errorf("reading %s: %v", p.File, err), "git is needed to apply patches: install it and run the command again")
 	}
 	var files []string
-	for _, entry := range strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00") {
+	for entry := range strings.SplitSeq(strings.TrimSuffix(string(out), "\x00"), "\x00") {
 		if f := strings.SplitN(entry, "\t", 3); len(f) == 3 { // lines added, removed, and the name
 			files = append(files, f[2])
 		}
@@ -252,7 +252,7 @@ var (
 // Apply applies the patch to the tree at dir, wholly or not at all, and
 // returns the hunks that had moved.
 func (p *Patch) Apply(ctx context.Context, dir string, trace func(*exec.Cmd)) ([]Offset, error) {
-	// A patch that states no mode changes what is there, a link as well.
+	// A patch without a mode would also change a link.
 	for _, name := range p.Files {
 		if st, err := os.Lstat(filepath.Join(dir, filepath.FromSlash(name))); err == nil && !st.Mode().IsRegular() {
 			return nil, hint.Add(fmt.Errorf("%s changes %s, which is not a regular file (%v)", p.File, name, st.Mode()), "remove that from the patch")
@@ -306,7 +306,7 @@ func (p *Patch) ApplyWith(ctx context.Context, git func(args ...string) *exec.Cm
 	}
 	var offsets []Offset
 	var file string
-	for _, l := range strings.Split(out, "\n") {
+	for l := range strings.SplitSeq(out, "\n") {
 		if m := checking.FindStringSubmatch(l); m != nil {
 			file = m[1]
 		}

@@ -17,7 +17,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -79,15 +78,11 @@ func Default() (string, error) {
 
 // A Key names an item by content. Its zero value is ready to use; every part
 // is added with a label, so that two parts cannot run together.
-type Key struct{ h hash.Hash }
+type Key struct{ parts []byte }
 
 // Add adds a labelled part to the key.
 func (k *Key) Add(label string, data []byte) {
-	if k.h == nil {
-		k.h = sha256.New()
-	}
-	fmt.Fprintf(k.h, "%q %d\n", label, len(data))
-	k.h.Write(data)
+	k.parts = fmt.Appendf(k.parts, "%q %d\n%s", label, len(data), data)
 }
 
 // AddFile adds the content of a file to the key.
@@ -102,10 +97,8 @@ func (k *Key) AddFile(label, file string) error {
 
 // String returns the key as 32 hexadecimal digits (128 bits).
 func (k *Key) String() string {
-	if k.h == nil {
-		k.h = sha256.New()
-	}
-	return hex.EncodeToString(k.h.Sum(nil)[:16])
+	sum := sha256.Sum256(k.parts)
+	return hex.EncodeToString(sum[:16])
 }
 
 // Path returns where the item is, or would be.

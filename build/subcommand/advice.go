@@ -84,7 +84,7 @@ func Env(fs *flag.FlagSet) command.Func {
 	})
 }
 
-// Doctor is the command that looks for what is wrong with the user's machine.
+// Doctor is the command that looks for problems on the user's machine.
 func Doctor(fs *flag.FlagSet) command.Func {
 	f := new(flags)
 	fs.StringVar(&f.Line, "line", "", "the `line` to look at (default: the line of VERSION)")

@@ -22,7 +22,7 @@ import (
 	"gocoro/build/store"
 )
 
-// flags are the flags of the steps, and those of what is installed.
+// flags are the flags of the steps, and of the target of an installation.
 type flags struct {
 	driver.Flags
 	Root string
@@ -55,8 +55,8 @@ func (f *flags) target(ctx context.Context, name string, trace func(*exec.Cmd)) 
 	return t, err
 }
 
-// existing returns the target, like readable, for a command that only looks at
-// what is there: a directory that is given must exist.
+// existing returns the target, like readable, for a command that only looks at what
+// exists: the directories of the flags must exist.
 func (f *flags) existing(ctx context.Context) (*install.Target, error) {
 	for _, v := range []struct{ flag, dir, next string }{
 		{"-root", f.Root, "give the directory that holds installed toolchains, or leave -root out for ~/sdk"},
@@ -149,7 +149,7 @@ func (f *flags) again() string {
 	return " -line " + run.Quote(f.Line) + f.dirs()
 }
 
-// dirs returns those of again that say where.
+// dirs returns the flags of again that name directories.
 func (f *flags) dirs() string {
 	s := ""
 	for _, v := range [][2]string{{"root", f.Root}, {"bin", f.Bin}} {

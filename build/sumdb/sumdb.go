@@ -117,13 +117,8 @@ func NewKey(file, name string) (public string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if _, err = fmt.Fprintln(f, skey); err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
+	_, err = fmt.Fprintln(f, skey)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		os.Remove(file)
 		return "", err
 	}
@@ -344,7 +339,7 @@ func read(dir string, k *Key) (*database, error) {
 			return nil, hint.Add(fmt.Errorf("the checksum database is not whole: %w", err), restore)
 		}
 		// A blank line separates records, each of whose lines ends in \n.
-		for _, r := range strings.Split(strings.TrimSuffix(string(data), "\n"), "\n\n") {
+		for r := range strings.SplitSeq(strings.TrimSuffix(string(data), "\n"), "\n\n") {
 			db.texts = append(db.texts, r+"\n")
 		}
 		if int64(len(db.texts)) != part[1] {

@@ -17,7 +17,7 @@ type change struct {
 	Path     string // relative to the top of the checkout
 	Old, New []byte // nil: there is no such file
 
-	To string `json:"-"` // the name that what it held has now, if it is removed
+	To string `json:"-"` // the new name of the file, if it is removed because it was renamed
 }
 
 // journalFile lists the changes of a save while they are made. A command that

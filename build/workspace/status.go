@@ -30,11 +30,11 @@ const (
 type Row struct {
 	Patch     string   // its base name
 	State     State    //
-	Offset    int      // the largest one of its hunks, if it applies; may be negative
+	Offset    int      // the largest of its hunks, if it applies; may be negative
 	Fuzz      bool     // it does not apply, but would if context were ignored
 	At        string   // where it does not apply: "src/runtime/coro.go:12"
 	Conflicts []string // the files that git cannot merge
-	Changed   []string // those of its files that differ between the two releases
+	Changed   []string // its files that differ between the two releases
 
 	// After are the patches that it must follow, by its header. If there are
 	// none, it is to be sent upstream as a change of its own.

@@ -16,7 +16,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -51,7 +50,7 @@ type Env struct {
 	// Fetch returns the directory of the unpacked, verified upstream of a line.
 	Fetch func(ctx context.Context, l *line.Line) (string, error)
 
-	// API makes the API baseline of the line's upstream, as it is kept in a
+	// API makes the API baseline of the line's upstream, in the form kept in a
 	// line's directory. It is asked for only if the line keeps one.
 	API func(ctx context.Context, l *line.Line) ([]byte, error)
 
@@ -77,7 +76,7 @@ type Workspace struct {
 	state state
 }
 
-// state is what is recorded beside the repository of a workspace.
+// state is the record beside the repository of a workspace.
 type state struct {
 	Line     string
 	Upstream string            // the release
@@ -493,10 +492,7 @@ func (e *Env) snapshot(l *line.Line) (map[string]string, error) {
 	return snap, nil
 }
 
-func sum(data []byte) string {
-	h := sha256.Sum256(data)
-	return hex.EncodeToString(h[:])
-}
+func sum(data []byte) string { return fmt.Sprintf("%x", sha256.Sum256(data)) }
 
 // SaveOptions are the flags of Save.
 type SaveOptions struct {

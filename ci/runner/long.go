@@ -30,7 +30,7 @@ func copied(ctx context.Context, t *suite.Tree, do func(dir string) error) error
 	}
 	defer os.RemoveAll(tmp)
 	dir := filepath.Join(tmp, filepath.Base(t.GOROOT))
-	if err := tree.Copy(ctx, dir, t.GOROOT, nil); err != nil {
+	if err := tree.Copy(ctx, dir, t.GOROOT); err != nil {
 		return err
 	}
 	return do(dir)
