@@ -17,7 +17,7 @@ import (
 	"gocoro/build/subcommand"
 )
 
-// The programs that run the commands of which package options has the help.
+// The programs that run the commands whose help is in package options.
 const (
 	maintain = "gocoro/build/maintain"
 	releases = "gocoro/build/release/main"

@@ -40,9 +40,11 @@ type Command struct {
 	Flags   func(fs *flag.FlagSet)
 }
 
-// A Setup defines a command's flags and returns the function that runs the
-// command with the other arguments.
-type Setup func(fs *flag.FlagSet) func(ctx context.Context, args []string) error
+// A Func runs a command with the arguments that are not flags.
+type Func = func(ctx context.Context, args []string) error
+
+// A Setup defines a command's flags and returns the function that runs it.
+type Setup func(fs *flag.FlagSet) Func
 
 // A Group is a part of a program's table, under a heading in the help.
 type Group struct {
@@ -50,7 +52,7 @@ type Group struct {
 	Commands []Command
 }
 
-// In returns the commands as those of another program, which runs them.
+// In returns the commands as ones that another program runs.
 func In(program string, commands []Command) []Command {
 	commands = slices.Clone(commands)
 	for i := range commands {
@@ -59,7 +61,7 @@ func In(program string, commands []Command) []Command {
 	return commands
 }
 
-// With returns the commands with their setups, by name.
+// With returns the commands with their setups, which are given by name.
 func With(commands []Command, setups map[string]Setup) []Command {
 	commands = slices.Clone(commands)
 	for i, c := range commands {
@@ -156,7 +158,7 @@ func (p *Program) find(name string) *Command {
 	return nil
 }
 
-func (p *Program) setup(c *Command, stderr io.Writer) (*flag.FlagSet, func(context.Context, []string) error) {
+func (p *Program) setup(c *Command, stderr io.Writer) (*flag.FlagSet, Func) {
 	fs := flag.NewFlagSet(p.Name+" "+c.Name, flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	fs.Usage = func() {}
@@ -167,9 +169,8 @@ func (p *Program) setup(c *Command, stderr io.Writer) (*flag.FlagSet, func(conte
 	return fs, c.Setup(fs)
 }
 
-// split separates the flags, with their values, from the other arguments.
-// Flags may follow names, unlike in package flag, which would treat them as more
-// names. All arguments after -- are names.
+// split separates the flags, with their values, from the other arguments. Unlike in
+// package flag, flags may follow names. All arguments after -- are names.
 func split(fs *flag.FlagSet, args []string) (flags, names []string) {
 	for len(args) > 0 {
 		arg := args[0]
@@ -213,8 +214,8 @@ func DirVar(fs *flag.FlagSet, p *string, name, usage string) {
 // flagInUsage matches a flag in the Args of a command.
 var flagInUsage = regexp.MustCompile(`(?:^|[ \[|])-([a-z][-a-z0-9]*)`)
 
-// CheckUsage compares the flags that the usage lines of the program's commands
-// name with those that the commands have, and returns the differences in words.
+// CheckUsage compares the flags in the usage lines of the program's commands with
+// the flags that the commands define, and returns the differences in words.
 func (p *Program) CheckUsage() []string {
 	var diffs []string
 	for _, c := range p.all() {
@@ -269,8 +270,8 @@ func (p *Program) other(ctx context.Context, c *Command, args []string, stdout, 
 	return 0
 }
 
-// advice returns what to do after the go command could not compile the program
-// of c and has said the words.
+// advice returns what to do after the go command failed to compile the program of c
+// and printed the words.
 func advice(c *Command, err error, words string) string {
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
@@ -328,4 +329,14 @@ func NoArgs(args []string) error {
 		return fmt.Errorf("%w %q: this command takes flags only", errUsage, args[0])
 	}
 	return nil
+}
+
+// FlagsOnly returns the function of a command that takes no arguments.
+func FlagsOnly(do func(context.Context) error) Func {
+	return func(ctx context.Context, args []string) error {
+		if err := NoArgs(args); err != nil {
+			return err
+		}
+		return do(ctx)
+	}
 }

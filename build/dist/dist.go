@@ -1,8 +1,7 @@
-// Package dist packs a built GOROOT the way upstream packs its releases: with
-// the GOROOT's own cmd/distpack. A GOROOT that was built for the host serves
-// the other platforms, too: their commands are compiled with the host's go
-// command, as make.bash does it when it builds for another platform, and
-// nothing is bootstrapped again.
+// Package dist packs a built GOROOT as upstream packs its releases: with the
+// GOROOT's own cmd/distpack. For other platforms it does not bootstrap again, but
+// compiles their commands with the go command of the host, as make.bash does when
+// it builds for another platform.
 package dist
 
 import (
@@ -33,7 +32,7 @@ func ParsePlatforms(list string) ([]string, error) {
 		return slices.Clone(Platforms), nil
 	}
 	want := map[string]bool{}
-	for _, p := range strings.Split(list, ",") {
+	for p := range strings.SplitSeq(list, ",") {
 		if !slices.Contains(Platforms, p) {
 			return nil, hint.Add(fmt.Errorf("unknown platform %q: want all, or some of %s separated by commas", p, strings.Join(Platforms, ", ")), "go run ./build dist -platform all makes the packages of every one")
 		}
@@ -78,8 +77,8 @@ type Job struct {
 	Platform string // the platform to pack for
 	Log      string // file for the output of the commands; "-build" and "-pack" are added to its name
 	Rep      *progress.Reporter
-	Lock     *os.File     // inherited by the commands, may be nil
-	Detail   func(string) // told what is being done
+	Lock     *os.File     // inherited by the commands
+	Detail   func(string) // called with what is being done
 }
 
 // Pack writes the files of FilesOf into the empty directory out. It works in
@@ -91,8 +90,8 @@ func (j *Job) Pack(ctx context.Context, out string) error {
 	if err := os.MkdirAll(root, 0o777); err != nil {
 		return err
 	}
-	// Links: the commands for the platform are new files beside those of the
-	// host, and nothing writes to a file that is there.
+	// Links are enough: the commands for the platform are new files, and nothing
+	// writes to an existing one.
 	if err := tree.Link(ctx, root, j.GOROOT, nil); err != nil {
 		return err
 	}
@@ -140,9 +139,7 @@ func (j *Job) run(ctx context.Context, suffix, root string, env []string, name s
 	cmd := run.Command(ctx, name, args...)
 	cmd.Dir = filepath.Join(root, "src")
 	cmd.Env = goroot.BuildEnviron(append(env, "PWD="+cmd.Dir)...)
-	if j.Lock != nil {
-		cmd.ExtraFiles = []*os.File{j.Lock}
-	}
+	cmd.ExtraFiles = []*os.File{j.Lock}
 	return j.Rep.Run(ctx, "go "+strings.Join(args, " ")+" for "+j.Platform, cmd, j.Log+suffix+".log", nil)
 }
 
@@ -160,9 +157,9 @@ var (
 	installs  = regexp.MustCompile(`goInstall\(toolenv\(\), goBootstrap, ("cmd"|toolsToInstall\.\.\.)\)`)
 )
 
-// readDist reads the flags and the commands from the source of the GOROOT's
-// own cmd/dist: they differ from release to release. Up to Go 1.24 or so it
-// installs "cmd", later only the commands that a release holds.
+// readDist reads the flags and the commands from the source of the GOROOT's own
+// cmd/dist, because they differ from release to release. Up to about Go 1.24,
+// cmd/dist installs "cmd", later only the commands that a release contains.
 func readDist(root string) (*distBuild, error) {
 	file := filepath.Join(root, "src/cmd/dist/build.go")
 	data, err := os.ReadFile(file)

@@ -73,17 +73,16 @@ type Machine struct {
 	Release  string   // the line's
 	Releases []string // of all lines of this checkout
 
-	// Go is the go command on PATH, asked outside of any module and with
-	// GOTOOLCHAIN=local: what is installed, not what it turns into. Seen is
-	// what the go command reports in the user's directory.
+	// Go is the go command on PATH itself, asked outside of any module and with
+	// GOTOOLCHAIN=local. Seen is what it reports in the user's directory.
 	Go, Seen Go
-	// Hidden is what it would report there if the environment did not set
-	// GOTOOLCHAIN, if it does and the user's go.env file does, too.
+	// Hidden is what it would report if the environment did not set GOTOOLCHAIN.
+	// It is empty unless the user's go.env file also sets it.
 	Hidden Go
 
 	Env map[string]string // GOTOOLCHAIN, GOROOT, ...: of the process
-	// Set holds what "go env" says in the user's directory, from the process,
-	// the user's go.env file or the GOROOT's.
+	// Set holds what "go env" says in the user's directory. It combines the
+	// environment, the user's go.env file and the GOROOT's.
 	Set map[string]string
 	// File holds what "go env -w" has written to EnvFile.
 	File    map[string]string
@@ -135,12 +134,9 @@ func Examine(m *Machine) []Finding {
 	default:
 		add(Fine, "", "%s (%s) can build %s", m.Go.Version, m.Go.Path, m.Pin.Upstream)
 	}
-	for _, t := range []struct{ name, why, fix string }{
-		{"git", "applies the patches", "install git"},
-		{"bash", "runs make.bash", "install bash"},
-	} {
+	for _, t := range []struct{ name, why string }{{"git", "applies the patches"}, {"bash", "runs make.bash"}} {
 		if m.Tools[t.name] == "" {
-			add(Stop, t.fix, "%s is not on PATH: it %s", t.name, t.why)
+			add(Stop, "install "+t.name, "%s is not on PATH: it %s", t.name, t.why)
 		}
 	}
 	if m.Tools["cc"] == "" {
@@ -249,7 +245,7 @@ func (m *Machine) overrides(add adder) {
 	if r := m.File["GOROOT"]; r != "" {
 		add(Trap, "go env -u GOROOT", "%s sets GOROOT=%s: every go command takes the standard library from there", m.EnvFile, r)
 	}
-	for _, flag := range strings.Fields(m.Set["GOFLAGS"]) {
+	for flag := range strings.FieldsSeq(m.Set["GOFLAGS"]) {
 		name, _, _ := strings.Cut(strings.TrimLeft(flag, "-"), "=")
 		switch name {
 		case "toolexec", "overlay", "compiler":
@@ -259,7 +255,7 @@ func (m *Machine) overrides(add adder) {
 	if m.Set["GOSUMDB"] == "off" {
 		add(Trap, "unset GOSUMDB, or go env -u GOSUMDB", "GOSUMDB=off: modules are taken from a proxy unchecked, and no toolchain can be downloaded")
 	}
-	// What the module route sets, and what it is in the way of.
+	// Settings of the route module that break the download of other modules.
 	if db, _, key := strings.Cut(m.Set["GOSUMDB"], "+"); key {
 		add(Note, "link the downloaded toolchain (ln -s \"$(go env GOROOT)/bin/go\" "+run.Quote(filepath.Join(m.Bin, m.Release))+"), then unset GOSUMDB, or go env -u GOSUMDB", "GOSUMDB=%s+...: a checksum database of toolchains knows no other module; those that go.sum lacks cannot be downloaded", db)
 	}

@@ -27,7 +27,7 @@ const Space = 2e9
 // Look gathers the facts for the line. t says where its toolchain is, or would
 // be, installed, dir is the directory of the user's module. st is nil if there is no
 // build cache.
-func Look(ctx context.Context, repo *line.Repo, l *line.Line, st *store.Store, t *install.Target, dir string) (*Machine, error) {
+func Look(ctx context.Context, l *line.Line, st *store.Store, t *install.Target, dir string) (*Machine, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
@@ -48,16 +48,12 @@ func Look(ctx context.Context, repo *line.Repo, l *line.Line, st *store.Store, t
 		Dir:     abs,
 		Need:    Space,
 	}
-	names, err := repo.Lines()
+	lines, err := l.Repo().All()
 	if err != nil {
 		return nil, err
 	}
-	for _, n := range names {
-		o, err := repo.Line(n)
-		if err != nil {
-			return nil, err
-		}
-		m.Releases = append(m.Releases, o.Release())
+	for _, l := range lines {
+		m.Releases = append(m.Releases, l.Release())
 	}
 	for _, k := range []string{"GOTOOLCHAIN", "GOROOT"} {
 		m.Env[k] = os.Getenv(k)
@@ -137,20 +133,20 @@ func ask(ctx context.Context, program, dir string, env ...string) Go {
 
 // settings asks the go command for its settings, and go.mod for its lines.
 func (m *Machine) settings(ctx context.Context, dir string) error {
-	goEnv := func(v any, env []string, args ...string) error {
+	// A GOROOT that does not exist must not keep the command from answering. With
+	// GOTOOLCHAIN=local it runs whatever the user's GOTOOLCHAIN says. That
+	// setting is read separately, which always works.
+	read := func(v any, args ...string) error {
 		cmd := exec.CommandContext(ctx, "go", args...)
 		cmd.Dir = dir
-		cmd.Env = append(append(os.Environ(), "GOROOT=", "PWD="+dir), env...)
+		cmd.Env = append(os.Environ(), "GOROOT=", "GOTOOLCHAIN=local", "PWD="+dir)
 		out, err := run.Output(cmd)
 		if err != nil {
 			return fmt.Errorf("go %s: %w", strings.Join(args, " "), err)
 		}
 		return json.Unmarshal(out, v)
 	}
-	// A GOROOT that does not exist must not keep the command from answering. With
-	// GOTOOLCHAIN=local it runs whatever the user's GOTOOLCHAIN says. That
-	// setting is read separately, which always works.
-	if err := goEnv(&m.Set, []string{"GOTOOLCHAIN=local"}, "env", "-json", "GOFLAGS", "GOPROXY", "GOSUMDB", "GOENV", "GOMOD"); err != nil {
+	if err := read(&m.Set, "env", "-json", "GOFLAGS", "GOPROXY", "GOSUMDB", "GOENV", "GOMOD"); err != nil {
 		return err
 	}
 	cmd := exec.CommandContext(ctx, "go", "env", "GOTOOLCHAIN")
@@ -165,7 +161,7 @@ func (m *Machine) settings(ctx context.Context, dir string) error {
 	m.File = install.ReadGoEnv(m.EnvFile)
 	if mod := m.Set["GOMOD"]; mod != "" && mod != os.DevNull {
 		var f struct{ Go, Toolchain string }
-		if err := goEnv(&f, []string{"GOTOOLCHAIN=local"}, "mod", "edit", "-json", mod); err != nil {
+		if err := read(&f, "mod", "edit", "-json", mod); err != nil {
 			return err
 		}
 		m.GoMod, m.GoLine, m.Toolchain = mod, f.Go, f.Toolchain
@@ -180,7 +176,7 @@ func (m *Machine) installed(t *install.Target) error {
 		return err
 	}
 	for _, e := range list {
-		it := &install.Target{Root: t.Root, Bin: t.Bin, Name: e.Name}
+		it := t.Named(e.Name)
 		i := Install{Name: e.Name, Linked: it.Linked(), Damaged: e.Err}
 		if e.Err == nil {
 			state, err := it.Check(e.Record.Key)

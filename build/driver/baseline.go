@@ -2,9 +2,7 @@ package driver
 
 import (
 	"context"
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -15,10 +13,10 @@ import (
 	"gocoro/build/tree"
 )
 
-// Baseline returns the path of a GOROOT to compare with: upstream's own
-// binaries and sources with nothing of ours but the tests, that is, the
-// overlay's files and the patches that change nothing but tests. Where a test
-// passes on the patched tree and fails here, the patches made the difference.
+// Baseline returns the path of a GOROOT to compare with: upstream's own binaries
+// and sources, and of ours only the tests, from the overlay and from patches that
+// change only tests. If a test fails here and passes on the patched tree, the
+// other patches made the difference.
 func (d *Driver) Baseline(ctx context.Context) (string, error) {
 	up, err := d.Stock(ctx)
 	if err != nil {
@@ -28,9 +26,9 @@ func (d *Driver) Baseline(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	what := fmt.Sprintf("%s with our tests", d.Line.Pin.Upstream)
+	what := d.Line.Pin.Upstream + " with our tests"
 	return d.step(ctx, "baseline", "baseline", key, what, func(dir string, _ *os.File, _ *progress.Step) (string, error) {
-		if err := tree.Copy(ctx, dir, up, nil); err != nil {
+		if err := tree.Copy(ctx, dir, up); err != nil {
 			return "", err
 		}
 		for _, f := range overlay {
@@ -39,7 +37,7 @@ func (d *Driver) Baseline(ctx context.Context) (string, error) {
 			}
 		}
 		for _, p := range patches {
-			if _, err := p.Apply(ctx, dir, func(cmd *exec.Cmd) { d.Rep.TraceCmd(cmd) }); err != nil {
+			if _, err := p.Apply(ctx, dir, d.Rep.TraceCmd); err != nil {
 				return "", err
 			}
 		}
@@ -64,25 +62,21 @@ func (d *Driver) baselineKey(ctx context.Context) (key string, patches []*series
 	}
 	var k store.Key
 	k.Add("baseline of", []byte(up))
-	files, err := d.Line.Patches()
+	all, err := series.ReadAll(d.Line)
 	if err != nil {
 		return "", nil, nil, err
 	}
-	for _, file := range files {
-		p, err := series.Read(file)
-		if err != nil {
-			return "", nil, nil, err
-		}
+	for _, p := range all {
 		if OnlyTests(p.Files...) {
 			patches = append(patches, p)
 			k.Add("patch "+p.Name, p.Data)
 		}
 	}
-	all, err := d.Line.Overlay()
+	files, err := d.Line.Overlay()
 	if err != nil {
 		return "", nil, nil, err
 	}
-	for _, f := range all {
+	for _, f := range files {
 		if !OnlyTests(f.Name) {
 			continue
 		}
@@ -94,7 +88,7 @@ func (d *Driver) baselineKey(ctx context.Context) (key string, patches []*series
 	return k.String(), patches, overlay, nil
 }
 
-// OnlyTests reports whether all files are tests or what tests run.
+// OnlyTests reports whether all files are tests or in their testdata.
 func OnlyTests(files ...string) bool {
 	for _, f := range files {
 		if !strings.HasSuffix(f, "_test.go") && !strings.Contains(filepath.ToSlash(f), "/testdata/") {

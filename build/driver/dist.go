@@ -44,11 +44,12 @@ func (d *Driver) Dist(ctx context.Context, platforms []string) (map[string]strin
 	if err != nil {
 		return nil, err
 	}
+	what := d.Release() + " for " + strings.Join(missing, ", ")
 	if d.Dry {
-		d.Rep.Printf("%-8s would do: pack %s for %s", "dist", d.Release(), strings.Join(missing, ", "))
+		d.Rep.Printf("%-8s would do: pack %s", "dist", what)
 		return dirs, nil
 	}
-	s := d.Rep.Start("dist", fmt.Sprintf("%s for %s", d.Release(), strings.Join(missing, ", ")))
+	s := d.Rep.Start("dist", what)
 	// Two at once: packing is the work of one processor, and so is much of
 	// linking.
 	g, gctx := errgroup.WithContext(ctx)
@@ -75,7 +76,7 @@ func (d *Driver) Dist(ctx context.Context, platforms []string) (map[string]strin
 		s.Fail()
 		return nil, fmt.Errorf("dist: %w", err)
 	}
-	s.Done(fmt.Sprintf("%s for %s", d.Release(), strings.Join(missing, ", ")))
+	s.Done(what)
 	return dirs, d.sameSource(platforms, dirs)
 }
 
@@ -100,9 +101,8 @@ func (d *Driver) sameSource(platforms []string, dirs map[string]string) error {
 // bootstrap matches the line of make.bash that names the bootstrap Go.
 var bootstrap = regexp.MustCompile(`(?m)^Building Go cmd/dist using .*\((go[^ )]+)`)
 
-// BuiltWith returns the version of the Go that the toolchain was built with, as
-// make.bash wrote it into its log. If the log is missing, FindBootstrap is
-// consulted again.
+// BuiltWith returns the version of the Go that built the toolchain, from the log
+// of make.bash or, if that is missing, from FindBootstrap.
 func (d *Driver) BuiltWith(ctx context.Context) (string, error) {
 	key, err := d.makeKey(ctx)
 	if err != nil {

@@ -19,7 +19,6 @@ import (
 	"gocoro/build/install"
 	"gocoro/build/line"
 	"gocoro/build/progress"
-	"gocoro/build/series"
 	"gocoro/build/store"
 	"gocoro/build/tree"
 	"gocoro/build/upstream"
@@ -43,8 +42,8 @@ type Driver struct {
 	// go.env.
 	Unpatched bool
 
-	// Leak is added to the environment of make.bash, against the rule that
-	// nothing of the user's gets there: to show that verify finds it out.
+	// Leak is added to the environment of make.bash, to show that verify detects
+	// it. Nothing else of the user's environment gets there.
 	Leak []string
 
 	src      upstream.Source
@@ -235,16 +234,12 @@ func (d *Driver) Tree(ctx context.Context) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		return what + offsetNote(offsets), nil
+		result := what
+		for _, o := range offsets {
+			result += "\n         " + o.String()
+		}
+		return result, nil
 	})
-}
-
-func offsetNote(offsets []series.Offset) string {
-	note := ""
-	for _, o := range offsets {
-		note += "\n         " + o.String()
-	}
-	return note
 }
 
 // Make returns the path of the built GOROOT.
@@ -265,7 +260,7 @@ func (d *Driver) Make(ctx context.Context) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if err := tree.Copy(ctx, dir, src, nil); err != nil {
+		if err := tree.Copy(ctx, dir, src); err != nil {
 			return "", err
 		}
 		// A line that keeps no API baseline has it made beside make.bash,
@@ -291,7 +286,7 @@ func (d *Driver) Make(ctx context.Context) (string, error) {
 			return "", err
 		}
 		if api != "" {
-			if err := tree.Copy(ctx, filepath.Join(dir, "api"), api, nil); err != nil {
+			if err := tree.Copy(ctx, filepath.Join(dir, "api"), api); err != nil {
 				return "", err
 			}
 		}
@@ -299,11 +294,11 @@ func (d *Driver) Make(ctx context.Context) (string, error) {
 	})
 }
 
-// Builds runs make.bash after each patch of the line's series, the way that Make
-// does after the last one, and stops at the first patch after which it fails. Of
-// a step before the last nothing is kept but its log and the fact that it builds,
-// by content like every item: a GOROOT has a quarter of a gigabyte, and nobody
-// uses that of a part of a series.
+// Builds runs make.bash after each patch of the line's series, as Make does after
+// the last one, and stops at the first patch after which it fails. Before the
+// last patch it keeps only an item that says that the tree builds, and the log: a
+// GOROOT takes a quarter of a gigabyte, and nobody uses one with a part of the
+// series.
 func (d *Driver) Builds(ctx context.Context) error {
 	patches, err := d.Line.Patches()
 	if err != nil {
@@ -325,8 +320,7 @@ func (d *Driver) Builds(ctx context.Context) error {
 	return nil
 }
 
-// builds builds the line, whose series ends with the named patch, and keeps
-// only that it builds.
+// builds is Make for a series that ends with the named patch. It keeps no GOROOT.
 func (d *Driver) builds(ctx context.Context, patch string) error {
 	key, err := d.treeKey(ctx)
 	if err != nil {
@@ -349,7 +343,7 @@ func (d *Driver) builds(ctx context.Context, patch string) error {
 			return "", err
 		}
 		// A copy, for make.bash writes to files that are links to upstream's.
-		if err := tree.Copy(ctx, built, linked, nil); err != nil {
+		if err := tree.Copy(ctx, built, linked); err != nil {
 			return "", err
 		}
 		next := "go run ./build edit -line " + d.Line.Name + ", correct the commit there, then save"
@@ -395,10 +389,9 @@ func (d *Driver) CheckAPI(ctx context.Context) error {
 	return nil
 }
 
-// api returns the path of the API baseline of the upstream, an item of its
-// own: it does not depend on the series. It is empty if the source has no
-// binaries to make one with. With idle it is made at the lowest priority, beside
-// make.bash.
+// api returns the path of the API baseline of the upstream, which does not depend
+// on the series, or "" if the source has no binaries to make one with. With idle
+// it is made at the lowest priority, beside make.bash.
 func (d *Driver) api(ctx context.Context, idle bool) (string, error) {
 	key, err := d.upstreamKey(ctx)
 	if err != nil {
@@ -446,13 +439,12 @@ func (d *Driver) Install(ctx context.Context, t *install.Target, replace bool) (
 	if state == install.Current && t.Linked() {
 		return false, nil
 	}
-	if err := t.Allowed(d.Store.Root); err != nil {
-		return false, fmt.Errorf("install: %w", err)
+	err = t.Allowed(d.Store.Root)
+	if err == nil && !d.Dry {
+		err = t.Writable()
 	}
-	if !d.Dry {
-		if err := t.Writable(); err != nil {
-			return false, fmt.Errorf("install: %w", err)
-		}
+	if err != nil {
+		return false, fmt.Errorf("install: %w", err)
 	}
 	built := ""
 	if state != install.Current {
@@ -473,7 +465,7 @@ func (d *Driver) Install(ctx context.Context, t *install.Target, replace bool) (
 		return false, err
 	}
 	defer lock.Close()
-	// Another process may have installed something while this one built.
+	// Another process may have installed a toolchain while this one built.
 	if state, err = d.check(t, key, replace); err != nil {
 		return false, fmt.Errorf("install: %w", err)
 	}
@@ -494,8 +486,8 @@ func (d *Driver) Install(ctx context.Context, t *install.Target, replace bool) (
 	return true, nil
 }
 
-// check looks at what is installed at the target. What is not the driver's to
-// replace is an error.
+// check looks at what is installed at the target. It returns an error for what
+// the driver must not replace.
 func (d *Driver) check(t *install.Target, key string, replace bool) (install.State, error) {
 	state, err := t.Check(key)
 	switch {

@@ -61,15 +61,12 @@ func (d *Driver) Use(ctx context.Context, f func() error) error {
 // Command returns the function of a command that takes no arguments: it opens
 // the driver that the flags ask for, and calls do while no other process
 // cleans the store.
-func (f *Flags) Command(do func(context.Context, *Driver) error) func(context.Context, []string) error {
-	return func(ctx context.Context, args []string) error {
-		if err := command.NoArgs(args); err != nil {
-			return err
-		}
+func (f *Flags) Command(do func(context.Context, *Driver) error) command.Func {
+	return command.FlagsOnly(func(ctx context.Context) error {
 		d, err := f.Open()
 		if err != nil {
 			return err
 		}
 		return d.Use(ctx, func() error { return do(ctx, d) })
-	}
+	})
 }

@@ -18,8 +18,8 @@ type Setting struct {
 	Value string
 	Why   string // one line, shown as a comment
 
-	// Prepend adds Value, a directory, in front of a list such as PATH, and
-	// Append behind it.
+	// Prepend adds Value, a directory, at the beginning of a list such as PATH,
+	// and Append at its end.
 	Prepend, Append bool
 
 	// Unset removes the variable; there is no Value.
@@ -44,10 +44,10 @@ func Unpacked(goroot string) []Setting {
 	}
 }
 
-// Module returns the settings for the release directory at url, whose proxy the go
-// command downloads the toolchain called name from. key is the public key of
-// the directory's checksum database; a directory at a file:// URL can do without.
-// others is the GOPROXY for all other modules.
+// Module returns the settings with which the go command downloads the toolchain
+// called name from the proxy in the release directory at url. key is the public key
+// of the directory's checksum database. A directory at a file:// URL can do without
+// one. others is the GOPROXY for all other modules.
 //
 // The go command checks toolchains against a checksum database whatever
 // GONOSUMDB says, unless GOPROXY is one file:// URL: see useSumDB in its
@@ -79,9 +79,9 @@ func Module(name, url, key, others string) ([]Setting, error) {
 // Shells lists the languages that Print supports.
 const Shells = "sh (or bash, zsh, dash, ksh: the same), fish, github"
 
-// Print writes the settings as commands for a shell: "sh" (any POSIX shell, by
-// its own name, too), "fish", or "github" for a step of a GitHub workflow, which
-// hands settings on to the steps after it through two files.
+// Print writes the settings as commands for a shell: "sh" (or the name of another
+// POSIX shell), "fish", or "github" for a step of a GitHub workflow, which passes
+// settings to later steps through two files.
 func Print(w io.Writer, shell string, settings []Setting) error {
 	var line func(Setting) string
 	switch shell {
@@ -116,7 +116,7 @@ func Print(w io.Writer, shell string, settings []Setting) error {
 			if s.Prepend || s.Append {
 				return "echo " + run.SingleQuote(s.Value, `'\''`) + ` >>"$GITHUB_` + s.Name + `"`
 			}
-			// A workflow can give no step less than it has, but the go command
+			// A workflow cannot unset a variable for its steps, but the go command
 			// takes an empty variable for one that is not set.
 			return "echo " + run.SingleQuote(s.Name+"="+s.Value, `'\''`) + ` >>"$GITHUB_ENV"`
 		}

@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,8 +32,8 @@ type Repo struct {
 	Trace func(*exec.Cmd) // called before a command runs; may be nil
 }
 
-// settings are those of every command: git's defaults, whatever a person's
-// repository says, for all that changes what is written.
+// settings apply to every command. For everything that affects what git writes
+// they restore git's defaults, which a person's repository may have changed.
 var settings = func() []string {
 	vars := [][2]string{
 		{"core.hooksPath", "/dev/null"},
@@ -67,7 +68,7 @@ var settings = func() []string {
 		{"i18n.logOutputEncoding", "UTF-8"},
 		{"color.ui", "false"},
 	}
-	// In the environment, which keeps -x output readable.
+	// They go into the environment, to keep the output of -x readable.
 	env := []string{fmt.Sprintf("GIT_CONFIG_COUNT=%d", len(vars))}
 	for i, v := range vars {
 		env = append(env, fmt.Sprintf("GIT_CONFIG_KEY_%d=%s", i, v[0]), fmt.Sprintf("GIT_CONFIG_VALUE_%d=%s", i, v[1]))
@@ -75,8 +76,8 @@ var settings = func() []string {
 	return env
 }()
 
-// identity is the author and committer of generated commits: upstream's and
-// the overlay's. With a fixed date the same files make the same commit.
+// identity is the author and committer of the commits of upstream and of the
+// overlay. With a fixed date the same files make the same commit.
 var identity = []string{
 	"GIT_AUTHOR_NAME=gocoro", "GIT_AUTHOR_EMAIL=gocoro@users.noreply.github.com", "GIT_AUTHOR_DATE=@0 +0000",
 	"GIT_COMMITTER_NAME=gocoro", "GIT_COMMITTER_EMAIL=gocoro@users.noreply.github.com", "GIT_COMMITTER_DATE=@0 +0000",
@@ -164,15 +165,16 @@ func Check(ctx context.Context) error {
 const attributes = "* -text -ident -filter -working-tree-encoding -export-subst !diff !merge\n"
 
 // Import makes a bare repository in the empty directory dir that holds the release
-// at up, without what was built, as the one commit on the branch named release.
+// at up, without built files, as the only commit on the branch named release.
 func Import(ctx context.Context, dir, up, release string, trace func(*exec.Cmd)) error {
 	r := &Repo{Dir: dir, Trace: trace}
 	if err := r.init(ctx); err != nil {
 		return err
 	}
 	r.Work = up
-	// Everything counts as a big file: those go to one pack and are not
-	// compared with each other. bin and pkg hold what upstream built.
+	// git puts big files into one pack and does not look for deltas between
+	// them, so let it treat every file as big. bin and pkg hold what upstream
+	// built.
 	if _, err := r.git(ctx, "-c", "core.bigFileThreshold=1", "-c", "core.compression=1", "add", "-A", "-f", "--", ".", ":(exclude,top)bin", ":(exclude,top)pkg"); err != nil {
 		return err
 	}
@@ -220,9 +222,10 @@ func (r *Repo) Create(ctx context.Context, from ...string) error {
 	return nil
 }
 
-// Add adds the releases of a repository made by Import. It copies them: git
-// changes the time of a pack that has an object which somebody writes again, so
-// neither a link nor a reference would leave the original as it was sealed.
+// Add adds the releases of a repository made by Import. It copies them. If a
+// command writes an object that a pack already has, git changes the time of the
+// pack: if that were a link or a reference, the original would no longer agree
+// with its seal.
 func (r *Repo) Add(src string) error {
 	packs := filepath.Join(src, "objects", "pack")
 	ents, err := os.ReadDir(packs)
@@ -289,17 +292,15 @@ func (r *Repo) Files(ctx context.Context, commit string, names []string) (map[st
 	}
 	files := map[string][]byte{}
 	for name, e := range have {
-		data, err := r.Blob(ctx, e.id)
-		if err != nil {
+		if files[name], err = r.output(ctx, "cat-file", "blob", e.id); err != nil {
 			return nil, err
 		}
-		files[name] = data
 	}
 	return files, nil
 }
 
-// Odd returns those of the named files that are in the commit and not what Lay
-// makes: regular files that are not executable.
+// Odd returns the named files that are links or executable in the commit. Lay
+// makes neither.
 func (r *Repo) Odd(ctx context.Context, commit string, names []string) ([]string, error) {
 	entries, err := r.list(ctx, commit, names)
 	var odd []string
@@ -314,11 +315,6 @@ func (r *Repo) Odd(ctx context.Context, commit string, names []string) ([]string
 
 // regular is git's mode of a file that is not executable.
 const regular = "100644"
-
-// Blob returns the content of a blob, or of COMMIT:FILE.
-func (r *Repo) Blob(ctx context.Context, id string) ([]byte, error) {
-	return r.output(ctx, "cat-file", "blob", id)
-}
 
 // output returns all that a command prints.
 func (r *Repo) output(ctx context.Context, args ...string) ([]byte, error) {
@@ -345,7 +341,7 @@ func (r *Repo) list(ctx context.Context, commit string, names []string) (map[str
 		return nil, err
 	}
 	entries := map[string]entry{}
-	for _, l := range strings.Split(out, "\x00") {
+	for _, l := range fields(out) {
 		meta, name, ok := strings.Cut(l, "\t")
 		if f := strings.Fields(meta); ok && len(f) == 3 {
 			entries[name] = entry{f[0], f[2]}
@@ -354,18 +350,19 @@ func (r *Repo) list(ctx context.Context, commit string, names []string) (map[str
 	return entries, nil
 }
 
-// Has returns those of the named files that the commit has.
-func (r *Repo) Has(ctx context.Context, commit string, names []string) (have map[string]bool, err error) {
-	entries, err := r.list(ctx, commit, names)
-	have = map[string]bool{}
-	for name := range entries {
-		have[name] = true
-	}
-	return have, err
+// fields returns what a command has printed with a NUL after each field.
+func fields(out string) []string {
+	return strings.FieldsFunc(out, func(c rune) bool { return c == 0 })
 }
 
-// Lay makes a commit on parent that has the given files besides, each replaced
-// if it is there already. A nil content removes the file.
+// Has returns the named files that the commit has, sorted.
+func (r *Repo) Has(ctx context.Context, commit string, names []string) ([]string, error) {
+	entries, err := r.list(ctx, commit, names)
+	return slices.Sorted(maps.Keys(entries)), err
+}
+
+// Lay makes a commit on parent that adds or replaces the given files. A nil
+// content removes the file.
 func (r *Repo) Lay(ctx context.Context, parent string, files map[string][]byte, message string) (string, error) {
 	info, err := r.store(ctx, files)
 	if err != nil {
@@ -409,10 +406,10 @@ func (r *Repo) lay(ctx context.Context, env []string, info []byte) (string, erro
 	return r.run(ctx, nil, env, "write-tree")
 }
 
-// With makes of the commits head..., which follow each other, commits on base
-// that have the given files in the given state from the first on: what is left
-// of each is what it changes in other files. A commit of which nothing is left
-// is "" in the result.
+// With repeats the commits, each of which follows the one before it, on base. In
+// all of the new commits the files have the given contents, so that each commit
+// only changes other files. In the result, "" stands for a commit that would
+// change nothing.
 func (r *Repo) With(ctx context.Context, base string, files map[string][]byte, commits []string) ([]string, error) {
 	info, err := r.store(ctx, files)
 	if err != nil {
@@ -454,9 +451,9 @@ func (r *Repo) recommit(ctx context.Context, c, tree, parent string) (string, er
 	return r.commit(ctx, tree, []string{parent}, strings.TrimRight(f[3], "\n")+"\n", env)
 }
 
-// Apply makes a commit of the patch on parent. Like a build it refuses fuzz; it
-// returns the hunks that had moved. An error is a *series.ConflictError if the
-// patch does not apply.
+// Apply makes a commit of the patch on parent, and returns the hunks that had
+// moved. Like a build it refuses fuzz. If the patch does not apply, the error is
+// a *series.ConflictError.
 func (r *Repo) Apply(ctx context.Context, parent string, p *series.Patch) (commit string, offsets []series.Offset, err error) {
 	err = r.withIndex(ctx, parent, func(env []string) error {
 		offsets, err = p.ApplyWith(ctx, func(args ...string) *exec.Cmd {
@@ -495,7 +492,7 @@ func (r *Repo) message(ctx context.Context, p *series.Patch) (message string, au
 		return "", nil, err
 	}
 	info := map[string]string{}
-	for _, l := range strings.Split(out, "\n") {
+	for l := range strings.SplitSeq(out, "\n") {
 		if k, v, ok := strings.Cut(l, ": "); ok {
 			info[k] = v
 		}
@@ -509,52 +506,47 @@ func (r *Repo) message(ctx context.Context, p *series.Patch) (message string, au
 	if err != nil {
 		return "", nil, err
 	}
-	message = info["Subject"] + "\n"
-	if b := strings.Trim(string(body), "\n"); b != "" {
-		message += "\n" + b + "\n"
-	}
-	return message, []string{"GIT_AUTHOR_NAME=" + info["Author"], "GIT_AUTHOR_EMAIL=" + info["Email"], "GIT_AUTHOR_DATE=" + info["Date"]}, nil
+	return join(info["Subject"], string(body)), []string{"GIT_AUTHOR_NAME=" + info["Author"], "GIT_AUTHOR_EMAIL=" + info["Email"], "GIT_AUTHOR_DATE=" + info["Date"]}, nil
 }
 
-// ReadBack returns the message of the commit c and the one that is read from
-// its patch. They differ if the message has something that git takes for a part
-// of the mail and not of the message, such as "Re:" at its beginning.
+// join returns the message of a commit with the subject and the body.
+func join(subject, body string) string {
+	if body = strings.Trim(body, "\n"); body == "" {
+		return subject + "\n"
+	}
+	return subject + "\n\n" + body + "\n"
+}
+
+// ReadBack returns the message of the commit c, and the message that git reads
+// from its patch. They differ if git takes a part of the message, such as "Re:"
+// at its beginning, for a part of the mail.
 func (r *Repo) ReadBack(ctx context.Context, c string, patch []byte) (message, back string, err error) {
 	out, err := r.git(ctx, "show", "-s", "--no-show-signature", "--format=%s%x00%b", c)
 	if err != nil {
 		return "", "", err
 	}
 	subject, body, _ := strings.Cut(out, "\x00")
-	message = subject + "\n"
-	if b := strings.Trim(body, "\n"); b != "" {
-		message += "\n" + b + "\n"
-	}
 	back, _, err = r.message(ctx, &series.Patch{File: "the patch of commit " + c, Data: patch})
-	return message, back, err
+	return join(subject, body), back, err
 }
 
-// Merge makes a commit on onto of what c changes, by a merge of three: c's
-// parent, c and onto. It is "" if nothing is left to change. The files that
-// conflict are returned instead of a commit.
+// Merge makes a commit on onto with the changes of c, by a three-way merge of
+// c's parent, c and onto. The commit is "" if onto already has all of them. If
+// there are conflicts, Merge returns the files that have them instead.
 func (r *Repo) Merge(ctx context.Context, onto, c string) (commit string, conflicts []string, err error) {
 	ours, err := r.tree(ctx, onto)
 	if err != nil {
 		return "", nil, err
 	}
-	// The commit that is merged has c's parent for its own: so that is the
-	// base of the merge, however onto came about.
+	// Merge a commit with the files of onto and the parent of c. This parent is
+	// then the base of the merge, whatever the parents of onto are.
 	side, err := r.commit(ctx, ours, []string{c + "^"}, "onto\n", nil)
 	if err != nil {
 		return "", nil, err
 	}
 	out, err := r.git(ctx, "merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", side, c)
 	if g, ok := errors.AsType[*Error](err); ok && g.Status == 1 && out != "" {
-		for _, f := range strings.Split(out, "\x00")[1:] {
-			if f != "" {
-				conflicts = append(conflicts, f)
-			}
-		}
-		return "", conflicts, nil
+		return "", fields(out)[1:], nil // the first one is the tree
 	}
 	if err != nil {
 		return "", nil, err
@@ -567,8 +559,8 @@ func (r *Repo) Merge(ctx context.Context, onto, c string) (commit string, confli
 	return commit, nil, err
 }
 
-// Export returns a commit as a patch file: the same bytes each time, with
-// whatever git.
+// Export returns a commit as a patch file. Its bytes do not depend on the
+// version of git.
 func (r *Repo) Export(ctx context.Context, c string) ([]byte, error) {
 	return r.output(ctx, "format-patch", "--stdout", "-1", "--zero-commit", "--full-index", "--no-signature", "--binary",
 		"--find-renames", "--no-numbered", "--subject-prefix=PATCH", "--no-attach", "--no-thread", "--no-ext-diff", "--no-textconv", "--no-encode-email-headers", "--stat=72", c)
@@ -597,7 +589,7 @@ func (r *Repo) Head(ctx context.Context) (string, error) {
 	return r.git(ctx, "rev-parse", "--verify", "HEAD^{commit}")
 }
 
-// Detached reports whether a commit is checked out, and no branch.
+// Detached reports whether a commit is checked out instead of a branch.
 func (r *Repo) Detached(ctx context.Context) (bool, error) {
 	_, err := r.git(ctx, "symbolic-ref", "-q", "HEAD")
 	if g, ok := errors.AsType[*Error](err); ok && g.Status == 1 {
@@ -606,7 +598,7 @@ func (r *Repo) Detached(ctx context.Context) (bool, error) {
 	return false, err
 }
 
-// Before reports whether commit a is an ancestor of b, and another one.
+// Before reports whether commit a is an ancestor of b, and not b itself.
 func (r *Repo) Before(ctx context.Context, a, b string) (bool, error) {
 	_, err := r.git(ctx, "merge-base", "--is-ancestor", a, b)
 	if g, ok := errors.AsType[*Error](err); ok && g.Status == 1 {
@@ -657,7 +649,7 @@ func (r *Repo) Changes(ctx context.Context, from, to string, names ...string) ([
 	if err != nil {
 		return nil, err
 	}
-	f := strings.Split(strings.TrimSuffix(out, "\x00"), "\x00")
+	f := fields(out)
 	var changes []Change
 	for i := 0; i+1 < len(f); i += 2 {
 		c := Change{Status: f[i][0], Name: f[i+1]}
@@ -670,15 +662,15 @@ func (r *Repo) Changes(ctx context.Context, from, to string, names ...string) ([
 	return changes, nil
 }
 
-// Checkout makes the working tree and the branch what the commit is. Whatever
-// is there that no commit has is lost.
+// Checkout sets the working tree and the branch to the commit. Uncommitted
+// changes are lost.
 func (r *Repo) Checkout(ctx context.Context, commit string) error {
 	_, err := r.git(ctx, "checkout", "-q", "-f", "-B", "gocoro", commit)
 	return err
 }
 
-// Pick makes the working tree what comes of merging the change of commit c into
-// the one that is checked out: with marks where the two conflict.
+// Pick merges the changes of commit c into the working tree. Where there are
+// conflicts, git leaves marks in the files.
 func (r *Repo) Pick(ctx context.Context, c string) error {
 	_, err := r.git(ctx, "cherry-pick", "--allow-empty", "--keep-redundant-commits", c)
 	if g, ok := errors.AsType[*Error](err); ok && g.Status == 1 {
@@ -687,9 +679,9 @@ func (r *Repo) Pick(ctx context.Context, c string) error {
 	return err
 }
 
-// CommitPicked makes a commit on parent of what is in the index, with the
-// author and the message of c, and leaves the state that Pick made. It is "" if
-// nothing differs from parent.
+// CommitPicked commits the index on parent, with the author and the message of
+// c. It changes nothing in the state that Pick made. The commit is "" if the
+// index does not differ from parent.
 func (r *Repo) CommitPicked(ctx context.Context, parent, c string) (string, error) {
 	tree, err := r.git(ctx, "write-tree")
 	if err != nil {
@@ -704,11 +696,11 @@ func (r *Repo) CommitPicked(ctx context.Context, parent, c string) (string, erro
 // Unmerged returns the files of the working tree that have conflicts.
 func (r *Repo) Unmerged(ctx context.Context) ([]string, error) {
 	out, err := r.git(ctx, "diff", "--name-only", "--diff-filter=U", "-z")
-	return strings.FieldsFunc(out, func(c rune) bool { return c == 0 }), err
+	return fields(out), err
 }
 
-// Status returns what differs from the commit that is checked out, a line a
-// file in the form of git status --short.
+// Status returns what differs from the commit that is checked out: for each
+// file a line as in git status --short.
 func (r *Repo) Status(ctx context.Context) ([]string, error) {
 	out, err := r.git(ctx, "status", "--porcelain", "--untracked-files=all", "--no-renames")
 	if out == "" {
@@ -717,8 +709,8 @@ func (r *Repo) Status(ctx context.Context) ([]string, error) {
 	return strings.Split(out, "\n"), err
 }
 
-// InProgress returns the git command that the user began in the working tree
-// and did not end, such as rebase, or "".
+// InProgress returns the git command that the user has not finished in the
+// working tree, such as rebase, or "".
 func (r *Repo) InProgress() string {
 	for _, s := range [][2]string{
 		{"rebase-merge", "rebase"}, {"rebase-apply", "am"}, {"CHERRY_PICK_HEAD", "cherry-pick"},
@@ -731,8 +723,8 @@ func (r *Repo) InProgress() string {
 	return ""
 }
 
-// Configure sets the variables of the repository's own configuration, which
-// stand above the user's.
+// Configure sets variables in the repository's own configuration, which override
+// the user's.
 func (r *Repo) Configure(ctx context.Context, vars [][2]string) error {
 	for _, v := range vars {
 		if _, err := r.git(ctx, "config", "--local", v[0], v[1]); err != nil {

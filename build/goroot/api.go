@@ -1,7 +1,6 @@
 package goroot
 
 import (
-	"bufio"
 	"bytes"
 	"compress/gzip"
 	"context"
@@ -33,7 +32,11 @@ func UnpackAPI(tree, file string) error {
 	if err != nil {
 		return err
 	}
-	dir := filepath.Join(tree, "api")
+	return writeAPI(filepath.Join(tree, "api"), text)
+}
+
+// writeAPI makes dir the api directory of a tree with the baseline.
+func writeAPI(dir string, text []byte) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
 	}
@@ -50,11 +53,11 @@ func ReadAPI(file string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
+	var text []byte
 	zr, err := gzip.NewReader(f)
-	if err != nil {
-		return nil, hint.Add(fmt.Errorf("%s: %w", file, err), "make it again: go run ./build api -w")
+	if err == nil {
+		text, err = io.ReadAll(zr)
 	}
-	text, err := io.ReadAll(zr)
 	if err != nil {
 		return nil, hint.Add(fmt.Errorf("%s: %w", file, err), "make it again: go run ./build api -w")
 	}
@@ -75,18 +78,17 @@ func PackAPI(text []byte) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// MakeAPI writes api/go1.txt and api/except.txt into the directory dst: the
-// exported API of the unpatched upstream at stock, which must have binaries
-// for this host, as upstream's own cmd/api sees it.
+// MakeAPI writes go1.txt and except.txt into the directory dst: the exported API of
+// the unpatched upstream at stock, as upstream's own cmd/api sees it. stock must
+// have binaries for this host.
 //
 // The module form of a release has no api directory, and without one the test of
-// cmd/api fails, and with it all.bash. With an empty baseline cmd/api prints
-// every feature as "+pkg ...": these lines are the baseline. The patched
-// tree's check against it then says what it should: the series changes no
-// public API.
+// cmd/api fails, and with it all.bash. With an empty baseline cmd/api prints every
+// feature as "+pkg ...", and these lines are the baseline. The test in the patched
+// tree then shows that the series changes no public API.
 //
-// lock is inherited by the commands, as in Make. With idle they take only
-// idle processor time: beside make.bash they must not slow it.
+// The commands inherit lock, as in Make. With idle they use only idle processor
+// time, so that they do not slow a make.bash that runs at the same time.
 func MakeAPI(ctx context.Context, dst, stock string, rep *progress.Reporter, log string, lock *os.File, idle bool) error {
 	work := filepath.Join(dst, ".work") // in dst, whose leftovers the next run removes
 	defer os.RemoveAll(work)
@@ -101,7 +103,7 @@ func MakeAPI(ctx context.Context, dst, stock string, rep *progress.Reporter, log
 		return err
 	}
 
-	logged := func(name string, out *[]string, arg0 string, args ...string) error {
+	logged := func(name string, line func(string), arg0 string, args ...string) error {
 		cmd := run.Command(ctx, arg0, args...)
 		cmd.Dir = filepath.Join(root, "src/cmd/api")
 		cmd.Env = BuildEnviron("GOROOT="+root, "GOFLAGS=", "GOCACHE="+filepath.Join(work, "gocache"), "PWD="+cmd.Dir,
@@ -110,18 +112,18 @@ func MakeAPI(ctx context.Context, dst, stock string, rep *progress.Reporter, log
 		cmd.ExtraFiles = []*os.File{lock}
 		rep.TraceCmd(cmd)
 		// Not rep.Run: 150,000 features are too many to print, even with -v.
-		return quiet.Run(ctx, name, cmd, log, func(l string) {
-			if out != nil && strings.HasPrefix(l, "+") {
-				*out = append(*out, l[1:])
-			}
-		})
+		return quiet.Run(ctx, name, cmd, log, line)
 	}
 	test := filepath.Join(work, "api.test")
 	if err := logged("building cmd/api", nil, filepath.Join(root, "bin/go"), "test", "-c", "-o", test, "."); err != nil {
 		return err
 	}
 	var features []string
-	err := logged("cmd/api -check", &features, test, "-check")
+	err := logged("cmd/api -check", func(l string) {
+		if feature, ok := strings.CutPrefix(l, "+"); ok {
+			features = append(features, feature)
+		}
+	}, test, "-check")
 	if ctx.Err() != nil {
 		return err
 	}
@@ -129,16 +131,7 @@ func MakeAPI(ctx context.Context, dst, stock string, rep *progress.Reporter, log
 	if err == nil || len(features) == 0 {
 		return fmt.Errorf("cmd/api of %s printed %d features and ended with %v, want every feature and a failed check\n\tfull log: %s", stock, len(features), err, log)
 	}
-	var b bytes.Buffer
-	w := bufio.NewWriter(&b)
-	for _, f := range features {
-		fmt.Fprintln(w, f)
-	}
-	w.Flush()
-	if err := os.WriteFile(filepath.Join(dst, "go1.txt"), b.Bytes(), 0o644); err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(dst, "except.txt"), []byte(except), 0o644)
+	return writeAPI(dst, []byte(strings.Join(features, "\n")+"\n"))
 }
 
 // mirror makes root look like the GOROOT at stock, with symbolic links, so

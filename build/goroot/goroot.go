@@ -40,9 +40,9 @@ func Environ(extra ...string) []string {
 	return append(append(env, "LC_ALL=C", "TZ=UTC", "GOENV=off", "GOTOOLCHAIN=local"), extra...)
 }
 
-// Collector returns variables that make the compilers of a build collect
-// garbage less often: a quarter less processor time for cmd/compile, and up to a
-// gigabyte of memory for each process. They change nothing of what it writes.
+// Collector returns variables that make the compilers of a build collect garbage
+// less often: cmd/compile takes a quarter less processor time, and each process up
+// to a gigabyte of memory. They do not change what the compilers write.
 func Collector() []string { return []string{"GOGC=400", "GOMEMLIMIT=1GiB"} }
 
 // BuildEnviron returns the environment of a build in which compilers run.
@@ -54,9 +54,9 @@ type Bootstrap struct {
 	Version string
 }
 
-// FindBootstrap returns the running Go, the one that "go" on PATH is, or, if
-// that is older than the pin allows, a stock release of the oldest version
-// allowed, which the go command downloads.
+// FindBootstrap returns the Go on PATH or, if that is older than the pin allows, a
+// stock release of the oldest version that it allows, which the go command
+// downloads.
 func FindBootstrap(ctx context.Context, pin *line.Pin, rep *progress.Reporter) (*Bootstrap, error) {
 	b, err := goEnv(ctx, rep, "local")
 	if err != nil {
@@ -91,18 +91,15 @@ func goEnv(ctx context.Context, rep *progress.Reporter, toolchain string) (*Boot
 	return &Bootstrap{GOROOT: f[0], Version: v}, nil
 }
 
-// Make runs make.bash in the tree at dir. lock is inherited by the whole
-// build, so that it stays taken for as long as any part of the build runs.
-// leak is added to the environment as it is; it is for showing that a variable
-// which gets through is found out. next is what an error says to type, unless
-// its cause is outside of the tree.
+// Make runs make.bash in the tree at dir. All processes of the build inherit lock,
+// which stays taken as long as one of them runs. leak is added to the environment,
+// to show that verify detects a variable that gets through. next is the hint of an
+// error, unless its cause is outside of the tree.
 func Make(ctx context.Context, dir string, boot *Bootstrap, leak []string, rep *progress.Reporter, log string, lock *os.File, detail func(string), next string) error {
 	cmd := run.Command(ctx, "bash", "make.bash", "--no-banner")
 	cmd.Dir = filepath.Join(dir, "src")
 	cmd.Env = append(BuildEnviron("GOROOT_BOOTSTRAP="+boot.GOROOT, "PWD="+cmd.Dir), leak...)
-	if lock != nil {
-		cmd.ExtraFiles = []*os.File{lock}
-	}
+	cmd.ExtraFiles = []*os.File{lock}
 	err := rep.Run(ctx, "make.bash", cmd, log, func(l string) {
 		// "Building Go toolchain1 using ...": what people can follow.
 		if strings.HasPrefix(l, "Building ") {
@@ -116,7 +113,7 @@ func Make(ctx context.Context, dir string, boot *Bootstrap, leak []string, rep *
 	if err != nil {
 		return err
 	}
-	// Only what a build of its own would need again is in pkg/obj.
+	// Only another build would need pkg/obj.
 	return os.RemoveAll(filepath.Join(dir, "pkg", "obj"))
 }
 

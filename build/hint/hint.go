@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// An Error is an error with a hint, which is not part of its text: an error
-// that wraps it can go on after it.
+// An Error is an error with a hint. The hint is not part of the text of the error,
+// which others can wrap.
 type Error struct {
 	Err  error
 	Hint string // the next command, or what to change; one line or more
@@ -16,8 +16,8 @@ type Error struct {
 func (e *Error) Error() string { return e.Err.Error() }
 func (e *Error) Unwrap() error { return e.Err }
 
-// Add returns err with a hint. If it has one already, it keeps that one, too:
-// errors.As finds the hint that was added last, Of all of them.
+// Add returns err with a hint, after the hints that it already has. errors.As finds
+// the last one, and Of returns all of them.
 func Add(err error, format string, args ...any) error {
 	return &Error{err, fmt.Sprintf(format, args...)}
 }

@@ -53,6 +53,11 @@ type Target struct {
 	Flags string
 }
 
+// Named returns the target of another toolchain in the same directories.
+func (t *Target) Named(name string) *Target {
+	return &Target{Root: t.Root, Bin: t.Bin, Name: name, Flags: t.Flags}
+}
+
 // Repair returns the command that reinstalls a damaged toolchain.
 func (t *Target) Repair() string {
 	return "go run ./build install -replace -line " + t.Name + t.Flags
@@ -98,9 +103,9 @@ func DefaultBin(ctx context.Context, trace func(*exec.Cmd)) (string, error) {
 	return "", hint.Add(errors.New("neither GOBIN nor GOPATH is set"), "give the directory of the link with -bin")
 }
 
-// Read returns the record of the GOROOT at dir. The error is fs.ErrNotExist
-// if there is nothing of that name, and a DamagedError if the record cannot be
-// read. A directory without a record is somebody else's: an error, too.
+// Read returns the record of the GOROOT at dir. The error is fs.ErrNotExist if
+// there is nothing of that name, and a DamagedError if the record cannot be read.
+// A directory without a record is somebody else's, and also an error.
 func Read(dir string) (*Record, error) {
 	switch _, err := os.Lstat(dir); {
 	case errors.Is(err, syscall.ENOTDIR): // a file is in the way
@@ -177,9 +182,9 @@ func (t *Target) Linked() bool {
 
 func (t *Target) goBinary() string { return filepath.Join(t.GOROOT(), "bin", "go") }
 
-// Allowed checks that the target's directories are fit for it, and that what is
-// in the place of the link is gocoro's. cache is the root of the build cache. It
-// changes nothing.
+// Allowed checks that the target's directories are suitable, and that an existing
+// link was made by gocoro. cache is the root of the build cache. It changes
+// nothing.
 func (t *Target) Allowed(cache string) error {
 	for _, v := range []struct{ flag, dir string }{{"-root", t.Root}, {"-bin", t.Bin}} {
 		if !filepath.IsAbs(v.dir) {
@@ -222,8 +227,8 @@ func (t *Target) Allowed(cache string) error {
 	return nil
 }
 
-// around returns the directory that dir is or is in and that has all of the
-// files, if any. Dir need not exist.
+// around returns dir or the nearest directory above it that has all of the files,
+// or "". Dir need not exist.
 func around(dir string, files ...string) string {
 	for {
 		if !slices.ContainsFunc(files, func(f string) bool { return !isFile(filepath.Join(dir, f)) }) {
@@ -252,8 +257,8 @@ func cannotInstall(flag, dir string, err error) error {
 	return hint.Add(fmt.Errorf("cannot install into %s: %w", dir, err), "choose a directory that you may write to with %s", flag)
 }
 
-// MayWrite checks that files may be made in dir or, if it is not there, that it
-// may be made, as far as its permissions tell. It changes nothing.
+// MayWrite checks the permissions to make files in dir or, if dir does not exist,
+// to make dir. It changes nothing.
 func MayWrite(dir string) error {
 	for {
 		err := syscall.Access(dir, writeAndSearch)
@@ -293,8 +298,8 @@ func (t *Target) Writable() error {
 // kills the program there.
 var atWrite = func(what string) {}
 
-// Install copies the GOROOT at built to the target and links it. What is
-// there now, if anything, is replaced in one rename and kept until then.
+// Install copies the GOROOT at built to the target and links it. An installed
+// toolchain stays in place until the copy is complete.
 func (t *Target) Install(ctx context.Context, built string, r *Record) error {
 	tmp, old := t.GOROOT()+newSuffix, t.GOROOT()+oldSuffix
 	if err := store.RemoveAll(tmp); err != nil { // left by a killed run
@@ -302,7 +307,7 @@ func (t *Target) Install(ctx context.Context, built string, r *Record) error {
 	}
 	defer store.RemoveAll(tmp)
 	atWrite("copy")
-	if err := tree.Copy(ctx, tmp, built, nil); err != nil {
+	if err := tree.Copy(ctx, tmp, built); err != nil {
 		return err
 	}
 	seal, err := store.Seal(tmp, RecordFile)
@@ -319,7 +324,7 @@ func (t *Target) Install(ctx context.Context, built string, r *Record) error {
 	if err := store.WriteFile(filepath.Join(tmp, RecordFile), append(data, '\n')); err != nil {
 		return err
 	}
-	// What is installed now stays whole until the new one is.
+	// The installed toolchain stays complete until the new one is.
 	atWrite("make room")
 	if err := store.RemoveAll(old); err != nil {
 		return err
@@ -384,17 +389,17 @@ func List(root string) ([]Entry, error) {
 	return list, nil // os.ReadDir sorts
 }
 
-// A Leftover is what a killed run has left.
+// A Leftover is a file or directory that a killed run has left.
 type Leftover struct {
 	Path string
 	Fix  string // the command that puts it right
 }
 
 // Leftovers returns what killed runs have left in the root and in the directory
-// of the links: unfinished copies, and links to what is not there any more.
+// of the links: unfinished copies, and links to toolchains that are gone.
 func Leftovers(root, bin string) ([]Leftover, error) {
 	var left []Leftover
-	back := map[string]bool{} // names whose toolchain can be had back
+	back := map[string]bool{} // names whose toolchain can be restored
 	add := func(path string) {
 		left = append(left, Leftover{path, "rm -rf " + run.Quote(path)})
 	}
@@ -432,8 +437,7 @@ func Leftovers(root, bin string) ([]Leftover, error) {
 	return left, nil
 }
 
-// Files and directories whose names end so are gocoro's while it works on the
-// target of that name.
+// While gocoro works on a target, it uses the target's name with these suffixes.
 const (
 	newSuffix = ".gocoro-new"
 	oldSuffix = ".gocoro-old"
@@ -448,7 +452,7 @@ func isTemporary(name string) bool {
 	return false
 }
 
-// whole reports whether all files are in dir that were installed.
+// whole reports whether dir has all files that were installed, unchanged.
 func whole(dir string) bool {
 	r, err := Read(dir)
 	if err != nil {
@@ -463,7 +467,7 @@ func isDir(name string) bool {
 	return err == nil && st.IsDir()
 }
 
-// readDir is os.ReadDir, for which a directory that is not there is empty.
+// readDir is os.ReadDir, but takes a directory that does not exist for empty.
 func readDir(dir string) ([]fs.DirEntry, error) {
 	ents, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {

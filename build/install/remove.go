@@ -14,16 +14,16 @@ import (
 	"gocoro/build/store"
 )
 
-// A Removal is what it takes to uninstall a target.
+// A Removal says what is removed to uninstall a target.
 type Removal struct {
 	Target *Target
 	Paths  []string // what is removed
-	Kept   []string // what is in the way of the name and is not gocoro's
+	Kept   []string // what has the name of the link and is not gocoro's
 }
 
-// Removal says what uninstalling the target removes, and changes nothing. What
-// gocoro did not install is an error; so is what was changed since, or may have
-// been, unless force is set.
+// Removal says what uninstalling the target removes, and changes nothing. It
+// returns an error if gocoro did not install the target, or, unless force is set,
+// if files have changed since or may have.
 func (t *Target) Removal(force bool) (*Removal, error) {
 	rm := &Removal{Target: t}
 	add := func(path string) {
@@ -61,7 +61,7 @@ func (t *Target) Removal(force bool) (*Removal, error) {
 	} else if _, err := os.Lstat(t.Link()); err == nil {
 		rm.Kept = append(rm.Kept, t.Link())
 	}
-	// Next to it, what a killed run has left.
+	// Also remove what a killed run has left.
 	for _, path := range []string{t.GOROOT(), t.GOROOT() + oldSuffix, t.GOROOT() + newSuffix, t.Link() + newSuffix} {
 		add(path)
 	}
@@ -123,12 +123,12 @@ func (rm *Removal) do() error {
 	return nil
 }
 
-// Unset is the command that takes back go env -w GOTOOLCHAIN=<name>. Without
-// GOTOOLCHAIN=local it fails, as all go commands do, when <name> is gone.
+// Unset is the command that undoes go env -w GOTOOLCHAIN=<name>. If <name> is not
+// installed, all go commands fail unless GOTOOLCHAIN=local is set.
 const Unset = "GOTOOLCHAIN=local go env -u GOTOOLCHAIN"
 
 // Warnings says which settings make go commands fail once the target is removed,
-// each with the command that takes it back.
+// each with the command that undoes it.
 func (rm *Removal) Warnings() []string {
 	if rm.stays() {
 		return nil
@@ -192,7 +192,7 @@ func ReadGoEnv(file string) map[string]string {
 	if err != nil {
 		return set
 	}
-	for _, l := range strings.Split(string(data), "\n") {
+	for l := range strings.SplitSeq(string(data), "\n") {
 		if k, v, ok := strings.Cut(l, "="); ok && !strings.HasPrefix(l, "#") {
 			set[k] = strings.TrimSuffix(v, "\r")
 		}

@@ -92,10 +92,11 @@ func (r *Repo) Default() (string, error) {
 // For the default line the VERSION file must say exactly what the pin says:
 // two places that disagree about a release's name are an error, not a choice.
 func (r *Repo) Line(name string) (*Line, error) {
-	def, err := r.Default()
+	first, text, err := r.readVERSION()
 	if err != nil {
 		return nil, err
 	}
+	def := version.Lang(first)
 	if name == "" {
 		name = def
 	}
@@ -130,14 +131,8 @@ func (r *Repo) Line(name string) (*Line, error) {
 		return nil, hint.Add(fmt.Errorf("%s: upstream %s belongs to line %s, but the directory is %s", r.rel(pinFile), pin.Upstream, got, name), "correct the upstream line of the pin, or move the directory")
 	}
 	l := &Line{Name: name, Dir: dir, Pin: pin, repo: r}
-	if name == def {
-		_, text, err := r.readVERSION()
-		if err != nil {
-			return nil, err
-		}
-		if text != l.VERSION() {
-			return nil, hint.Add(fmt.Errorf("VERSION and %s disagree about the release of line %s\n\tVERSION says:  %q\n\tthe pin says:  %q", r.rel(pinFile), name, text, l.VERSION()), "make VERSION equal to what the pin says")
-		}
+	if name == def && text != l.VERSION() {
+		return nil, hint.Add(fmt.Errorf("VERSION and %s disagree about the release of line %s\n\tVERSION says:  %q\n\tthe pin says:  %q", r.rel(pinFile), name, text, l.VERSION()), "make VERSION equal to what the pin says")
 	}
 	for _, o := range pin.Overlays {
 		if !isDir(filepath.Join(r.Dir, "src", o)) {
@@ -167,10 +162,9 @@ func (r *Repo) readVERSION() (name, text string, err error) {
 	return name, text, nil
 }
 
-// CheckLineEnds returns an error if the first line of the file's text ends with
-// CRLF, as all of them do where git or an editor has converted the file, or if
-// it begins with a byte order mark, which an editor may have added: it
-// would not be what it seems, to the letter and in its hash.
+// CheckLineEnds returns an error if git or an editor has converted the file: if the
+// first line of its text ends with CRLF, or the text begins with a byte order mark.
+// Such a file looks right but has other bytes and another hash.
 func CheckLineEnds(file string, text []byte) error {
 	if bytes.HasPrefix(text, []byte("\xef\xbb\xbf")) {
 		return hint.Add(fmt.Errorf("%s begins with a byte order mark, which an editor has put there", file), "take it out: tail -c +4 <%s >%[1]s.new && mv %[1]s.new %[1]s", run.Quote(file))
@@ -192,8 +186,7 @@ func (r *Repo) rel(file string) string {
 	return file
 }
 
-// Find returns the line, as Repo.Line does, in the checkout that holds the working
-// directory.
+// Find is Repo.Line for the checkout that contains the working directory.
 func Find(name string) (*Line, error) {
 	repo, err := FindRepo(".")
 	if err != nil {
@@ -209,7 +202,7 @@ type Line struct {
 	Pin  *Pin
 
 	repo *Repo
-	last string // the base name of the last patch, if not the series' last
+	last string // the base name of the last patch, or "" for the whole series
 }
 
 // Repo returns the checkout that the line is in.
@@ -223,8 +216,8 @@ func (l *Line) VERSION() string {
 	return fmt.Sprintf("%s\ntime %s\n", l.Release(), l.Pin.Time)
 }
 
-// Through returns the line with its series up to and including the patch of
-// that base name, and without those that follow. All else is the same.
+// Through returns the line with only the patches up to and including the one with
+// that base name.
 func (l *Line) Through(patch string) *Line {
 	prefix := *l
 	prefix.last = patch
@@ -248,9 +241,9 @@ func (l *Line) Patches() ([]string, error) {
 	return files[:i+1], nil
 }
 
-// Numbered checks that the names of the patches begin with 0001, 0002 and so on:
-// where a number is missing, a patch was lost, and where one is there twice, two
-// series were mixed. What is built of either would have the release's name.
+// Numbered checks that the names of the patches begin with 0001, 0002 and so on. If
+// a number is missing, a patch was lost; if there are two of it, two series were
+// mixed. Neither may be built under the release's name.
 func Numbered(patches []string) error {
 	for i, p := range patches {
 		if want := fmt.Sprintf("%04d-", i+1); !strings.HasPrefix(filepath.Base(p), want) {
@@ -260,24 +253,24 @@ func Numbered(patches []string) error {
 	return nil
 }
 
-// Stray reports whether the file, of a name relative to src/, is one that
-// editors, git or the system leave: what belongs into a release has another name.
+// Stray reports whether the file, by its name relative to src/, is one that an
+// editor, git or the system has left, and that does not belong in a release.
 func Stray(name string) bool {
 	return strings.HasPrefix(name, ".") || strings.Contains(name, "/.") ||
 		strings.HasSuffix(name, "~") || strings.HasSuffix(name, ".orig") || strings.HasSuffix(name, ".rej")
 }
 
-// API returns the path of the line's API baseline: go1.txt for the api directory
-// that the module form of a release lacks, compressed by gzip. It is made by
-// "go run ./build api", and kept because making it takes half a minute.
+// API returns the path of the line's API baseline: the go1.txt of the api directory,
+// which the module form of a release lacks, compressed by gzip. "go run ./build api"
+// makes it. The line keeps it because that takes half a minute.
 func (l *Line) API() string { return filepath.Join(l.Dir, "api.gz") }
 
 // HasAPI reports whether the line keeps an API baseline.
 func (l *Line) HasAPI() bool { return isFile(l.API()) }
 
-// GODEBUG returns the path of what the line adds to doc/godebug.md, which only
-// some forms of a release have; so it cannot be in a patch. The test of
-// internal/godebugs looks there for every setting.
+// GODEBUG returns the path of the text that the line adds to doc/godebug.md, where
+// the test of internal/godebugs looks for every setting. It cannot be in a patch,
+// because only some forms of a release have that file.
 func (l *Line) GODEBUG() string { return filepath.Join(l.Dir, "godebug.md") }
 
 // HasGODEBUG reports whether the line adds to doc/godebug.md.

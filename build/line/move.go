@@ -15,12 +15,12 @@ func (l *Line) For(name string, pin *Pin) *Line {
 	return &Line{Name: name, Dir: filepath.Join(l.repo.Dir, "patches", name), Pin: pin, repo: l.repo}
 }
 
-// Move returns the text of the pin of another upstream, made of this one's.
+// Move returns the text of the pin of another upstream, made from the text of this
+// one.
 //
-// What is said of the old upstream is not true of the new one: of the old text
-// only its first paragraph stays, with the new facts, the comments and, if
-// overlays is nil, the overlays. The hashes of the new upstream's modules
-// follow.
+// It keeps the first paragraph, with the new facts, the comments and, if overlays
+// is nil, the overlays. It drops the rest, which is about the old upstream. The
+// hashes of the new upstream's modules follow.
 func (p *Pin) Move(text []byte, to *Pin, overlays []string) []byte {
 	first, _, _ := strings.Cut(strings.TrimLeft(string(text), "\n"), "\n\n")
 	facts := map[string]string{
@@ -28,7 +28,7 @@ func (p *Pin) Move(text []byte, to *Pin, overlays []string) []byte {
 	}
 	kept := map[string]bool{} // the overlays that are in the first paragraph
 	var b strings.Builder
-	for _, l := range strings.Split(strings.TrimRight(first, "\n"), "\n") {
+	for l := range strings.SplitSeq(strings.TrimRight(first, "\n"), "\n") {
 		fact, comment, hasComment := strings.Cut(l, "#")
 		f := strings.Fields(fact)
 		if len(f) == 0 {

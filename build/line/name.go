@@ -9,16 +9,16 @@ import (
 
 // ReleaseName returns the name of a release: <upstream>-coro<revision>.
 //
-// It is valid for go/version and equal to the upstream in comparison. There is
-// no dot in the suffix: Delve's goversion.Parse splits a version at its dots and
+// It is valid for go/version, which ignores the suffix when it compares versions.
+// The suffix has no dot: Delve's goversion.Parse splits a version at its dots and
 // takes go1.27.3-coro.1 for go0.0, which it refuses as too old.
 func ReleaseName(upstream string, revision int) string {
 	return fmt.Sprintf("%s-coro%d", upstream, revision)
 }
 
 // ParseName returns the upstream and the revision of a release's name. It also
-// accepts the names that releases had first, <upstream>-coro.<revision>, so
-// that what was installed under one of them is still recognized as gocoro's.
+// accepts the first form of the names, <upstream>-coro.<revision>, to recognize
+// toolchains that were installed under such names.
 func ParseName(name string) (upstream string, revision int, ok bool) {
 	upstream, suffix, ok := strings.Cut(name, "-coro")
 	if !ok || !version.IsValid(upstream) {
@@ -39,8 +39,8 @@ func IsName(name string) bool {
 	return ok
 }
 
-// IsOldName reports whether name is a release's name of the first form, which
-// no release gets any more.
+// IsOldName reports whether name is a release's name of the first form, which new
+// releases do not get.
 func IsOldName(name string) bool {
 	return IsName(name) && strings.Contains(name, "-coro.")
 }

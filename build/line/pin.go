@@ -24,11 +24,11 @@ import (
 //	commit    0123...                git commit of the upstream's tag, for the reader
 //
 // The time of revision 1 is the one in upstream's own VERSION file, so that the
-// same move gives the same release whenever it is made. That of a later revision
-// is the day of its change, as in 2026-12-01T00:00:00Z.
+// same move always makes the same release. The time of a later revision is the day
+// of its change, as in 2026-12-01T00:00:00Z.
 //
-// tarball, commit and any platform's module may be absent: a source that has
-// no hash here is either checked some other way or refused, never trusted.
+// tarball, commit and any platform's module may be absent. A source without a hash
+// here is checked in another way or refused, and never trusted.
 type Pin struct {
 	File      string // the pin's own path, for messages
 	Upstream  string

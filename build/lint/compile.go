@@ -26,13 +26,13 @@ import (
 var Platforms = []string{"linux/amd64", "linux/arm64", "darwin/amd64", "darwin/arm64"}
 
 // Compile type-checks the packages that the series changes, for each platform,
-// after each patch: a bisection can stop anywhere. Before the first patch it
-// does not, because the overlay may need what that adds. After the last one the
-// tests and the test programs are checked as well, and the switch of coroutines
-// is compared with upstream's.
+// after each patch, because a bisection can stop anywhere. It starts after the
+// first patch, because the overlay may need what that adds. After the last patch
+// it also checks the tests and the test programs, and compares the switch of
+// coroutines with upstream's.
 //
-// up is the unpacked upstream, whose go command is used; dir an empty directory in
-// the same file system. Each step is told to say.
+// Compile uses the go command of the unpacked upstream at up. dir is an empty
+// directory in the same file system. say is called with the name of each patch.
 func Compile(ctx context.Context, l *line.Line, up, dir string, say func(string), trace func(*exec.Cmd)) ([]Problem, error) {
 	if err := tree.Lay(ctx, dir, up, l); err != nil {
 		return nil, err
@@ -42,7 +42,7 @@ func Compile(ctx context.Context, l *line.Line, up, dir string, say func(string)
 			return nil, err
 		}
 	}
-	files, err := l.Patches()
+	patches, err := series.ReadAll(l)
 	if err != nil {
 		return nil, err
 	}
@@ -61,20 +61,16 @@ func Compile(ctx context.Context, l *line.Line, up, dir string, say func(string)
 		}
 	}
 	var problems []Problem
-	for i, file := range files {
-		p, err := series.Read(file)
-		if err != nil {
-			return nil, err
-		}
+	for i, p := range patches {
 		if _, err := p.Apply(ctx, dir, trace); err != nil {
 			return nil, err
 		}
 		for _, f := range p.Files {
 			changed[f] = true
 		}
-		last := i == len(files)-1
+		last := i == len(patches)-1
 		if !last && !slices.ContainsFunc(p.Files, isPackageFile) && i > 0 {
-			continue // it changes only what is checked at the end
+			continue // it changes only files that are checked at the end
 		}
 		say(p.Name)
 		found, err := c.check(ctx, p.Name, changed, last)
@@ -136,7 +132,7 @@ func (c *compiler) check(ctx context.Context, patch string, changed map[string]b
 				found = append(found, more...)
 			}
 			if tests && len(found) == 0 && platform == "linux/amd64" {
-				if vetted, err = c.vet(patch, loaded); err != nil {
+				if vetted, err = c.vet(loaded); err != nil {
 					return err
 				}
 			}
@@ -147,19 +143,20 @@ func (c *compiler) check(ctx context.Context, patch string, changed map[string]b
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
+	var texts []string // each once
 	platforms := map[string][]string{}
 	for i, found := range results {
 		for _, text := range found {
+			if platforms[text] == nil {
+				texts = append(texts, text)
+			}
 			platforms[text] = append(platforms[text], Platforms[i])
 		}
 	}
 	var problems []Problem
-	for _, text := range slices.Compact(slices.Concat(results...)) {
-		if p := platforms[text]; len(p) > 0 {
-			delete(platforms, text)
-			problems = append(problems, Problem{patch, fmt.Sprintf("after it the tree does not compile for %s: %s", strings.Join(p, ", "), text),
-				"go run ./build edit, correct the commit there, then save"})
-		}
+	for _, text := range texts {
+		problems = append(problems, Problem{patch, fmt.Sprintf("after it the tree does not compile for %s: %s", strings.Join(platforms[text], ", "), text),
+			"go run ./build edit, correct the commit there, then save"})
 	}
 	const most = 20
 	if rest := len(problems) - most; rest > 0 {
@@ -217,7 +214,7 @@ func (c *compiler) load(ctx context.Context, patch, platform string, patterns []
 }
 
 // vet runs our own analysis on the patched runtime.
-func (c *compiler) vet(patch string, pkgs []*packages.Package) ([]Problem, error) {
+func (c *compiler) vet(pkgs []*packages.Package) ([]Problem, error) {
 	upstream, err := os.ReadFile(filepath.Join(c.up, "src", "runtime", "coro.go"))
 	if err != nil {
 		return nil, nil // a release without coroutines

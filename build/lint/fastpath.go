@@ -9,14 +9,14 @@ import (
 	"golang.org/x/tools/go/analysis"
 )
 
-// fastPath returns the analysis that compares coroswitch_m with upstream's, of
-// which source is the file: on the path that a switch without a lock takes, the
-// series adds no call, and with it no atomic operation, which are all calls.
+// fastPath returns the analysis that compares coroswitch_m with upstream's, whose
+// file has the text source. On the path of a switch without a lock, the series must
+// add no call, and so no atomic operation, because these are calls.
 //
-// Left out are the blocks that only a lock, or another state in which a switch
-// is dear anyway, such as a compare-and-swap that has failed, leads to: those of
-// an if statement whose condition is false without one. Blocks that end the
-// program are left out, too. The conditions themselves count.
+// The analysis leaves out the blocks of if statements whose condition is true only
+// with a lock, or in another state in which a switch is slow anyway, such as after
+// a failed compare-and-swap. It also leaves out blocks that end the program. It
+// does not leave out the conditions.
 func fastPath(source []byte) (*analysis.Analyzer, error) {
 	file, err := parser.ParseFile(token.NewFileSet(), "coro.go", source, parser.SkipObjectResolution)
 	if err != nil {
@@ -46,8 +46,8 @@ func fastPath(source []byte) (*analysis.Analyzer, error) {
 	}, nil
 }
 
-// fastCalls returns the calls of coroswitch_m that a switch without a lock may
-// come to.
+// fastCalls returns the calls in coroswitch_m that a switch without a lock may
+// reach.
 func fastCalls(file *ast.File) (calls []*ast.CallExpr) {
 	for _, d := range file.Decls {
 		f, ok := d.(*ast.FuncDecl)
@@ -81,10 +81,10 @@ func fastCalls(file *ast.File) (calls []*ast.CallExpr) {
 	return calls
 }
 
-// unusual are the names that tell of a lock (the runtime's, upstream's local
-// variable, and the record of the creator's thread in a coro), of race mode, a
-// processor with data independent timing, a goroutine profile, a bubble, or a
-// port that has a direct switch (first), on which coroswitch_m is for the unusual.
+// unusual are the names that stand for a lock (the runtime's, upstream's local
+// variable, and the record of the creator's thread in a coro), race mode, a
+// processor with data independent timing, a goroutine profile, a bubble, or a port
+// with a direct switch (first), which calls coroswitch_m only in unusual states.
 var unusual = map[string]bool{
 	"lockedm": true, "lockedg": true, "lockedExt": true, "lockedInt": true, "locked": true, "corolock": true,
 	"raceenabled": true, "sys.DITSupported": true, "goroutineProfile.active": true, "bubble": true,
@@ -121,7 +121,7 @@ func isUnusual(cond ast.Expr) bool {
 	return false
 }
 
-// tells reports whether an expression is one of the names in unusual.
+// tells reports whether an expression is, or ends with, a name in unusual.
 func tells(e ast.Expr) bool {
 	switch n := e.(type) {
 	case *ast.Ident:

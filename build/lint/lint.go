@@ -22,7 +22,7 @@ import (
 	"gocoro/build/workspace"
 )
 
-// A Problem is one thing that is wrong, with the way out.
+// A Problem is one thing that is wrong, and how to correct it.
 type Problem struct {
 	File string // the patch or overlay file, or the place in it: "0001-x.patch: src/a.go:12"
 	Text string // what was expected and found
@@ -64,7 +64,7 @@ func Files(l *line.Line, up string) ([]Problem, error) {
 	} else if want, err := line.VersionTime(data); err == nil {
 		switch got := l.Pin.Time; {
 		case l.Pin.Revision == 1 && got != want:
-			add("pin", "make it so, and VERSION too if this is the default line", "the time of revision 1 is %s, want %s, as upstream's VERSION has it", got, want)
+			add("pin", "correct it, and VERSION too if this is the default line", "the time of revision 1 is %s, want %s, as upstream's VERSION has it", got, want)
 		case l.Pin.Revision > 1 && got <= want:
 			add("pin", "make it the day of the change, such as 2026-12-01T00:00:00Z", "the time of revision %d is %s, want a later one than upstream's %s", l.Pin.Revision, got, want)
 		}
@@ -73,20 +73,16 @@ func Files(l *line.Line, up string) ([]Problem, error) {
 	if err != nil {
 		return nil, err
 	}
-	files, err := l.Patches()
+	patches, err := series.ReadAll(l)
 	if err != nil {
 		return nil, err
 	}
-	known, err := tests(l, up, overlay, files)
+	known, err := tests(up, overlay, patches)
 	if err != nil {
 		return nil, err
 	}
 	subjects := map[string]string{}
-	for _, file := range files {
-		p, err := series.Read(file)
-		if err != nil {
-			return nil, err
-		}
+	for _, p := range patches {
 		found, subject, err := checkPatch(p, known)
 		if err != nil {
 			return nil, err
@@ -125,9 +121,9 @@ var (
 	testFunc  = regexp.MustCompile(`(?m)^\+?func (Test[A-Z]\w*)\(`)
 )
 
-// tests returns the names of the tests in the overlay, the patches, and the
-// directories of upstream that these are for.
-func tests(l *line.Line, up string, overlay []line.OverlayFile, patches []string) (map[string]bool, error) {
+// tests returns the names of the tests in the overlay, in the patches, and in
+// upstream's directories that the overlay adds files to.
+func tests(up string, overlay []line.OverlayFile, patches []*series.Patch) (map[string]bool, error) {
 	var files []string
 	dirs := map[string]bool{}
 	for _, f := range overlay {
@@ -145,8 +141,11 @@ func tests(l *line.Line, up string, overlay []line.OverlayFile, patches []string
 			}
 		}
 	}
+	for _, p := range patches {
+		files = append(files, p.File)
+	}
 	known := map[string]bool{}
-	for _, file := range append(files, patches...) {
+	for _, file := range files {
 		data, err := os.ReadFile(file)
 		if err != nil {
 			return nil, err
@@ -175,7 +174,7 @@ func checkPatch(p *series.Patch, tests map[string]bool) (problems []Problem, tit
 	if err != nil {
 		return nil, "", hint.Add(fmt.Errorf("%s: %v", p.File, err), "write it again: %s", amend)
 	}
-	// The header's own date of a zero commit; git writes it into every patch.
+	// What git format-patch --zero-commit writes first into every patch.
 	const zero = "From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001\n"
 	if !strings.HasPrefix(preamble, zero) {
 		first, _, _ := strings.Cut(preamble, "\n")
@@ -206,8 +205,7 @@ func checkPatch(p *series.Patch, tests map[string]bool) (problems []Problem, tit
 	return problems, title, nil
 }
 
-// checkTrailers checks the trailers: they are the last lines of the message, in
-// their order, each once.
+// checkTrailers checks that the message ends with the trailers, in their order.
 func checkTrailers(lines []string, tests map[string]bool, add adder) {
 	from := len(lines) - len(workspace.Trailers)
 	for i, t := range workspace.Trailers {
@@ -287,30 +285,12 @@ func Canonical(l *line.Line, texts map[string][]byte) ([]Problem, error) {
 			return nil, err
 		}
 		name := filepath.Base(file)
-		if n, got, want := firstDifference(data, texts[name]); n > 0 {
+		if !bytes.Equal(data, texts[name]) {
+			n, got, want := workspace.FirstDifference(string(data), string(texts[name]))
 			problems = append(problems, Problem{fmt.Sprintf("%s:%d", name, n),
 				fmt.Sprintf("it is not what git format-patch writes on this upstream: it says %q, want %q", got, want),
 				"go run ./build edit -line " + l.Name + ", then go run ./build save -rewrite -line " + l.Name})
 		}
 	}
 	return problems, nil
-}
-
-// firstDifference returns the number of the first line that differs, from 1,
-// and the two lines; or 0.
-func firstDifference(a, b []byte) (n int, got, want string) {
-	if bytes.Equal(a, b) {
-		return 0, "", ""
-	}
-	x, y := strings.Split(string(a), "\n"), strings.Split(string(b), "\n")
-	for i := 0; ; i++ {
-		switch {
-		case i == len(x):
-			return i + 1, "", y[i]
-		case i == len(y):
-			return i + 1, x[i], ""
-		case x[i] != y[i]:
-			return i + 1, x[i], y[i]
-		}
-	}
 }

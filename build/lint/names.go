@@ -22,11 +22,11 @@ var (
 	aDate   = regexp.MustCompile(`\b20[0-9]{2}-[0-9]{2}-[0-9]{2}\b`)
 )
 
-// Names returns the places in README.md and the other documents that name
-// another release of a line than the one that its pin has, or an older upstream.
+// Names returns the places in README.md and the other documents that name another
+// release of a line than its pin does, or an older upstream.
 //
-// What is dated is history and is left alone: a line with a date, and the
-// indented blocks after a paragraph that has a date and ends with a colon.
+// It leaves out dated text, which is history: a line with a date, and the indented
+// blocks after a paragraph that has a date and ends with a colon.
 func Names(repo *line.Repo) ([]Problem, error) {
 	lines, err := repo.All()
 	if err != nil {
@@ -72,7 +72,7 @@ func Names(repo *line.Repo) ([]Problem, error) {
 	return problems, nil
 }
 
-// A staleName is a name of a release that the pins do not have.
+// A staleName names a release that is not in the pins.
 type staleName struct {
 	line      int // from 1
 	name, why string

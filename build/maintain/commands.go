@@ -56,13 +56,10 @@ func withSession(ctx context.Context, f *options.Series, do func(s *session) err
 }
 
 // noArgs returns the function of a command that takes no arguments.
-func noArgs(f *options.Series, do func(ctx context.Context, s *session) error) func(context.Context, []string) error {
-	return func(ctx context.Context, args []string) error {
-		if err := command.NoArgs(args); err != nil {
-			return err
-		}
+func noArgs(f *options.Series, do func(ctx context.Context, s *session) error) command.Func {
+	return command.FlagsOnly(func(ctx context.Context) error {
 		return withSession(ctx, f, func(s *session) error { return do(ctx, s) })
-	}
+	})
 }
 
 // line loads the line of the flags.
@@ -121,8 +118,8 @@ func (s *session) api(ctx context.Context, l *line.Line) ([]byte, error) {
 	return goroot.PackAPI(text)
 }
 
-// still has the step say, again and again until stop is called, that it is at
-// work: where there is no terminal, nothing else shows that.
+// still makes the step report at intervals that it is at work, until stop is called.
+// Without a terminal, nothing else shows that.
 func still(step *progress.Step, what string, every time.Duration) (stop func()) {
 	start, done := time.Now(), make(chan struct{})
 	go func() {
@@ -140,7 +137,7 @@ func still(step *progress.Step, what string, every time.Duration) (stop func()) 
 	return func() { close(done) }
 }
 
-func edit(fs *flag.FlagSet) func(context.Context, []string) error {
+func edit(fs *flag.FlagSet) command.Func {
 	o := new(options.Edit)
 	o.Register(fs)
 	return noArgs(&o.Series, func(ctx context.Context, s *session) error {
@@ -167,8 +164,9 @@ func edit(fs *flag.FlagSet) func(context.Context, []string) error {
 	})
 }
 
-// cacheOf returns the build cache of a workspace: for the go command its tools
-// are those of any other tree with the same VERSION.
+// cacheOf returns the build cache of a workspace. It needs one of its own, because
+// the go command does not tell its tools from those of another tree with the same
+// VERSION.
 func cacheOf(w *workspace.Workspace) string { return filepath.Join(w.Dir, ".git", "gocoro", "gocache") }
 
 func (s *session) shell(ctx context.Context, w *workspace.Workspace, run string) error {
@@ -188,7 +186,7 @@ func (s *session) shell(ctx context.Context, w *workspace.Workspace, run string)
 	return cmd.Run()
 }
 
-func save(fs *flag.FlagSet) func(context.Context, []string) error {
+func save(fs *flag.FlagSet) command.Func {
 	o := new(options.Save)
 	o.Register(fs)
 	return noArgs(&o.Series, func(ctx context.Context, s *session) error {
@@ -205,28 +203,21 @@ func (s *session) save(ctx context.Context, l *line.Line, o workspace.SaveOption
 	if err != nil {
 		return err
 	}
-	tell(names)
-	return nil
-}
-
-func tell(names []string) {
+	if len(names) == 0 {
+		fmt.Println("nothing has changed")
+		return nil
+	}
 	for _, n := range names {
 		fmt.Println(n)
 	}
-	if len(names) == 0 {
-		fmt.Println("nothing has changed")
-		return
-	}
 	fmt.Fprintln(os.Stderr, "\nlook at it with git diff, and check it: go run ./build lint")
+	return nil
 }
 
-func rebase(fs *flag.FlagSet) func(context.Context, []string) error {
+func rebase(fs *flag.FlagSet) command.Func {
 	o := new(options.Rebase)
 	o.Register(fs)
-	return func(ctx context.Context, args []string) error {
-		if err := command.NoArgs(args); err != nil {
-			return err
-		}
+	return command.FlagsOnly(func(ctx context.Context) error {
 		n := 0
 		for _, b := range []bool{o.To != "", o.Continue, o.Skip, o.Abort} {
 			if b {
@@ -269,10 +260,10 @@ func rebase(fs *flag.FlagSet) func(context.Context, []string) error {
 			}
 			return s.moved(ctx, name, names, err, o.Fast, o.Test)
 		})
-	}
+	})
 }
 
-func newLine(fs *flag.FlagSet) func(context.Context, []string) error {
+func newLine(fs *flag.FlagSet) command.Func {
 	f := new(options.NewLine)
 	f.Register(fs)
 	return func(ctx context.Context, args []string) error {
@@ -318,7 +309,7 @@ func newLine(fs *flag.FlagSet) func(context.Context, []string) error {
 	}
 }
 
-// move moves the series of the line to the release, as the line that name says.
+// move moves the series of the line to the release, as the line called name.
 func (s *session) move(ctx context.Context, l *line.Line, name, release string, overlays []string) ([]string, error) {
 	to, pin, err := s.newPin(ctx, l, name, release, overlays)
 	if err != nil {
@@ -327,7 +318,7 @@ func (s *session) move(ctx context.Context, l *line.Line, name, release string, 
 	return s.Rebase(ctx, l, to, pin)
 }
 
-// target returns the line as it would be on another release, without a hash:
+// target returns the line as it would be on another release. Its pin has no hash:
 // the release is checked against the checksum database.
 func target(l *line.Line, name, release string) (*line.Line, error) {
 	pin := *l.Pin
@@ -351,7 +342,7 @@ func (s *session) newPin(ctx context.Context, l *line.Line, name, release string
 	if err != nil {
 		return nil, nil, err
 	}
-	// Upstream's time, not this one's: the same move makes the same release.
+	// Take the time from upstream, so that the same move makes the same release.
 	data, err := os.ReadFile(filepath.Join(up, "VERSION"))
 	if err != nil {
 		return nil, nil, err
@@ -379,9 +370,9 @@ func (s *session) newPin(ctx context.Context, l *line.Line, name, release string
 			hashes[p] = id
 			continue
 		}
-		// The host's module is what the release was checked by. Another one may
-		// not be out yet, or not be had from here; what was had and is not what
-		// the checksum database says is refused.
+		// The release was checked by the host's module, so that is required.
+		// Another one may not be published yet, or not be available here. But
+		// refuse a module that is not what the checksum database says.
 		if p == upstream.Host() || ctx.Err() != nil || strings.Contains(err.Error(), "SECURITY ERROR") {
 			return nil, nil, err
 		}
@@ -400,7 +391,7 @@ func (s *session) newPin(ctx context.Context, l *line.Line, name, release string
 	return to, text, nil
 }
 
-// moved tells what a move has done, and checks it.
+// moved prints what a move has done, and runs lint.
 func (s *session) moved(ctx context.Context, name string, names []string, err error, fast, test bool) error {
 	if err != nil {
 		return err

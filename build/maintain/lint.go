@@ -26,22 +26,10 @@ func (s *session) lines(ctx context.Context) ([]*line.Line, error) {
 	if err := s.Recover(ctx); err != nil {
 		return nil, err
 	}
-	names, err := s.Repo.Lines()
-	if err != nil {
-		return nil, err
-	}
-	var lines []*line.Line
-	for _, name := range names {
-		l, err := s.Repo.Line(name)
-		if err != nil {
-			return nil, err
-		}
-		lines = append(lines, l)
-	}
-	return lines, nil
+	return s.Repo.All()
 }
 
-func lintCommand(fs *flag.FlagSet) func(context.Context, []string) error {
+func lintCommand(fs *flag.FlagSet) command.Func {
 	o := new(options.Lint)
 	o.Register(fs)
 	return noArgs(&o.Series, func(ctx context.Context, s *session) error {
@@ -81,8 +69,8 @@ func lintCommand(fs *flag.FlagSet) func(context.Context, []string) error {
 	})
 }
 
-// lint checks the line, prints what it finds, and returns an ExitError if that
-// is anything.
+// lint checks the line, prints what it finds, and returns an ExitError if it finds
+// anything.
 func (s *session) lint(ctx context.Context, l *line.Line, fast bool) error {
 	up, err := s.fetch(ctx, l)
 	if err != nil {
@@ -120,7 +108,7 @@ func (s *session) lint(ctx context.Context, l *line.Line, fast bool) error {
 	return nil
 }
 
-// newer lints the line with a program that the line's own release has compiled:
+// newer lints the line with a program that the line's own release compiles, because
 // a type-checker does not know the language of a newer Go than its own.
 func (s *session) newer(ctx context.Context, l *line.Line, up string) error {
 	s.rep.Printf("compiling lint with %s: %s does not know its language", l.Pin.Upstream, runtime.Version())
@@ -135,8 +123,8 @@ func (s *session) newer(ctx context.Context, l *line.Line, up string) error {
 	return err
 }
 
-// compile type-checks the steps of the series in a tree that is removed
-// afterwards. It is in the cache, where upstream's files can be linked.
+// compile type-checks the steps of the series in a temporary tree. The tree is in
+// the cache, where it can have links to upstream's files.
 func (s *session) compile(ctx context.Context, l *line.Line, up string) ([]lint.Problem, error) {
 	tmp := filepath.Join(s.Store.Root, "tmp")
 	if err := os.MkdirAll(tmp, 0o777); err != nil {

@@ -14,17 +14,15 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/bluekeyes/go-gitdiff/gitdiff"
 	"golang.org/x/build/gerrit"
 
 	"gocoro/build/command"
 	"gocoro/build/line"
 	"gocoro/build/options"
-	"gocoro/build/series"
 	"gocoro/build/workspace"
 )
 
-// A report is what status prints of a line, in JSON as it is.
+// A report is what status prints of a line, as text or in JSON.
 type report struct {
 	Line     string   // "go1.22"
 	Upstream string   // the release that it is on
@@ -37,7 +35,6 @@ type report struct {
 
 type row struct {
 	workspace.Row
-	Header  string   // what the patch's Upstream: line says
 	Report  string   `json:",omitempty"` // the file of the report to upstream that the header names
 	Missing bool     `json:",omitempty"` // there is no such file
 	Since   string   `json:",omitempty"` // by its header, the release with the change, such as go1.23
@@ -64,7 +61,7 @@ func (c change) String() string {
 	return s
 }
 
-func status(fs *flag.FlagSet) func(context.Context, []string) error {
+func status(fs *flag.FlagSet) command.Func {
 	o := new(options.Status)
 	o.Register(fs)
 	return noArgs(&o.Series, func(ctx context.Context, s *session) error {
@@ -117,20 +114,13 @@ func (s *session) status(ctx context.Context, l *line.Line, release string) (*re
 			return nil, err
 		}
 	}
-	t, err := s.Status(ctx, l, to)
+	rows, overlay, err := s.Status(ctx, l, to)
 	if err != nil {
 		return nil, err
 	}
-	r := &report{Line: t.Line, Upstream: t.Upstream, To: t.To, Overlay: t.Overlay, OK: len(t.Overlay) == 0}
-	files, err := l.Patches()
-	if err != nil {
-		return nil, err
-	}
-	for i, file := range files {
-		x := row{Row: t.Rows[i]}
-		if x.Header, err = upstreamOf(file); err != nil {
-			return nil, err
-		}
+	r := &report{Line: l.Name, Upstream: l.Pin.Upstream, To: to.Pin.Upstream, Overlay: overlay, OK: len(overlay) == 0}
+	for _, tried := range rows {
+		x := row{Row: tried}
 		if m := since.FindStringSubmatch(x.Header); m != nil {
 			x.Since = "go" + m[1]
 		}
@@ -138,7 +128,7 @@ func (s *session) status(ctx context.Context, l *line.Line, release string) (*re
 			if _, err := os.Stat(filepath.Join(s.Repo.Dir, filepath.FromSlash(x.Report))); err != nil {
 				x.Missing = true
 			}
-			// What is to be sent is a change of its own.
+			// A change that is to be sent must apply on its own.
 			if x.Missing || x.NotAlone != "" {
 				r.OK = false
 			}
@@ -149,28 +139,6 @@ func (s *session) status(ctx context.Context, l *line.Line, release string) (*re
 		r.Patches = append(r.Patches, x)
 	}
 	return r, nil
-}
-
-// upstreamOf returns what the Upstream: line of a patch says.
-func upstreamOf(file string) (string, error) {
-	p, err := series.Read(file)
-	if err != nil {
-		return "", err
-	}
-	_, preamble, err := gitdiff.Parse(strings.NewReader(string(p.Data)))
-	if err != nil {
-		return "", fmt.Errorf("%s: %v", file, err)
-	}
-	h, err := gitdiff.ParsePatchHeader(preamble)
-	if err != nil {
-		return "", fmt.Errorf("%s: %v", file, err)
-	}
-	for _, l := range strings.Split(h.Body, "\n") {
-		if v, ok := strings.CutPrefix(l, "Upstream: "); ok {
-			return strings.TrimSpace(v), nil
-		}
-	}
-	return "", nil
 }
 
 // state says in a few words what becomes of the patch on the release.
@@ -242,7 +210,7 @@ func (r *report) print(w io.Writer) {
 // number matches the address of a CL.
 var number = regexp.MustCompile(`(?:go\.dev/cl/|golang\.org/cl/|go-review\.googlesource\.com/(?:c/go/\+/)?|\bCL )(\d+)`)
 
-// ask adds the states that Gerrit has for the changes that the headers name.
+// ask adds the states in Gerrit of the changes that the headers name.
 func (r *report) ask(ctx context.Context, client *gerrit.Client, url string) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -253,7 +221,7 @@ func (r *report) ask(ctx context.Context, client *gerrit.Client, url string) {
 			c := change{Number: m[1]}
 			info, err := client.GetChange(ctx, m[1], gerrit.QueryChangesOpt{Fields: []string{"CURRENT_REVISION"}})
 			if err != nil && err != gerrit.ErrResourceNotExist {
-				// Without a network each would fail the same way, and slowly.
+				// Without a network, all others would fail, too, and slowly.
 				r.Note = fmt.Sprintf("%s cannot be asked: %v; the column is what the headers say", url, err)
 				return
 			}

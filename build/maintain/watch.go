@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"gocoro/build/command"
 	"gocoro/build/hint"
 	"gocoro/build/line"
 	"gocoro/build/options"
@@ -41,13 +42,13 @@ type release struct {
 type watchReport struct {
 	From  string // where the releases were listed
 	Lines []news
-	Next  []string // lines that upstream has and we do not, newer than ours
+	Next  []string // upstream's lines that are newer than ours
 	Notes []string // what could not be found out
 
 	newest string // the newest line that we have
 }
 
-func watch(fs *flag.FlagSet) func(context.Context, []string) error {
+func watch(fs *flag.FlagSet) command.Func {
 	o := new(options.Watch)
 	o.Register(fs)
 	return noArgs(&o.Series, func(ctx context.Context, s *session) error {
@@ -104,7 +105,8 @@ func (s *session) watch(ctx context.Context, lines []*line.Line, index, history 
 			}
 			r := release{Name: name, Security: secure[name]}
 			if r.Status, err = s.status(ctx, l, name); err != nil {
-				// One that is announced and not there yet must not hide the rest.
+				// A release that is announced but not there yet must not hide the
+				// others.
 				w.Notes = append(w.Notes, fmt.Sprintf("%s cannot be tried: %s", name, hint.Text(err)))
 			}
 			n.Newer = append(n.Newer, r)
@@ -194,7 +196,7 @@ func proxyReleases(ctx context.Context) ([]string, error) {
 		return nil, hint.Add(fmt.Errorf("cannot list the releases of the module proxy: go list: %w", err), "check the network and GOPROXY (go env GOPROXY)")
 	}
 	var names []string
-	for _, v := range strings.Fields(string(out)) {
+	for v := range strings.FieldsSeq(string(out)) {
 		if name, ok := strings.CutSuffix(v, "."+runtime.GOOS+"-"+runtime.GOARCH); ok {
 			names = append(names, strings.TrimPrefix(name, "v0.0.1-"))
 		}
@@ -213,8 +215,8 @@ var (
 	secured = regexp.MustCompile(`(go1[0-9.]+)\s+\(released [0-9-]+\)\s+includes (?:a )?security fix`)
 )
 
-// securityReleases reads upstream's release history, which says of each release
-// in one sentence what it includes.
+// securityReleases reads upstream's release history, which has a sentence about
+// each release.
 func securityReleases(ctx context.Context, url string) (map[string]bool, error) {
 	data, err := get(ctx, url)
 	if err != nil {

@@ -120,8 +120,8 @@ directory:
 With -flat all files are side by side, like the assets of a GitHub release:
 there is no proxy/, and SHA256SUMS names the modules' files without it.
 
-The directory may contain earlier releases. Dist never replaces a published
-package by other bytes: that is an error, and you must raise the revision.`},
+The directory may contain earlier releases. Dist does not replace a published
+package with other bytes: that is an error, and you must raise the revision.`},
 	{Name: "verify", Args: steps + " [-proof upstream,twice,patches] [-platform all|os/arch,...] [-leak NAME]", Flags: flags(new(Verify)),
 		Short: "prove that a release contains only upstream's files and the patches",
 		Long: `

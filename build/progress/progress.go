@@ -166,8 +166,8 @@ func elapsed(start time.Time) string {
 	return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
 }
 
-// Run runs the command by run.Logged, as the user wants to see it: traced,
-// with its output, both or neither.
+// Run is run.Logged. If the user wants it, Run also prints the command and its
+// output.
 func (r *Reporter) Run(ctx context.Context, name string, cmd *exec.Cmd, log string, line func(string)) error {
 	r.TraceCmd(cmd)
 	if r.Idle {

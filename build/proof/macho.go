@@ -19,8 +19,8 @@ const (
 // which covers it. Files that differ only in their signatures become equal;
 // nothing else does. A file without a signature is returned as it is.
 //
-// The linker ends a file where a signature may begin, at a multiple of 16, so
-// that no padding has to be told from content.
+// The linker ends a file at a multiple of 16, where a signature may begin. So there
+// is no padding between the content and the signature.
 func StripSignature(data []byte) ([]byte, error) {
 	f, err := macho.NewFile(bytes.NewReader(data))
 	if err != nil {
@@ -68,9 +68,9 @@ func StripSignature(data []byte) ([]byte, error) {
 		return nil, fmt.Errorf("the segment __LINKEDIT, %d bytes at %d, does not end with the code signature, %d bytes at %d", filesize, fileoff, size, start)
 	}
 	le.PutUint64(linkedit[48:], filesize-size)
-	// Go's linker makes the size in memory that in the file, Apple's codesign
-	// rounds it up to pages, of 4 or 16 KB. Another size is no work of theirs,
-	// and stays to be seen.
+	// Go's linker sets the size in memory to the size in the file. Apple's codesign
+	// rounds it up to pages of 4 or 16 KB. Neither makes another size: that stays,
+	// so that it shows.
 	for _, page := range []uint64{1, 4 << 10, 16 << 10} {
 		if vmsize == (filesize+page-1)/page*page {
 			le.PutUint64(linkedit[32:], filesize-size)

@@ -25,9 +25,8 @@ type Package struct {
 
 // A File is one file of a package.
 type File struct {
-	Sum  [sha256.Size]byte
-	Size int64
-	zip  *zip.File
+	Sum [sha256.Size]byte
+	zip *zip.File
 }
 
 // Open reads the module zip of a toolchain: the names relative to GOROOT, with
@@ -63,13 +62,13 @@ func Open(file string) (*Package, error) {
 			return nil, err
 		}
 		h := sha256.New()
-		n, err := io.Copy(h, r)
+		_, err = io.Copy(h, r)
 		r.Close()
 		if err != nil {
 			zr.Close()
 			return nil, fmt.Errorf("%s: %s: %w", file, f.Name, err)
 		}
-		p.Files[name] = File{Sum: [sha256.Size]byte(h.Sum(nil)), Size: n, zip: f}
+		p.Files[name] = File{Sum: [sha256.Size]byte(h.Sum(nil)), zip: f}
 	}
 	return p, nil
 }
@@ -145,7 +144,7 @@ func list(names []string) string {
 type Verdict struct {
 	Text    string   // figures, one line
 	Details []string // lines below it
-	Faults  []string // what is not as it must be; the proof holds if there are none
+	Faults  []string // what is wrong; the proof holds if there are none
 }
 
 // Holds reports whether the proof holds.
@@ -166,10 +165,10 @@ func (v *Verdict) Print() {
 	}
 }
 
-// Upstream judges a package that was built here of an unpatched upstream
-// against the one that upstream published. On macOS upstream's programs carry a
-// signature made with Apple's certificate, which nobody else can make: there
-// the programs are compared without their signatures, on both sides.
+// Upstream compares a package of an unpatched upstream that was built here with the
+// one that upstream published. For macOS upstream signs its programs with Apple's
+// certificate, which nobody else can do: there it compares the programs without the
+// signatures of either side.
 func Upstream(ours, official *Package, goos string) (*Verdict, error) {
 	v := new(Verdict)
 	d := Compare(ours, official)

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// Changes is what a line says that it changes.
+// Changes describes the changes that a line claims to make.
 type Changes struct {
 	Release  string // "go1.22.12-coro1"
 	Upstream string // "go1.22.12"
@@ -19,8 +19,8 @@ type Changes struct {
 	// verified upstream.
 	Tree string
 
-	// Named says of each file that may differ, by name relative to GOROOT,
-	// what names it: patches, an overlay, or the driver itself.
+	// Named has the files that may differ, by name relative to GOROOT, each with
+	// what changes it: patches, an overlay, or the driver itself.
 	Named map[string]string
 
 	// Stamped are generated files that hold the release's name.
@@ -31,11 +31,10 @@ type Changes struct {
 	Linked func(program string) ([]string, error)
 }
 
-// Patches judges whether the changes explain all that differs between the
-// patched package and the upstream's. A source file may differ only if it is
-// named, and must then be the patched tree's; a generated file may differ only
-// in the release's name; a program may differ only if a file that differs is
-// linked into it.
+// Patches judges whether the changes explain all differences between the patched
+// package and upstream's. A source file may differ only if it is named, and must
+// then equal the patched tree's. A generated file may differ only in the release's
+// name, and a program only if a file that differs is linked into it.
 func Patches(patched, official *Package, c *Changes) (*Verdict, error) {
 	v := new(Verdict)
 	d := Compare(patched, official)

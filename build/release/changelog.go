@@ -1,7 +1,6 @@
 package release
 
 import (
-	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -24,11 +23,8 @@ var (
 )
 
 // Changelog is the command that updates CHANGELOG.md.
-func Changelog(fs *flag.FlagSet) func(context.Context, []string) error {
-	return func(ctx context.Context, args []string) error {
-		if err := command.NoArgs(args); err != nil {
-			return err
-		}
+func Changelog(fs *flag.FlagSet) command.Func {
+	return command.FlagsOnly(func(ctx context.Context) error {
 		repo, err := line.FindRepo(".")
 		if err != nil {
 			return err
@@ -38,7 +34,7 @@ func Changelog(fs *flag.FlagSet) func(context.Context, []string) error {
 			err = store.WriteFile(filepath.Join(repo.Dir, "CHANGELOG.md"), []byte(text))
 		}
 		return err
-	}
+	})
 }
 
 // changelog returns what CHANGELOG.md should contain: its old sections, and a
@@ -50,7 +46,7 @@ func changelog(repo *line.Repo) (string, error) {
 	}
 	head, rest, _ := strings.Cut(string(data), "\n## ")
 	sections := map[string]string{} // by release
-	for _, s := range strings.Split(rest, "\n## ") {
+	for s := range strings.SplitSeq(rest, "\n## ") {
 		if release, _, ok := strings.Cut(s, ","); ok {
 			sections[release] = strings.TrimSpace(s)
 		}
@@ -73,11 +69,7 @@ func changelog(repo *line.Repo) (string, error) {
 
 // inOrder returns the releases that have sections, the oldest first.
 func inOrder(sections map[string]string) []string {
-	return slices.SortedFunc(maps.Keys(sections), func(a, b string) int {
-		upstreamA, revisionA, _ := line.ParseName(a)
-		upstreamB, revisionB, _ := line.ParseName(b)
-		return cmp.Or(version.Compare(upstreamA, upstreamB), cmp.Compare(revisionA, revisionB))
-	})
+	return slices.SortedFunc(maps.Keys(sections), compareReleases)
 }
 
 // section returns the section of the line's present release, given those of

@@ -35,8 +35,8 @@ import (
 	"gocoro/build/upstream"
 )
 
-// Check is the command that looks at what is in a release directory.
-func Check(fs *flag.FlagSet) func(context.Context, []string) error {
+// Check is the command that checks the content of a release directory.
+func Check(fs *flag.FlagSet) command.Func {
 	o := new(options.Check)
 	o.Register(fs)
 	return func(ctx context.Context, args []string) error {
@@ -81,26 +81,26 @@ func Check(fs *flag.FlagSet) func(context.Context, []string) error {
 	}
 }
 
-// A Checker looks at a release directory.
+// A Checker checks a release directory.
 type Checker struct {
 	Dir     string
 	Release string // "go1.22.12-coro1"
 
-	// Exec has the platforms whose programs can be run here. The value is put
-	// before a program's name and arguments; it must let the children of the
-	// program run, too, for a go command starts compilers.
+	// Exec has the platforms whose programs can run here. The value is put before
+	// a program's name and arguments. The children of the program must be able to
+	// run, too, because a go command starts compilers.
 	Exec map[string][]string
 
 	// Key, if set, is the public key that must have signed the checksum database.
 	// Otherwise it is the one beside the database.
 	Key string
 
-	// Say is called with the outcome of each look: what was looked at
-	// ("directory", "package", "programs", "run"), and of which platform.
+	// Say is called with the outcome of each check: what was checked ("directory",
+	// "package", "programs", "run"), and of which platform.
 	Say func(what, platform string, v *proof.Verdict)
 }
 
-// Run looks at everything. The error is of what could not be looked at.
+// Run checks everything. It returns an error if it could not check something.
 func (c *Checker) Run(ctx context.Context) error {
 	f, err := OpenFolder(c.Dir)
 	if err != nil {
@@ -132,7 +132,7 @@ func (c *Checker) Run(ctx context.Context) error {
 	return nil
 }
 
-// platform looks at the packages of one platform.
+// platform checks the packages of one platform.
 func (c *Checker) platform(ctx context.Context, f *Folder, platform string, names dist.Files) error {
 	tmp, err := os.MkdirTemp("", "gocoro")
 	if err != nil {
@@ -230,10 +230,10 @@ func (c *Checker) platform(ctx context.Context, f *Folder, platform string, name
 	return nil
 }
 
-// untar reads an archive and returns the hashes of its files by name, without
-// the first element, go. It checks the header of each: a release holds plain
-// files, all of one time, nobody's, and executable where upstream says so. If
-// dir is not empty, the files are unpacked there.
+// untar reads an archive and returns the hashes of its files by name, without the
+// first element, go. It checks the header of each file: a release has plain files
+// with the same time, without an owner, and executable where upstream's are. If
+// dir is not empty, untar unpacks the files there.
 func untar(v *proof.Verdict, file, dir string) (map[string][sha256.Size]byte, error) {
 	in, err := os.Open(file)
 	if err != nil {
@@ -306,8 +306,8 @@ func untar(v *proof.Verdict, file, dir string) (map[string][sha256.Size]byte, er
 	return sums, nil
 }
 
-// databases asks the checksum databases of the directory for the module, and
-// reports whether there are some and all have it.
+// databases asks the checksum databases of the directory for the module. It
+// reports whether there are any and all of them have it.
 func (c *Checker) databases(v *proof.Verdict, f *Folder, names dist.Files, module *proof.Package) (vouched bool, err error) {
 	keys, err := f.databases()
 	if err != nil {
@@ -394,9 +394,9 @@ func header(file, name, release, platform string) error {
 	return nil
 }
 
-// hello is a program whose coroutine runs under a thread lock.
-// It imports what it is about and no more: an emulated toolchain takes ten times as
-// long to compile a package, and fmt and what that imports are as much as all else.
+// hello is a program whose coroutine runs under a thread lock. It does without
+// fmt, which would double what is compiled: an emulated toolchain takes ten times
+// as long to compile a package.
 const hello = `package main
 
 import (
@@ -426,16 +426,12 @@ func main() {
 }
 `
 
-// try runs the unpacked toolchain: the go command alone, and to compile and
+// try runs the unpacked toolchain: first the go command alone, then to compile and
 // run a program.
 func try(ctx context.Context, wrap []string, root, tmp, release, platform string) *proof.Verdict {
 	v := new(proof.Verdict)
 	dir := filepath.Join(tmp, "hello")
-	if err := os.Mkdir(dir, 0o777); err != nil {
-		v.Fault("%v", err)
-		return v
-	}
-	if err := os.WriteFile(filepath.Join(dir, "hello.go"), []byte(hello), 0o666); err != nil {
+	if err := store.WriteFile(filepath.Join(dir, "hello.go"), []byte(hello)); err != nil {
 		v.Fault("%v", err)
 		return v
 	}
@@ -449,7 +445,7 @@ func try(ctx context.Context, wrap []string, root, tmp, release, platform string
 		argv := append(append(slices.Clone(wrap), filepath.Join(root, "bin/go")), args...)
 		cmd := run.Command(ctx, argv[0], argv[1:]...)
 		cmd.Dir = dir
-		// The user's settings are those of the machine that checks.
+		// Without the GOTOOLCHAIN of Environ, the toolchain shows its own default.
 		cmd.Env = slices.DeleteFunc(goroot.Environ("GOROOT=", "GO111MODULE=off", "CGO_ENABLED=0", "GOEXPERIMENT="+experiment, "PWD="+dir,
 			"GOCACHE="+filepath.Join(tmp, "gocache"), "GOPATH="+filepath.Join(tmp, "gopath")), func(kv string) bool { return strings.HasPrefix(kv, "GOTOOLCHAIN=") })
 		var out bytes.Buffer

@@ -38,13 +38,10 @@ type distribution struct {
 }
 
 // Dist is the command that makes the packages of a release.
-func Dist(fs *flag.FlagSet) func(context.Context, []string) error {
+func Dist(fs *flag.FlagSet) command.Func {
 	f := new(options.Dist)
 	f.Register(fs)
-	return func(ctx context.Context, args []string) error {
-		if err := command.NoArgs(args); err != nil {
-			return err
-		}
+	return command.FlagsOnly(func(ctx context.Context) error {
 		o := &distribution{signCmd: f.SignCmd, builder: f.Builder}
 		var err error
 		if o.platforms, err = dist.ParsePlatforms(f.Platform); err != nil {
@@ -87,7 +84,7 @@ func Dist(fs *flag.FlagSet) func(context.Context, []string) error {
 				return err
 			}
 		}
-		for _, name := range strings.Split(os.Getenv(leakVar), ",") {
+		for name := range strings.SplitSeq(os.Getenv(leakVar), ",") {
 			if name != "" {
 				d.Leak = append(d.Leak, name+"="+os.Getenv(name))
 			}
@@ -105,12 +102,12 @@ func Dist(fs *flag.FlagSet) func(context.Context, []string) error {
 			}
 			return nil
 		})
-	}
+	})
 }
 
-// publish puts the packages, which lie in the directories dirs by platform, into the
-// release directory, with all that describes them. Packages come first, the list
-// of hashes last: what it names is there.
+// publish puts the packages from the directories dirs, by platform, into the
+// release directory, with the files that describe them. It writes the packages
+// first and the list of hashes last, so that all files that the list names exist.
 func (o *distribution) publish(ctx context.Context, d *driver.Driver, dirs map[string]string) error {
 	var k store.Key
 	k.Add("release directory", []byte(o.folder.Dir))
@@ -120,7 +117,7 @@ func (o *distribution) publish(ctx context.Context, d *driver.Driver, dirs map[s
 	}
 	defer lock.Close()
 	flat := o.folder.Flat
-	if o.folder, err = OpenFolder(o.folder.Dir); err != nil { // as it is now that no other process writes
+	if o.folder, err = OpenFolder(o.folder.Dir); err != nil { // again, under the lock
 		return err
 	}
 	if err := o.folder.lay(flat); err != nil {
@@ -190,12 +187,12 @@ func (o *distribution) publish(ctx context.Context, d *driver.Driver, dirs map[s
 	return nil
 }
 
-// A file is what the release directory is to have under a name.
+// A file is one that goes into the release directory.
 type file struct{ name, from, sum string }
 
 // accept returns the packages, the subjects of each platform's provenance
-// statement, and the records of the modules. What is published with other bytes
-// is an error.
+// statement, and the records of the modules. It returns an error if a package is
+// published with other bytes.
 func (o *distribution) accept(release string, dirs map[string]string) (files []file, subjects map[string][]Subject, records []sumdb.Record, err error) {
 	subjects = map[string][]Subject{}
 	for _, p := range o.platforms {
@@ -224,8 +221,8 @@ func (o *distribution) accept(release string, dirs map[string]string) (files []f
 	return files, subjects, records, nil
 }
 
-// known checks that the checksum databases of the directory can know the
-// modules: a user of one in GOSUMDB gets only what it contains.
+// known checks that each checksum database of the directory has the modules, or
+// will have them: with one in GOSUMDB, a user gets only modules that it has.
 func (o *distribution) known(records []sumdb.Record) error {
 	own := ""
 	if o.key != nil {
@@ -249,8 +246,8 @@ func (o *distribution) known(records []sumdb.Record) error {
 	return nil
 }
 
-// describe makes in tmp what describes the packages, with the list of hashes,
-// and returns the files, without the list, and the names of those to sign.
+// describe makes in tmp the files that describe the packages, and the list of
+// hashes. It returns the files without the list, and the names of those to sign.
 func (o *distribution) describe(ctx context.Context, d *driver.Driver, tmp string, packages []file, subjects map[string][]Subject) (described []file, toSign []string, err error) {
 	m, err := gather(ctx, d)
 	if err != nil {
@@ -328,7 +325,7 @@ func record(dir string, f dist.Files) (*sumdb.Record, error) {
 }
 
 // MakeKey is the command that makes a key for a checksum database.
-func MakeKey(fs *flag.FlagSet) func(context.Context, []string) error {
+func MakeKey(fs *flag.FlagSet) command.Func {
 	o := new(options.Key)
 	o.Register(fs)
 	return func(ctx context.Context, args []string) error {

@@ -35,9 +35,9 @@ const proxyDir = "proxy/golang.org/toolchain/@v"
 // sumdbDir is where a release directory has checksum databases.
 const sumdbDir = "proxy/sumdb"
 
-// Packages returns the files that a release has for a platform, by their name
-// in a release directory with a module proxy, with their name among the files of
-// dist.
+// Packages returns the files that a release has for a platform. The key is the name
+// in a release directory with a module proxy, the value the name that distpack
+// gives the file.
 func Packages(release, platform string) map[string]string {
 	f := dist.FilesOf(release, platform)
 	m := map[string]string{f.Archive: f.Archive, f.Source: f.Source}
@@ -52,8 +52,8 @@ type Folder struct {
 	Dir  string
 	Sums map[string]string // SHA-256 by name, as SHA256SUMS has them
 
-	// Flat is set if all files lie side by side, the modules' too, as those of a
-	// GitHub release do. There is no module proxy then.
+	// Flat is set if all files, also the modules', are side by side, as in a GitHub
+	// release. There is no module proxy then.
 	Flat bool
 }
 
@@ -96,7 +96,7 @@ func OpenFolder(dir string) (*Folder, error) {
 	f := &Folder{Dir: dir, Sums: map[string]string{}}
 	data, err := os.ReadFile(filepath.Join(dir, SumsFile))
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
-		return f, nil // what writable says of the second
+		return f, nil // writable has an error for the second
 	}
 	if err != nil {
 		return nil, err
@@ -113,10 +113,10 @@ func OpenFolder(dir string) (*Folder, error) {
 	return f, sc.Err()
 }
 
-// ours checks that the directory is a release directory or becomes one: that it has a
-// list of hashes, or is not there, or is empty but for what a run has left that
-// was killed before it wrote a list. cache is the root of the build cache. It
-// changes nothing.
+// ours checks that the directory is a release directory, which has a list of
+// hashes, or can become one: that it does not exist, or is empty except for files
+// of a run that was killed before it wrote a list. cache is the root of the build
+// cache. It changes nothing.
 func (f *Folder) ours(cache string) error {
 	if rel, err := filepath.Rel(cache, f.Dir); err == nil && filepath.IsLocal(rel) {
 		return hint.Add(fmt.Errorf("%s is in the build cache, which is not for releases", f.Dir), "give another directory with -o")
@@ -126,7 +126,7 @@ func (f *Folder) ours(cache string) error {
 	}
 	entries, err := os.ReadDir(f.Dir)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
-		return nil // what writable says of the second
+		return nil // writable has an error for the second
 	}
 	if err != nil {
 		return hint.Add(fmt.Errorf("cannot read the release directory: %w", err), "give another directory with -o")
@@ -139,8 +139,8 @@ func (f *Folder) ours(cache string) error {
 	return nil
 }
 
-// begin makes an empty list of hashes, if there is none: what is written to the
-// directory before the list is finished is known as a release's by that.
+// begin makes an empty list of hashes, if there is none. It shows that the
+// directory is a release directory before the list is finished.
 func (f *Folder) begin() error {
 	if _, err := os.Lstat(f.path(SumsFile)); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -164,8 +164,8 @@ func (f *Folder) names() []string {
 
 func (f *Folder) path(name string) string { return filepath.Join(f.Dir, filepath.FromSlash(name)) }
 
-// Accept checks that a package may be published under the name with the hash:
-// that neither the directory nor its list of hashes has other bytes for it.
+// Accept checks that a package with the hash may be published under the name:
+// neither the directory nor its list of hashes has other bytes for it.
 func (f *Folder) Accept(name, sum string) error {
 	has := f.Sums[name]
 	got, err := store.Sum(f.path(name))
@@ -181,7 +181,7 @@ func (f *Folder) Accept(name, sum string) error {
 	return nil
 }
 
-// Add copies a file into the directory, unless it is there with these bytes.
+// Add copies a file into the directory, unless the same bytes are there already.
 func (f *Folder) Add(name, from, sum string) error {
 	if got, err := store.Sum(f.path(name)); err != nil || got != sum {
 		in, err := os.Open(from)
@@ -206,8 +206,8 @@ func (f *Folder) Add(name, from, sum string) error {
 	return nil
 }
 
-// writable makes the directory and checks that files can be made in it, before a
-// build of minutes and not after.
+// writable makes the directory and checks that files can be made in it, before the
+// build takes minutes.
 func (f *Folder) writable() error {
 	if err := store.Probe(f.Dir); err != nil {
 		return hint.Add(fmt.Errorf("cannot write into the release directory %s: %w", f.Dir, err), "choose another one with -o")
@@ -215,8 +215,7 @@ func (f *Folder) writable() error {
 	return nil
 }
 
-// databases returns the directories of the directory's checksum databases, each
-// with the public key that is in it.
+// databases returns the public keys of the checksum databases, by directory.
 func (f *Folder) databases() (map[string]string, error) {
 	keys := map[string]string{}
 	err := filepath.WalkDir(f.path(sumdbDir), func(file string, d fs.DirEntry, err error) error {
@@ -233,7 +232,7 @@ func (f *Folder) databases() (map[string]string, error) {
 	return keys, err
 }
 
-// unfinished begins the name of the directory in which descriptions are made.
+// unfinished is the prefix of the directory in which descriptions are made.
 const unfinished = store.ProbeFile + "new-"
 
 // temporary matches the names that store.Create gives to files of a release
@@ -242,8 +241,8 @@ var temporary = regexp.MustCompile(`^\.(SHA256SUMS.*|releases\.json|go1\..+|v0\.
 	`latest|key|supported|toolchain@.+|x?[0-9]+)\.tmp[0-9]+$`) // of a checksum database
 
 // sweep removes what a killed run has left: its directory, and the files that
-// store.Create had not finished. It looks only where releases have files, for
-// the directory may hold other things.
+// store.Create had not finished. It looks only where releases have files, because
+// the directory may also have others.
 func (f *Folder) sweep() error {
 	dirs := []string{f.Dir, f.path(proxyDir)}
 	err := filepath.WalkDir(f.path(sumdbDir), func(file string, d fs.DirEntry, err error) error {

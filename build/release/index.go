@@ -19,8 +19,8 @@ import (
 // IndexFile is the name of the list of downloads in a release directory.
 const IndexFile = "releases.json"
 
-// A Release is an entry of the list of downloads, whose form is that of
-// https://go.dev/dl/?mode=json. Programs that install Go read that.
+// A Release is an entry of the list of downloads, which has the form of
+// https://go.dev/dl/?mode=json. Programs that install Go read this form.
 // Source: the types of golang.org/x/website/internal/dl.
 type Release struct {
 	Version string     `json:"version"`
@@ -42,7 +42,7 @@ type Download struct {
 // archive matches the names of archives: the release, and the platform or src.
 var archive = regexp.MustCompile(`^(go.*)\.(src|[a-z0-9]+-[a-z0-9]+)\.tar\.gz$`)
 
-// ReadIndex reads a list of downloads. There is none yet if there is no file.
+// ReadIndex reads a list of downloads. It is empty if there is no file.
 func ReadIndex(file string) ([]*Release, error) {
 	data, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -58,10 +58,9 @@ func ReadIndex(file string) ([]*Release, error) {
 	return list, nil
 }
 
-// makeIndex returns the text of the list of all archives that the directory's list
-// of hashes has, the newest release first. Their sizes are those of the files;
-// of an archive that is not there, only served elsewhere, it is what the list
-// said before.
+// makeIndex returns the text of the list of all archives in the directory's list of
+// hashes, with the newest release first. size has the sizes of the new files. An
+// archive that is served elsewhere keeps the size from the old list.
 func (f *Folder) makeIndex(size map[string]int64) ([]byte, error) {
 	old, err := ReadIndex(f.path(IndexFile))
 	if err != nil {
@@ -108,10 +107,7 @@ func (f *Folder) makeIndex(size map[string]int64) ([]byte, error) {
 
 // compareReleases orders release names: by upstream, and by revision.
 func compareReleases(a, b string) int {
-	if c := version.Compare(a, b); c != 0 { // which ignores the suffix
-		return c
-	}
 	_, ra, _ := line.ParseName(a)
 	_, rb, _ := line.ParseName(b)
-	return cmp.Compare(ra, rb)
+	return cmp.Or(version.Compare(a, b), cmp.Compare(ra, rb)) // version ignores the suffix
 }

@@ -22,12 +22,12 @@ import (
 	"gocoro/build/series"
 )
 
-// Materials are what a release is made of.
+// Materials describe what a release is made of.
 type Materials struct {
 	Line      *line.Line
 	Release   string
-	Source    string // what the upstream's content is known by: "h1:..."
-	Verified  string // and what that was checked against
+	Source    string // identifies the upstream's content: "h1:..."
+	Verified  string // what that was checked against
 	Bootstrap string // the Go that built it: "go1.26.8"
 	Commit    string // of the checkout; empty if it is none, or has changes
 	Files     []Material
@@ -57,33 +57,16 @@ func gather(ctx context.Context, d *driver.Driver) (*Materials, error) {
 	if m.Commit, err = commit(ctx, repo.Dir); err != nil {
 		return nil, err
 	}
-	add := func(file, what, target string) error {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(repo.Dir, file)
-		if err != nil {
-			return err
-		}
-		m.Files = append(m.Files, Material{
-			Name: filepath.ToSlash(rel), What: what, Target: target,
-			SHA1:   fmt.Sprintf("%x", sha1.Sum(data)),
-			SHA256: fmt.Sprintf("%x", sha256.Sum256(data)),
-		})
-		return nil
+	add := func(file, what, target string) {
+		m.Files = append(m.Files, Material{Name: file, What: what, Target: target})
 	}
-	if err := add(filepath.Join(d.Line.Dir, "pin"), "pin", ""); err != nil {
-		return nil, err
-	}
+	add(filepath.Join(d.Line.Dir, "pin"), "pin", "")
 	patches, err := d.Line.Patches()
 	if err != nil {
 		return nil, err
 	}
 	for _, p := range patches {
-		if err := add(p, "patch", ""); err != nil {
-			return nil, err
-		}
+		add(p, "patch", "")
 		n, err := ReadNote(p)
 		if err != nil {
 			return nil, err
@@ -95,25 +78,33 @@ func gather(ctx context.Context, d *driver.Driver) (*Materials, error) {
 		return nil, err
 	}
 	for _, f := range overlay {
-		if err := add(f.Path, "overlay file", f.Name); err != nil {
-			return nil, err
-		}
+		add(f.Path, "overlay file", f.Name)
 	}
 	if d.Line.HasAPI() {
-		if err := add(d.Line.API(), "API baseline", ""); err != nil {
-			return nil, err
-		}
+		add(d.Line.API(), "API baseline", "")
 	}
 	if d.Line.HasGODEBUG() {
-		if err := add(d.Line.GODEBUG(), "end of a file", "doc/godebug.md"); err != nil {
+		add(d.Line.GODEBUG(), "end of a file", "doc/godebug.md")
+	}
+	for i := range m.Files {
+		f := &m.Files[i]
+		data, err := os.ReadFile(f.Name)
+		if err != nil {
 			return nil, err
 		}
+		rel, err := filepath.Rel(repo.Dir, f.Name)
+		if err != nil {
+			return nil, err
+		}
+		f.Name = filepath.ToSlash(rel)
+		f.SHA1 = fmt.Sprintf("%x", sha1.Sum(data))
+		f.SHA256 = fmt.Sprintf("%x", sha256.Sum256(data))
 	}
 	return m, nil
 }
 
-// commit returns the commit of the checkout at dir, if it is one and all that
-// it has is committed.
+// commit returns the commit of the checkout at dir, or "" if dir is not a checkout
+// or has uncommitted changes.
 func commit(ctx context.Context, dir string) (string, error) {
 	head, err := series.Git(ctx, dir, "-C", dir, "rev-parse", "--verify", "--quiet", "HEAD").Output()
 	if err != nil {
@@ -139,9 +130,8 @@ type Note struct {
 
 var trailer = regexp.MustCompile(`^([A-Z][A-Za-z-]*): (.+)$`)
 
-// ReadNote reads the header of a patch in the form of git format-patch: what
-// stands before the line "---". The trailers are the lines KEY: VALUE of its
-// last paragraph.
+// ReadNote reads the header of a patch in the form of git format-patch, up to the
+// line "---". The trailers are the lines KEY: VALUE of its last paragraph.
 func ReadNote(file string) (*Note, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -222,14 +212,13 @@ type Subject struct {
 	Digest map[string]string `json:"digest,omitempty"`
 }
 
-// BuildType names what the parameters of a provenance statement mean: those of
-// "go run ./build dist", and that upstream's make.bash and cmd/distpack did the
-// work.
+// BuildType says what the parameters of a provenance statement mean: those of
+// "go run ./build dist", which runs upstream's make.bash and cmd/distpack.
 const BuildType = "urn:gocoro:build-dist:v1"
 
 // Provenance returns the in-toto statement of a platform's packages, with a
-// predicate of SLSA provenance, in JSON. It holds no time: two builds of the
-// same have the same statement.
+// predicate of SLSA provenance, in JSON. It has no time, so that two builds of the
+// same release have the same statement.
 // Source: https://slsa.dev/spec/v1.0/provenance
 func (m *Materials) Provenance(platform, builder string, subjects []Subject) ([]byte, error) {
 	deps := []Subject{
@@ -262,8 +251,8 @@ func (m *Materials) Provenance(platform, builder string, subjects []Subject) ([]
 	})
 }
 
-// upstream describes the upstream's release by what it was identified with: the
-// module's hash or the archive's.
+// upstream describes the upstream's release by the hash of the module or of the
+// archive, whichever it was made from.
 // Source of the names and forms: spec/v1/digest_set.md of in-toto's
 // attestation framework.
 func (m *Materials) upstream() Subject {
@@ -314,18 +303,16 @@ func (m *Materials) SPDX() ([]byte, error) {
 			"licenseConcluded": "BSD-3-Clause", "licenseInfoInFiles": []string{"NOASSERTION"},
 			"copyrightText": "NOASSERTION",
 		}
-		kind, ref := "GENERATED_FROM", "SPDXRef-Release"
+		relation := object{"spdxElementId": "SPDXRef-Release", "relationshipType": "GENERATED_FROM", "relatedSpdxElement": id}
 		switch f.What {
 		case "patch":
-			files = append(files, file)
-			relations = append(relations, object{"spdxElementId": id, "relationshipType": "PATCH_FOR", "relatedSpdxElement": "SPDXRef-Upstream"})
-			continue
+			relation = object{"spdxElementId": id, "relationshipType": "PATCH_FOR", "relatedSpdxElement": "SPDXRef-Upstream"}
 		case "overlay file":
 			file["comment"] = "overlay file: " + f.Target
-			kind = "CONTAINS"
+			relation["relationshipType"] = "CONTAINS"
 		}
 		files = append(files, file)
-		relations = append(relations, object{"spdxElementId": ref, "relationshipType": kind, "relatedSpdxElement": id})
+		relations = append(relations, relation)
 	}
 	doc := object{
 		"spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0", "SPDXID": "SPDXRef-DOCUMENT",
@@ -333,7 +320,7 @@ func (m *Materials) SPDX() ([]byte, error) {
 		"packages": packages, "files": files, "relationships": relations,
 		"creationInfo": object{"created": m.Line.Pin.Time, "creators": []string{"Tool: gocoro-build-dist"}},
 	}
-	// The name space must be the document's alone: it holds the document's hash.
+	// Each document must have a name space of its own: this one has its hash.
 	data, err := encode(doc)
 	if err != nil {
 		return nil, err

@@ -31,26 +31,20 @@ type verification struct {
 	flags     *driver.Flags
 	line      *line.Line
 	platforms []string
-	leak      []string
+	leak      string
 	passed    int
 	failed    int
 }
 
-// Verify is the command that proves what the packages are.
-func Verify(fs *flag.FlagSet) func(context.Context, []string) error {
+// Verify is the command that proves what the packages contain.
+func Verify(fs *flag.FlagSet) command.Func {
 	o := new(options.Verify)
 	o.Register(fs)
-	return func(ctx context.Context, args []string) error {
-		if err := command.NoArgs(args); err != nil {
-			return err
-		}
-		v := &verification{flags: &o.Flags}
+	return command.FlagsOnly(func(ctx context.Context) error {
+		v := &verification{flags: &o.Flags, leak: o.Leak}
 		var err error
 		if v.platforms, err = dist.ParsePlatforms(o.Platform); err != nil {
 			return err
-		}
-		if o.Leak != "" {
-			v.leak = []string{o.Leak}
 		}
 		want := strings.Split(o.Proof, ",")
 		for _, w := range want {
@@ -84,11 +78,11 @@ func Verify(fs *flag.FlagSet) func(context.Context, []string) error {
 			}
 			return nil
 		})
-	}
+	})
 }
 
-// say prints the outcome of a proof and counts it.
-func (v *verification) say(name, platform string, p *proof.Verdict) {
+// say prints the outcome of a proof of the release and counts it.
+func (v *verification) say(name, platform, release string, p *proof.Verdict) {
 	word := "holds"
 	if p.Holds() {
 		v.passed++
@@ -96,12 +90,9 @@ func (v *verification) say(name, platform string, p *proof.Verdict) {
 		word = "FAILS"
 		v.failed++
 	}
-	fmt.Printf("%-8s  %-12s  %s  %s\n", name, platform, word, p.Text)
+	fmt.Printf("%-8s  %-12s  %s  %s: %s\n", name, platform, word, release, p.Text)
 	p.Print()
 }
-
-// open returns a new driver of the line.
-func (v *verification) open() (*driver.Driver, error) { return v.flags.Open() }
 
 // official returns the module that upstream published for the platform.
 func (v *verification) official(ctx context.Context, platform string, rep *progress.Reporter) (*upstream.Official, error) {
@@ -111,7 +102,7 @@ func (v *verification) official(ctx context.Context, platform string, rep *progr
 // upstream builds the unpatched release and compares it with what upstream
 // published.
 func (v *verification) upstream(ctx context.Context) error {
-	d, err := v.open()
+	d, err := v.flags.Open()
 	if err != nil {
 		return err
 	}
@@ -122,39 +113,30 @@ func (v *verification) upstream(ctx context.Context) error {
 	}
 	for _, p := range v.platforms {
 		zip := filepath.Join(dirs[p], dist.FilesOf(d.Release(), p).Zip())
+		var verdict *proof.Verdict
 		o, err := v.official(ctx, p, d.Rep)
-		if err != nil {
-			if ctx.Err() != nil {
-				return err
-			}
-			verdict, err := byPin(zip, v.line.Pin.Modules[p], err)
-			if err != nil {
-				return err
-			}
-			verdict.Text = v.line.Pin.Upstream + ": " + verdict.Text
-			v.say("upstream", p, verdict)
-			continue
+		if err == nil {
+			goos, _, _ := strings.Cut(p, "/")
+			verdict, err = compare(zip, o.Zip, func(ours, official *proof.Package) (*proof.Verdict, error) {
+				verdict, err := proof.Upstream(ours, official, goos)
+				if err == nil {
+					authorities(verdict, official.H1, o, v.line.Pin, p)
+				}
+				return verdict, err
+			})
+		} else if ctx.Err() == nil {
+			verdict, err = byPin(zip, v.line.Pin.Modules[p], err)
 		}
-		goos, _, _ := strings.Cut(p, "/")
-		verdict, err := compare(zip, o.Zip, func(ours, official *proof.Package) (*proof.Verdict, error) {
-			verdict, err := proof.Upstream(ours, official, goos)
-			if err != nil {
-				return nil, err
-			}
-			authorities(verdict, official.H1, o, v.line.Pin, p)
-			return verdict, nil
-		})
 		if err != nil {
 			return err
 		}
-		verdict.Text = v.line.Pin.Upstream + ": " + verdict.Text
-		v.say("upstream", p, verdict)
+		v.say("upstream", p, d.Release(), verdict)
 	}
 	return nil
 }
 
-// byPin judges a package by the hash in the pin alone, where the official module
-// cannot be had for the reason why.
+// byPin judges a package only by the hash in the pin, because the official module
+// is not available, for the reason why.
 func byPin(zip, pinned string, why error) (*proof.Verdict, error) {
 	p, err := proof.Open(zip)
 	if err != nil {
@@ -164,17 +146,17 @@ func byPin(zip, pinned string, why error) (*proof.Verdict, error) {
 	v := &proof.Verdict{Text: fmt.Sprintf("%d files, %s", len(p.Files), p.H1)}
 	switch pinned {
 	case p.H1:
-		v.Text += ", as the pin has it; upstream's module cannot be had here"
+		v.Text += ", as the pin has it; upstream's module is not available here"
 	case "":
-		v.Fault("the pin has no hash to compare with, and upstream's module cannot be had: %v", why)
+		v.Fault("the pin has no hash to compare with, and upstream's module is not available: %v", why)
 	default:
-		v.Fault("the pin says %s; which files differ cannot be told, for upstream's module cannot be had: %v", pinned, why)
+		v.Fault("the pin says %s; to find the files that differ takes upstream's module, which is not available: %v", pinned, why)
 	}
 	return v, nil
 }
 
-// authorities checks the hash of the official module against those who vouch
-// for it.
+// authorities checks the hash of the official module against the pin, and says
+// who vouches for it.
 func authorities(v *proof.Verdict, h1 string, o *upstream.Official, pin *line.Pin, platform string) {
 	var vouch []string
 	if o.H1 != h1 {
@@ -201,7 +183,7 @@ func authorities(v *proof.Verdict, h1 string, o *upstream.Official, pin *line.Pi
 	v.Text += ", as " + strings.Join(vouch, " and ") + " " + verb + " it"
 }
 
-// compare opens two module zips and has them judged.
+// compare opens two module zips and returns what judge says of them.
 func compare(a, b string, judge func(a, b *proof.Package) (*proof.Verdict, error)) (*proof.Verdict, error) {
 	pa, err := proof.Open(a)
 	if err != nil {
@@ -216,8 +198,8 @@ func compare(a, b string, judge func(a, b *proof.Package) (*proof.Verdict, error
 	return judge(pa, pb)
 }
 
-// junk is what the second build of twice finds in its environment. Every one
-// changes the bytes of a toolchain, or breaks its build, if it gets through.
+// junk is added to the environment of the second build of twice. If one of these
+// variables got through to the build, it would change the bytes or fail.
 func junk() []string {
 	return []string{
 		"CC=/nowhere/cc", "CXX=/nowhere/c++", "CGO_ENABLED=0", "CGO_CFLAGS=-junk", "GOAMD64=v3", "GOARM64=v9.0", "GO386=softfloat",
@@ -230,7 +212,7 @@ func junk() []string {
 // twice builds the release a second time, as another user in another directory
 // would, and compares all files.
 func (v *verification) twice(ctx context.Context) error {
-	d, err := v.open()
+	d, err := v.flags.Open()
 	if err != nil {
 		return err
 	}
@@ -238,12 +220,12 @@ func (v *verification) twice(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// In the same cache directory, for the same disk, but deeper.
+	// Deeper in the same cache directory, to be on the same disk.
 	parent := filepath.Join(d.Store.Root, "tmp")
 	if err := os.MkdirAll(parent, 0o777); err != nil {
 		return err
 	}
-	// One at a time, so that what a killed run has left can be told.
+	// Only one at a time, so that any other such directory is from a killed run.
 	lock, err := d.Store.Lock(ctx, "verify-twice")
 	if err != nil {
 		return err
@@ -282,7 +264,7 @@ func (v *verification) twice(ctx context.Context) error {
 		return err
 	}
 	env := append(junk(), "HOME="+home, "GOCACHE="+filepath.Join(home, "go-build"), "GOPATH="+filepath.Join(home, "go"), "XDG_CACHE_HOME="+filepath.Join(home, ".cache"),
-		"GOCORO_CACHE="+filepath.Join(other, "cache"), "GOMODCACHE="+modcache, leakVar+"="+strings.Join(v.leak, ","))
+		"GOCORO_CACHE="+filepath.Join(other, "cache"), "GOMODCACHE="+modcache, leakVar+"="+v.leak)
 	cmd := run.Command(ctx, "sh", args...)
 	cmd.Env = append(os.Environ(), env...)
 	s := d.Rep.Start("twice", "a second build, in another directory and environment")
@@ -301,13 +283,13 @@ func (v *verification) twice(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		v.say("twice", p, verdict)
+		v.say("twice", p, d.Release(), verdict)
 	}
 	return nil
 }
 
-// leakVar is how verify tells its second build what to let through. It is not
-// for anybody else.
+// leakVar is the variable in which verify tells its second build what to let
+// through. Nothing else uses it.
 const leakVar = "GOCORO_VERIFY_LEAK"
 
 // same compares the files of a platform, in the directory dir of the store, with
@@ -335,11 +317,11 @@ func same(release, platform, dir, folder string) (*proof.Verdict, error) {
 			v.Fault("%s differs: %s, then %s", packages[to], sumA, sumB)
 		}
 	}
-	v.Text = fmt.Sprintf("%s: %d of %d files equal in all bytes (%.1f MB)", release, len(packages)-len(v.Faults), len(packages), float64(size)/1e6)
+	v.Text = fmt.Sprintf("%d of %d files equal in all bytes (%.1f MB)", len(packages)-len(v.Faults), len(packages), float64(size)/1e6)
 	if v.Holds() {
 		return v, nil
 	}
-	// Which files of the package?
+	// Say which files in the package differ.
 	zip := dist.FilesOf(release, platform).Zip()
 	_, err := compare(filepath.Join(dir, zip), filepath.Join(folder, filepath.FromSlash(proxyDir), zip), func(a, b *proof.Package) (*proof.Verdict, error) {
 		d := proof.Compare(a, b)
@@ -366,7 +348,7 @@ var stamped = []string{"src/internal/buildcfg/zbootstrap.go"}
 
 // patches compares the release with upstream's official module.
 func (v *verification) patches(ctx context.Context) error {
-	d, err := v.open()
+	d, err := v.flags.Open()
 	if err != nil {
 		return err
 	}
@@ -397,37 +379,31 @@ func (v *verification) patches(ctx context.Context) error {
 				Tree: tree, Named: named, Stamped: stamped,
 				Linked: func(program string) ([]string, error) { return linked(ctx, built, p, program) },
 			})
-			if err != nil {
-				return nil, err
+			if err == nil {
+				authorities(verdict, official.H1, o, v.line.Pin, p)
 			}
-			authorities(verdict, official.H1, o, v.line.Pin, p)
-			return verdict, nil
+			return verdict, err
 		})
 		if err != nil {
 			return err
 		}
-		verdict.Text = d.Release() + ": " + verdict.Text
-		v.say("patches", p, verdict)
+		v.say("patches", p, d.Release(), verdict)
 	}
 	return nil
 }
 
-// Named returns what names each file that the line changes, by name relative to
-// GOROOT.
+// Named returns, for each file that the line changes, what changes it: the
+// patches, the overlay or the driver. The names are relative to GOROOT.
 func Named(l *line.Line) (map[string]string, error) {
 	named := map[string]string{
 		"VERSION": "the driver (the release's name)",
 		"go.env":  "the driver (GOTOOLCHAIN=local)",
 	}
-	files, err := l.Patches()
+	patches, err := series.ReadAll(l)
 	if err != nil {
 		return nil, err
 	}
-	for _, file := range files {
-		p, err := series.Read(file)
-		if err != nil {
-			return nil, err
-		}
+	for _, p := range patches {
 		for _, f := range p.Files {
 			if named[f] != "" {
 				named[f] += ", "
@@ -464,7 +440,7 @@ func linked(ctx context.Context, root, platform, program string) ([]string, erro
 		return nil, fmt.Errorf("what is linked into %s: go list: %w", program, err)
 	}
 	var files []string
-	for _, l := range strings.Split(string(out), "\n") {
+	for l := range strings.SplitSeq(string(out), "\n") {
 		if rel, ok := strings.CutPrefix(strings.TrimSpace(l), root+"/"); ok {
 			files = append(files, rel)
 		}

@@ -26,7 +26,7 @@ func (c *Checker) sums(f *Folder) error {
 			v.Fault("%s is %s, %s says %s", name, got, SumsFile, f.Sums[name])
 		}
 	}
-	// What else is there? Signatures have the name of a file and more.
+	// Look for other files. The name of a signature begins with that of a file.
 	unlisted := 0
 	err := filepath.WalkDir(c.Dir, func(file string, d fs.DirEntry, err error) error {
 		if err != nil {

@@ -17,9 +17,9 @@ import (
 	"time"
 )
 
-// waitDelay is how long a command's Wait goes on reading output after the
-// command was killed or has ended. Only a descendant that left the process
-// group can hold the pipe open that long.
+// waitDelay is how long a command's Wait continues to read output after the command
+// has ended or was killed. Only a descendant that left the process group can hold
+// the pipe open that long.
 const waitDelay = 2 * time.Second
 
 // Command returns the command name args..., which runs in a process group of
@@ -28,8 +28,8 @@ const waitDelay = 2 * time.Second
 // and would run on and hold the output pipe open. On linux the command does not
 // outlive this process either.
 //
-// Such a command cannot ask the user anything: the terminal stops processes
-// that read from it in any other group than the one in front.
+// Such a command cannot ask the user anything: only processes in the foreground
+// group can read from the terminal.
 func Command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -41,8 +41,8 @@ func Command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// Output is cmd.Output, but the error of a command that fails has what it wrote
-// to its standard error.
+// Output is cmd.Output, but the error of a command that fails includes what it
+// wrote to its standard error.
 func Output(cmd *exec.Cmd) ([]byte, error) {
 	out, err := cmd.Output()
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok && len(exit.Stderr) > 0 {
@@ -66,7 +66,7 @@ func Idle(cmd *exec.Cmd) {
 	}
 }
 
-// Line returns the command as one types it in a shell, without its environment.
+// Line returns the command as typed in a shell, without its environment.
 func Line(cmd *exec.Cmd) string {
 	var words []string
 	if cmd.Dir != "" {
@@ -90,8 +90,8 @@ func Quote(s string) string {
 	return SingleQuote(s, `'\''`)
 }
 
-// SingleQuote returns s in single quotes, with those that it holds written as
-// quote, which depends on the shell.
+// SingleQuote returns s in single quotes. It replaces those in s by quote, which
+// depends on the shell.
 func SingleQuote(s, quote string) string {
 	return "'" + strings.ReplaceAll(s, "'", quote) + "'"
 }

@@ -1,9 +1,9 @@
-// Package series reads a line's patches and applies them, strictly: a hunk
-// may have moved (an offset, which is reported), but its context must match
-// to the letter (fuzz is refused).
+// Package series reads a line's patches and applies them, strictly: a hunk may
+// have moved (an offset, which is reported), but its context must match exactly
+// (fuzz is refused).
 //
-// The git binary reads and applies them, cut off from the user's configuration
-// and from any repository around.
+// The git binary reads and applies them. It sees neither the user's configuration
+// nor any repository around the tree.
 package series
 
 import (
@@ -45,9 +45,9 @@ var generated = []string{
 	"src/internal/buildcfg/zbootstrap.go",
 }
 
-// sources are the directories at the top of a release that hold what people
-// write. The others hold what a build makes; of the files beside them VERSION
-// and go.env are the driver's, and the rest concerns upstream only.
+// sources are the directories at the top of a release that people write. A build
+// makes the others. Of the files at the top, the driver writes VERSION and go.env,
+// and the rest concerns only upstream.
 var sources = []string{"api", "doc", "lib", "misc", "src", "test"}
 
 // allowed says why a patch may not touch the file, or returns nil.
@@ -68,8 +68,8 @@ func allowed(name string) error {
 	return nil
 }
 
-// modeLine matches the lines of a diff that state a file's mode. No line of a
-// file's content looks like that: these begin with a space, +, - or \.
+// modeLine matches the lines of a diff that state a file's mode. A line of a file's
+// content does not match: it begins with a space, +, - or \.
 var modeLine = regexp.MustCompile(`(?m)^(?:(?:old|new|new file|deleted file) mode|index [^ \n]*) +(.*)$`)
 
 // onlyFiles checks that the patch makes and changes regular files only.
@@ -87,13 +87,19 @@ func (p *Patch) onlyFiles() error {
 	return nil
 }
 
-// Read parses a patch file and checks that it changes only what a patch may:
-// regular files in upstream's source directories, none of them generated.
+// Read parses a patch file.
 func Read(file string) (*Patch, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
+	return Parse(file, data)
+}
+
+// Parse parses the text of a patch file and checks that it changes only what a
+// patch may: regular files in upstream's source directories, none of them
+// generated.
+func Parse(file string, data []byte) (*Patch, error) {
 	if err := line.CheckLineEnds(file, data); err != nil {
 		return nil, err
 	}
@@ -122,23 +128,41 @@ func Read(file string) (*Patch, error) {
 	return p, nil
 }
 
-var (
-	testsLine = regexp.MustCompile(`(?m)^Tests: (.*)$`)
-	testPath  = regexp.MustCompile(`\bTest[A-Z]\w*(/\w+)*`)
-)
-
-// Tests returns the names of the tests, of subtests with a slash, that the
-// message names as passing with this patch and those before it.
-func (p *Patch) Tests() []string {
-	message, _, _ := bytes.Cut(p.Data, []byte("\n---\n"))
-	m := testsLine.FindSubmatch(message)
-	if m == nil {
-		return nil
+// ReadAll reads the patches of a line, in order.
+func ReadAll(l *line.Line) ([]*Patch, error) {
+	files, err := l.Patches()
+	if err != nil {
+		return nil, err
 	}
-	return testPath.FindAllString(string(m[1]), -1)
+	patches := make([]*Patch, len(files))
+	for i, file := range files {
+		if patches[i], err = Read(file); err != nil {
+			return nil, err
+		}
+	}
+	return patches, nil
 }
 
-// noDiff matches what git says of a patch without a diff, today and before 2.35.
+// Trailer returns the value of the first line KEY: VALUE of the message, or "".
+func (p *Patch) Trailer(key string) string {
+	message, _, _ := strings.Cut(string(p.Data), "\n---\n")
+	for l := range strings.Lines(message) {
+		if v, ok := strings.CutPrefix(l, key+": "); ok {
+			return strings.TrimSpace(v)
+		}
+	}
+	return ""
+}
+
+var testPath = regexp.MustCompile(`\bTest[A-Z]\w*(/\w+)*`)
+
+// Tests returns the names of the tests and subtests that, by the message, pass with
+// this patch and those before it.
+func (p *Patch) Tests() []string {
+	return testPath.FindAllString(p.Trailer("Tests"), -1)
+}
+
+// noDiff matches git's error for a patch without a diff, today and before 2.35.
 var noDiff = regexp.MustCompile(`^error: (No valid patches in input|unrecognized input)`)
 
 // list returns the names of the files that the patch leaves behind, or of
@@ -159,7 +183,7 @@ func (p *Patch) list(extra ...string) ([]string, error) {
 		return nil, hint.Add(fmt.Errorf("reading %s: %v", p.File, err), "git is needed to apply patches: install it and run the command again")
 	}
 	var files []string
-	for _, entry := range strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00") {
+	for entry := range strings.SplitSeq(strings.TrimSuffix(string(out), "\x00"), "\x00") {
 		if f := strings.SplitN(entry, "\t", 3); len(f) == 3 { // lines added, removed, and the name
 			files = append(files, f[2])
 		}
@@ -197,7 +221,7 @@ func (e *ConflictError) Error() string {
 }
 
 // Git returns a git command that runs in dir and sees neither the user's
-// configuration nor a repository that dir happens to lie in.
+// configuration nor a repository around dir.
 func Git(ctx context.Context, dir string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "git", args...)
 	cmd.Dir = dir
@@ -228,7 +252,7 @@ var (
 // Apply applies the patch to the tree at dir, wholly or not at all, and
 // returns the hunks that had moved.
 func (p *Patch) Apply(ctx context.Context, dir string, trace func(*exec.Cmd)) ([]Offset, error) {
-	// A patch that states no mode changes what is there, a link as well.
+	// A patch without a mode would also change a link.
 	for _, name := range p.Files {
 		if st, err := os.Lstat(filepath.Join(dir, filepath.FromSlash(name))); err == nil && !st.Mode().IsRegular() {
 			return nil, hint.Add(fmt.Errorf("%s changes %s, which is not a regular file (%v)", p.File, name, st.Mode()), "remove that from the patch")
@@ -277,12 +301,12 @@ func (p *Patch) ApplyWith(ctx context.Context, git func(args ...string) *exec.Cm
 		return nil, hint.Add(e, "compare the patch with the file; then write it again against this upstream")
 	}
 	if m := skipped.FindString(out); m != "" {
-		// In a subfolder of a repository git leaves out files without failing.
+		// In a subdirectory of a repository git may skip files without failing.
 		return nil, hint.Add(fmt.Errorf("applying %s: git treated %s as part of the repository around it and printed: %s", p.File, dir, m), "set GOCORO_CACHE to a directory outside of any git repository")
 	}
 	var offsets []Offset
 	var file string
-	for _, l := range strings.Split(out, "\n") {
+	for l := range strings.SplitSeq(out, "\n") {
 		if m := checking.FindStringSubmatch(l); m != nil {
 			file = m[1]
 		}

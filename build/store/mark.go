@@ -35,15 +35,15 @@ made. To empty it, type: go run ./build clean
 `
 )
 
-// item matches the files of an item's directory: the item, its seal, and what
-// is left of a seal if its writer was killed.
+// item matches the names in a directory of items: an item, its seal, and the
+// temporary file of a seal whose writer was killed.
 var item = regexp.MustCompile(`^[0-9a-f]{32}(\.seal)?$|^\.[0-9a-f]{32}\.seal\.tmp[0-9]*$`)
 
-// anyName matches the files of a directory that gocoro has for itself.
+// anyName matches the names in a directory that only gocoro uses.
 var anyName = regexp.MustCompile(``)
 
-// Names has the directories that gocoro makes in a store, with what it makes in
-// them. Nothing else is removed from a store.
+// Names has the directories that gocoro makes in a store, and matches the names
+// in them. Nothing else is removed from a store.
 var Names = map[string]*regexp.Regexp{
 	"api":      item,
 	"baseline": item,
@@ -63,15 +63,15 @@ var Names = map[string]*regexp.Regexp{
 	"tmp":       anyName,
 }
 
-// isMark reports whether name is that of a file that marks a store, or what is
-// left of one if its writer was killed.
+// isMark reports whether name is that of a file that marks a store, or of the
+// temporary file of one whose writer was killed.
 func isMark(name string) bool {
 	return name == MarkFile || name == tagFile ||
 		strings.HasPrefix(name, "."+MarkFile+".tmp") || strings.HasPrefix(name, "."+tagFile+".tmp")
 }
 
-// marked reports whether the root is the directory of a store. If it is none
-// and cannot become one, that is an error.
+// marked reports whether the root is the directory of a store. It returns an
+// error if the root is not one and cannot become one.
 func (s *Store) marked() (bool, error) {
 	const other = "set GOCORO_CACHE to a new or an empty directory, or unset it"
 	switch st, err := os.Stat(s.Root); {
@@ -118,7 +118,7 @@ func (s *Store) Exists() bool {
 	return ok && err == nil
 }
 
-// foreign says that the root is no store.
+// foreign returns the error that the root is not a store.
 func (s *Store) foreign(next string) error {
 	why := fmt.Sprintf("%s is not a build cache of gocoro: it is not empty and has no file %s", s.Root, MarkFile)
 	if names := FirstNames(s.Root); names != nil {
@@ -128,11 +128,11 @@ func (s *Store) foreign(next string) error {
 	return hint.Add(errors.New(why), "%s", next)
 }
 
-// FirstNames returns what the directory has of the names that gocoro's first
-// release wrote into its cache, if that is what the directory was.
+// FirstNames returns the directories in dir that gocoro's first release made, or
+// nil if dir was not the cache of that release.
 func FirstNames(dir string) []string {
 	if st, err := os.Stat(filepath.Join(dir, "lock", inUse)); err != nil || !st.Mode().IsRegular() {
-		return nil // every command that wrote to it made this
+		return nil // every command of that release made this file
 	}
 	if exists(filepath.Join(dir, MarkFile)) {
 		return nil

@@ -17,7 +17,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -79,15 +78,11 @@ func Default() (string, error) {
 
 // A Key names an item by content. Its zero value is ready to use; every part
 // is added with a label, so that two parts cannot run together.
-type Key struct{ h hash.Hash }
+type Key struct{ parts []byte }
 
 // Add adds a labelled part to the key.
 func (k *Key) Add(label string, data []byte) {
-	if k.h == nil {
-		k.h = sha256.New()
-	}
-	fmt.Fprintf(k.h, "%q %d\n", label, len(data))
-	k.h.Write(data)
+	k.parts = fmt.Appendf(k.parts, "%q %d\n%s", label, len(data), data)
 }
 
 // AddFile adds the content of a file to the key.
@@ -102,10 +97,8 @@ func (k *Key) AddFile(label, file string) error {
 
 // String returns the key as 32 hexadecimal digits (128 bits).
 func (k *Key) String() string {
-	if k.h == nil {
-		k.h = sha256.New()
-	}
-	return hex.EncodeToString(k.h.Sum(nil)[:16])
+	sum := sha256.Sum256(k.parts)
+	return hex.EncodeToString(sum[:16])
 }
 
 // Path returns where the item is, or would be.
@@ -129,9 +122,9 @@ func (s *Store) Has(kind, key string) bool {
 func (s *Store) sealFile(kind, key string) string { return s.Path(kind, key) + ".seal" }
 
 // Item returns the path of the item, building it first if it does not exist.
-// build fills the empty directory dir; lock is an open file that holds the item's
-// lock, to be inherited by long-running children: if this process is killed
-// and they live on, the next one waits for them before it starts afresh.
+// build fills the empty directory dir. lock is an open file that holds the item's
+// lock. Long-running children inherit it: if they outlive this process, the next
+// one waits for them before it builds the item again.
 func (s *Store) Item(ctx context.Context, kind, key string, build func(dir string, lock *os.File) error) (path string, err error) {
 	if Names[kind] != item {
 		return "", hint.Add(fmt.Errorf("store: an item of kind %q: Clean does not know it", kind), "add the kind to Names in build/store/mark.go")
@@ -182,8 +175,8 @@ func (s *Store) Item(ctx context.Context, kind, key string, build func(dir strin
 	return path, WriteFile(s.sealFile(kind, key), []byte(seal))
 }
 
-// inUse is the lock that a run shares with other runs for as long as it uses
-// what it found in the store, and that Clean takes for itself.
+// inUse is the lock that runs share while they use the store, and that Clean
+// takes for itself.
 const inUse = "store"
 
 // Use keeps Clean from removing anything until the returned lock is closed.
@@ -202,8 +195,8 @@ func (s *Store) Do(ctx context.Context, f func() error) error {
 	return Explain(err, s.Root)
 }
 
-// Explain adds a hint to an error whose cause is a full disk, as the driver or a
-// command that it ran tells of it. cache is the directory of the build cache.
+// Explain adds a hint to an error of the driver, or of a command that it ran, if
+// the cause is a full disk. cache is the directory of the build cache.
 func Explain(err error, cache string) error {
 	if err == nil {
 		return nil
@@ -328,7 +321,7 @@ func Probe(dir string) error {
 	return os.Remove(f.Name())
 }
 
-// Create makes a file of what write writes, in the manner of WriteFile.
+// Create is WriteFile for what write writes.
 func Create(name string, write func(io.Writer) error) (err error) {
 	if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
 		return err
@@ -380,8 +373,8 @@ type Item struct {
 	Bytes int64
 }
 
-// Items lists what Clean removes, sorted by path, and the paths in the store
-// that it leaves, because nothing in gocoro makes files of such names there.
+// Items lists what Clean removes, sorted by path. foreign are the paths that
+// Clean leaves, because gocoro makes no files of such names.
 func (s *Store) Items() (items []Item, foreign []string, err error) {
 	if ok, err := s.marked(); !ok {
 		return nil, nil, err
@@ -459,15 +452,15 @@ func (s *Store) remove(ctx context.Context, it Item) error {
 		}
 		defer lock.Close()
 	}
-	// The seal goes first: what is left if this is interrupted is no item.
+	// The seal goes first: a directory without one is no item.
 	if err := os.Remove(it.Path + ".seal"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return RemoveAll(it.Path)
 }
 
-// Drop removes an item, if it is there, from a store that the caller uses. Who
-// is copying it at the moment sees an error.
+// Drop removes an item, if it is there, from a store that the caller uses. A
+// process that is copying the item gets an error.
 func (s *Store) Drop(ctx context.Context, kind, key string) error {
 	lock, err := s.Lock(ctx, kind+"-"+key)
 	if err != nil {

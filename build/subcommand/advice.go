@@ -19,7 +19,7 @@ import (
 )
 
 // Env is the command that prints the settings of a route to the toolchain.
-func Env(fs *flag.FlagSet) func(context.Context, []string) error {
+func Env(fs *flag.FlagSet) command.Func {
 	f := new(flags)
 	fs.StringVar(&f.Line, "line", "", "the `line` whose release to use (default: the line of VERSION)")
 	f.registerTarget(fs)
@@ -29,10 +29,7 @@ func Env(fs *flag.FlagSet) func(context.Context, []string) error {
 	command.DirVar(fs, dir, "dir", "for -route unpacked: the `directory` of the toolchain")
 	url := fs.String("url", "", "for -route module: the `URL` of the release directory")
 	key := fs.String("key", "", "for -route module: the public `key` of its checksum database")
-	return func(ctx context.Context, args []string) error {
-		if err := command.NoArgs(args); err != nil {
-			return err
-		}
+	return command.FlagsOnly(func(ctx context.Context) error {
 		l, err := line.Find(f.Line)
 		if err != nil {
 			return err
@@ -45,10 +42,7 @@ func Env(fs *flag.FlagSet) func(context.Context, []string) error {
 		var settings []env.Setting
 		switch *route {
 		case "path":
-			t, err := f.target(ctx, l.Release(), nil)
-			if err == nil {
-				err = directories(t)
-			}
+			t, err := f.readable(ctx, l.Release())
 			if err != nil {
 				return err
 			}
@@ -87,32 +81,26 @@ func Env(fs *flag.FlagSet) func(context.Context, []string) error {
 			return hint.Add(fmt.Errorf("unknown -route %q: want path, unpacked or module", *route), "go run ./build help env explains them")
 		}
 		return env.Print(os.Stdout, *shell, settings)
-	}
+	})
 }
 
-// Doctor is the command that looks for what is wrong with the user's machine.
-func Doctor(fs *flag.FlagSet) func(context.Context, []string) error {
+// Doctor is the command that looks for problems on the user's machine.
+func Doctor(fs *flag.FlagSet) command.Func {
 	f := new(flags)
 	fs.StringVar(&f.Line, "line", "", "the `line` to look at (default: the line of VERSION)")
 	f.registerTarget(fs)
 	dir := fs.String("dir", ".", "the `directory` of the module that you build with the toolchain")
-	return func(ctx context.Context, args []string) error {
-		if err := command.NoArgs(args); err != nil {
-			return err
-		}
+	return command.FlagsOnly(func(ctx context.Context) error {
 		l, err := line.Find(f.Line)
 		if err != nil {
 			return err
 		}
-		t, err := f.target(ctx, l.Release(), nil)
-		if err == nil {
-			err = directories(t)
-		}
+		t, err := f.readable(ctx, l.Release())
 		if err != nil {
 			return err
 		}
 		st, cache := store.Open()
-		m, err := doctor.Look(ctx, l.Repo(), l, st, t, *dir)
+		m, err := doctor.Look(ctx, l, st, t, *dir)
 		if err != nil {
 			return err
 		}
@@ -130,5 +118,5 @@ func Doctor(fs *flag.FlagSet) func(context.Context, []string) error {
 		}
 		fmt.Println("\nno problems found")
 		return nil
-	}
+	})
 }

@@ -22,7 +22,7 @@ import (
 	"gocoro/build/store"
 )
 
-// flags are the flags of the steps, and those of what is installed.
+// flags are the flags of the steps, and of the target of an installation.
 type flags struct {
 	driver.Flags
 	Root string
@@ -55,9 +55,9 @@ func (f *flags) target(ctx context.Context, name string, trace func(*exec.Cmd)) 
 	return t, err
 }
 
-// existing returns the target, like target, for a command that only looks at
-// what is there: a directory that is given must exist.
-func (f *flags) existing(ctx context.Context, name string) (*install.Target, error) {
+// existing returns the target, like readable, for a command that only looks at what
+// exists: the directories of the flags must exist.
+func (f *flags) existing(ctx context.Context) (*install.Target, error) {
 	for _, v := range []struct{ flag, dir, next string }{
 		{"-root", f.Root, "give the directory that holds installed toolchains, or leave -root out for ~/sdk"},
 		{"-bin", f.Bin, "give the directory that holds their links, or leave -bin out for GOBIN"},
@@ -66,27 +66,28 @@ func (f *flags) existing(ctx context.Context, name string) (*install.Target, err
 			return nil, hint.Add(fmt.Errorf("%s %s is not a directory", v.flag, v.dir), "%s", v.next)
 		}
 	}
+	return f.readable(ctx, "")
+}
+
+// readable returns the target, like target, for a command that installs nothing:
+// a file must not be in the place of its directories.
+func (f *flags) readable(ctx context.Context, name string) (*install.Target, error) {
 	t, err := f.target(ctx, name, nil)
 	if err != nil {
 		return nil, err
 	}
-	return t, directories(t)
-}
-
-// directories checks that what is there of the target's directories are such.
-func directories(t *install.Target) error {
 	for _, v := range [][2]string{{"-root", t.Root}, {"-bin", t.Bin}} {
 		if st, err := os.Stat(v[1]); err == nil && !st.IsDir() {
-			return hint.Add(fmt.Errorf("%s %s is not a directory", v[0], v[1]), "give another one with %s", v[0])
+			return nil, hint.Add(fmt.Errorf("%s %s is not a directory", v[0], v[1]), "give another one with %s", v[0])
 		}
 	}
-	return nil
+	return t, nil
 }
 
 // path returns the Setup of a command that runs one step and prints the path
 // of its result.
 func path(step func(*driver.Driver, context.Context) (string, error)) command.Setup {
-	return func(fs *flag.FlagSet) func(context.Context, []string) error {
+	return func(fs *flag.FlagSet) command.Func {
 		f := new(flags)
 		f.Register(fs)
 		return f.Command(func(ctx context.Context, d *driver.Driver) error {
@@ -107,7 +108,7 @@ var (
 )
 
 // Install is the command that does all steps.
-func Install(fs *flag.FlagSet) func(context.Context, []string) error {
+func Install(fs *flag.FlagSet) command.Func {
 	f := new(flags)
 	f.Register(fs)
 	f.registerTarget(fs)
@@ -148,7 +149,7 @@ func (f *flags) again() string {
 	return " -line " + run.Quote(f.Line) + f.dirs()
 }
 
-// dirs returns those of again that say where.
+// dirs returns the flags of again that name directories.
 func (f *flags) dirs() string {
 	s := ""
 	for _, v := range [][2]string{{"root", f.Root}, {"bin", f.Bin}} {
@@ -184,7 +185,7 @@ func pathHint(t *install.Target, path string) string {
 }
 
 // API is the command that checks or makes a line's API baseline.
-func API(fs *flag.FlagSet) func(context.Context, []string) error {
+func API(fs *flag.FlagSet) command.Func {
 	f := new(flags)
 	f.Register(fs)
 	write := fs.Bool("w", false, "write the baseline to the line's directory")
@@ -215,7 +216,7 @@ func API(fs *flag.FlagSet) func(context.Context, []string) error {
 }
 
 // Uninstall is the command that removes installed toolchains.
-func Uninstall(fs *flag.FlagSet) func(context.Context, []string) error {
+func Uninstall(fs *flag.FlagSet) command.Func {
 	f := new(flags)
 	fs.StringVar(&f.Line, "line", "", "the `line` whose release to remove (default: the line of VERSION)")
 	fs.BoolVar(&f.Dry, "n", false, "print what would be removed, and remove nothing")
@@ -239,7 +240,7 @@ func Uninstall(fs *flag.FlagSet) func(context.Context, []string) error {
 			return err
 		}
 		st.Waiting = func(string) { fmt.Fprintln(os.Stderr, "waiting for another installation to finish") }
-		at, err := f.existing(ctx, "")
+		at, err := f.existing(ctx)
 		if err != nil {
 			return err
 		}
@@ -248,7 +249,7 @@ func Uninstall(fs *flag.FlagSet) func(context.Context, []string) error {
 		// so that two runs do not wait for each other.
 		var all []*install.Removal
 		for _, name := range slices.Compact(slices.Sorted(slices.Values(args))) {
-			t := &install.Target{Root: at.Root, Bin: at.Bin, Name: name, Flags: at.Flags}
+			t := at.Named(name)
 			if !f.Dry && st.Exists() { // else no process installs
 				lock, err := t.Lock(ctx, st)
 				if err != nil {
@@ -288,13 +289,10 @@ func Uninstall(fs *flag.FlagSet) func(context.Context, []string) error {
 }
 
 // List is the command that shows the lines and what is installed.
-func List(fs *flag.FlagSet) func(context.Context, []string) error {
+func List(fs *flag.FlagSet) command.Func {
 	f := new(flags)
 	f.registerTarget(fs)
-	return func(ctx context.Context, args []string) error {
-		if err := command.NoArgs(args); err != nil {
-			return err
-		}
+	return command.FlagsOnly(func(ctx context.Context) error {
 		repo, err := line.FindRepo(".")
 		if err != nil {
 			return err
@@ -319,7 +317,7 @@ func List(fs *flag.FlagSet) func(context.Context, []string) error {
 			}
 			fmt.Printf("\t%-8s %s, %d patches%s\n", l.Name, l.Release(), len(patches), mark)
 		}
-		t, err := f.existing(ctx, "")
+		t, err := f.existing(ctx)
 		if err != nil {
 			return err
 		}
@@ -329,13 +327,12 @@ func List(fs *flag.FlagSet) func(context.Context, []string) error {
 		}
 		fmt.Printf("Installed in %s:\n", t.Root)
 		for _, e := range list {
+			it := t.Named(e.Name)
 			if e.Err != nil {
-				it := &install.Target{Root: t.Root, Bin: t.Bin, Name: e.Name, Flags: t.Flags}
 				fmt.Printf("\t%s  DAMAGED: %v\n\trepair it: %s, or remove it: go run ./build uninstall -force%s %[1]s\n", e.Name, e.Err, it.Repair(), t.Flags)
 				continue
 			}
 			r := e.Record
-			it := &install.Target{Root: t.Root, Bin: t.Bin, Name: r.Release}
 			state, err := it.Check(r.Key)
 			if err != nil {
 				return err
@@ -363,16 +360,13 @@ func List(fs *flag.FlagSet) func(context.Context, []string) error {
 			fmt.Printf("Left by a killed run: %s; to fix it: %s\n", l.Path, l.Fix)
 		}
 		return nil
-	}
+	})
 }
 
 // Clean is the command that frees the cache.
-func Clean(fs *flag.FlagSet) func(context.Context, []string) error {
+func Clean(fs *flag.FlagSet) command.Func {
 	dry := fs.Bool("n", false, "print what would be removed, and remove nothing")
-	return func(ctx context.Context, args []string) error {
-		if err := command.NoArgs(args); err != nil {
-			return err
-		}
+	return command.FlagsOnly(func(ctx context.Context) error {
 		st, err := store.Open()
 		if err != nil {
 			return err
@@ -404,5 +398,5 @@ func Clean(fs *flag.FlagSet) func(context.Context, []string) error {
 			fmt.Printf("left      %s, which gocoro did not make\n", path)
 		}
 		return nil
-	}
+	})
 }

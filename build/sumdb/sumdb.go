@@ -70,7 +70,7 @@ func ReadKey(file string) (*Key, error) {
 	f := strings.SplitN(text, "+", 5) // base64 may itself hold a plus sign
 	seed, err := base64.StdEncoding.DecodeString(f[len(f)-1])
 	if err != nil || len(seed) != 1+ed25519.SeedSize {
-		return nil, fmt.Errorf("%s: the key is not an Ed25519 key%s", file, how)
+		return nil, hint.Add(fmt.Errorf("%s: the key is not an Ed25519 key", file), how)
 	}
 	public := ed25519.NewKeyFromSeed(seed[1:]).Public().(ed25519.PublicKey)
 	vkey, err := note.NewEd25519VerifierKey(signer.Name(), public)
@@ -117,13 +117,8 @@ func NewKey(file, name string) (public string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if _, err = fmt.Fprintln(f, skey); err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
+	_, err = fmt.Fprintln(f, skey)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		os.Remove(file)
 		return "", err
 	}
@@ -140,8 +135,8 @@ func (r Record) text() string {
 	return fmt.Sprintf("%s %s %s\n%[1]s %[2]s/go.mod %[4]s\n", r.Path, r.Version, r.Zip, r.Mod)
 }
 
-// KeyFile is the file in which a database states the key that signs it. Who
-// wants to trust the database must have the key from somewhere else.
+// KeyFile is the file in which a database states the key that signs it. It proves
+// nothing: to trust the database, get the key from somewhere else.
 const KeyFile = "key"
 
 // Dir returns where the database of the name is in the directory of a proxy.
@@ -150,12 +145,12 @@ func Dir(proxy, name string) string {
 }
 
 // Add adds the records that are new to the database of the key in the proxy's
-// directory, making it if there is none. A version that has other hashes there is
-// an error, and so is a database that does not agree with all that was signed
-// in it: what was promised once is never taken back.
+// directory. It makes the database if there is none. Add returns an error if a
+// version has other hashes there, or if the database does not agree with what was
+// signed in it: a database never takes anything back.
 //
-// Add may be killed at any moment. The next one continues what was signed, and
-// writes again what is missing.
+// Add may be killed at any moment. The next one continues from what was signed, and
+// writes what is missing.
 func Add(proxy string, k *Key, records []Record) error {
 	return add(proxy, k, records, store.WriteFile)
 }
@@ -180,11 +175,11 @@ func add(proxy string, k *Key, records []Record, writeFile func(name string, dat
 	write := func(name string, data []byte) error {
 		return writeFile(filepath.Join(dir, filepath.FromSlash(name)), data)
 	}
-	// The order makes a killed run harmless. Until "latest" is there, nothing
-	// that was written is signed, so that the next run may replace it. From then
-	// on the next run knows what was promised, and clients, who get the signed
-	// head with a lookup, find all that it speaks of. A lookup that came before
-	// "latest" would be a promise that the next run knows nothing of.
+	// The order makes a killed run harmless. Until "latest" is written, no record is
+	// signed, and the next run may replace what was written. From then on, the next
+	// run knows what was signed. Clients get the signed head with a lookup, and find
+	// everything that it covers. If a lookup were written before "latest", the next
+	// run would not know that its head was signed.
 	if n > db.signed {
 		hashes, err := hash(db.texts)
 		if err != nil {
@@ -237,7 +232,7 @@ func add(proxy string, k *Key, records []Record, writeFile func(name string, dat
 		if err != nil {
 			return err
 		}
-		// One with an earlier head is as good.
+		// Keep a lookup with an earlier head, which is as good.
 		if old, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(name))); err == nil && bytes.HasPrefix(old, msg) {
 			if _, err := note.Open(old[len(msg):], note.VerifierList(k.verifier)); err == nil {
 				continue
@@ -318,8 +313,8 @@ func read(dir string, k *Key) (*database, error) {
 	latest := filepath.Join(dir, "latest")
 	data, err := os.ReadFile(latest)
 	if errors.Is(err, fs.ErrNotExist) {
-		// Without it, another history would begin under the same name, and
-		// clients that have seen this one refuse that.
+		// Without it, a new history would begin under the same name. Clients that
+		// have seen the old one would refuse it.
 		if _, err := os.Lstat(filepath.Join(dir, "lookup")); err == nil {
 			return nil, hint.Add(fmt.Errorf("the checksum database in %s has answers and no signed head, %s", dir, latest), restore)
 		}
@@ -344,7 +339,7 @@ func read(dir string, k *Key) (*database, error) {
 			return nil, hint.Add(fmt.Errorf("the checksum database is not whole: %w", err), restore)
 		}
 		// A blank line separates records, each of whose lines ends in \n.
-		for _, r := range strings.Split(strings.TrimSuffix(string(data), "\n"), "\n\n") {
+		for r := range strings.SplitSeq(strings.TrimSuffix(string(data), "\n"), "\n\n") {
 			db.texts = append(db.texts, r+"\n")
 		}
 		if int64(len(db.texts)) != part[1] {
@@ -387,9 +382,9 @@ func hash(texts []string) (tlog.HashReader, error) {
 	return reader, nil
 }
 
-// Lookup returns what the database in dir says of a module version: the lines
-// for it that go.sum would have. It does what the go command does, checks the
-// signature with the public key and the record with the tree's hashes.
+// Lookup returns what the database in dir says of a module version: its lines in a
+// go.sum. Like the go command it checks the signature with the public key, and the
+// record with the tree's hashes.
 func Lookup(dir, key, path, version string) ([]string, error) {
 	return sumdb.NewClient(&files{dir: dir, key: key, config: map[string][]byte{}}).Lookup(path, version)
 }

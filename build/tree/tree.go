@@ -28,9 +28,17 @@ func Make(ctx context.Context, dst, up string, l *line.Line, trace func(*exec.Cm
 	if err := Lay(ctx, dst, up, l); err != nil {
 		return nil, err
 	}
-	offsets, err := Apply(ctx, dst, l, trace)
+	patches, err := series.ReadAll(l)
 	if err != nil {
 		return nil, err
+	}
+	var offsets []series.Offset
+	for _, p := range patches {
+		o, err := p.Apply(ctx, dst, trace)
+		if err != nil {
+			return nil, err
+		}
+		offsets = append(offsets, o...)
 	}
 	if err := replaceFile(filepath.Join(dst, "VERSION"), []byte(l.VERSION())); err != nil {
 		return nil, err
@@ -69,8 +77,8 @@ func document(file string, l *line.Line) error {
 // Lay fills the empty directory dst with the sources of the upstream tree at up and
 // the line's overlay.
 func Lay(ctx context.Context, dst, up string, l *line.Line) error {
-	// Links, not copies: upstream's item is sealed, and nothing later writes to
-	// a file that is there already (git apply creates each file that it changes anew).
+	// Links are safe although upstream's item is sealed: nothing later writes to an
+	// existing file. (git apply makes a new file for each one that it changes.)
 	if err := Link(ctx, dst, up, IsSource); err != nil {
 		return err
 	}
@@ -86,29 +94,8 @@ func Lay(ctx context.Context, dst, up string, l *line.Line) error {
 	return nil
 }
 
-// Apply applies the line's series, in order, to the tree at dir.
-func Apply(ctx context.Context, dir string, l *line.Line, trace func(*exec.Cmd)) ([]series.Offset, error) {
-	patches, err := l.Patches()
-	if err != nil {
-		return nil, err
-	}
-	var offsets []series.Offset
-	for _, file := range patches {
-		p, err := series.Read(file)
-		if err != nil {
-			return nil, err
-		}
-		o, err := p.Apply(ctx, dir, trace)
-		if err != nil {
-			return nil, err
-		}
-		offsets = append(offsets, o...)
-	}
-	return offsets, nil
-}
-
-// AddFile lays one overlay file into the tree. A file that is there already
-// is upstream's, and upstream's files are changed by patches, in the open.
+// AddFile adds one overlay file to the tree. It must not replace a file of
+// upstream's, which only a patch may change.
 func AddFile(dst string, f line.OverlayFile) error {
 	to := filepath.Join(dst, filepath.FromSlash(f.Name))
 	if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
@@ -122,8 +109,8 @@ func AddFile(dst string, f line.OverlayFile) error {
 }
 
 // LocalToolchain returns the text of a go.env with the default GOTOOLCHAIN
-// changed from auto to local. With auto, a go.mod that names a newer Go makes the go command leave
-// the fork for an official release, without a word.
+// changed from auto to local. With auto, a go.mod that names a newer Go makes
+// the go command silently leave the fork for an official release.
 func LocalToolchain(file string) ([]byte, error) {
 	data, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -148,17 +135,17 @@ func replaceFile(name string, data []byte) error {
 	return os.WriteFile(name, data, 0o644)
 }
 
-// IsSource reports whether a path in a GOROOT, slash-separated, is source:
-// bin and pkg hold what upstream built, and nothing of that may survive.
+// IsSource reports whether a slash-separated path in a GOROOT is source: it is not
+// in bin and pkg, which hold what upstream built.
 func IsSource(name string) bool {
 	top, _, _ := strings.Cut(name, "/")
 	return top != "bin" && top != "pkg"
 }
 
-// Copy copies the files of the tree src for which keep is true (nil: all)
-// into dst, with their modes. Files are copied by several goroutines.
-func Copy(ctx context.Context, dst, src string, keep func(name string) bool) error {
-	return each(ctx, dst, src, keep, func(from, to string) error {
+// Copy copies the files of the tree src into dst, with their modes. Files are copied
+// by several goroutines.
+func Copy(ctx context.Context, dst, src string) error {
+	return each(ctx, dst, src, nil, func(from, to string) error {
 		info, err := os.Stat(from)
 		if err != nil {
 			return err
@@ -167,8 +154,8 @@ func Copy(ctx context.Context, dst, src string, keep func(name string) bool) err
 	})
 }
 
-// Link is Copy with hard links for the files. Neither tree may be changed in
-// place afterwards.
+// Link is Copy with hard links for the files, for those files for which keep is true
+// (nil: all). Neither tree may be changed in place afterwards.
 func Link(ctx context.Context, dst, src string, keep func(name string) bool) error {
 	return each(ctx, dst, src, keep, os.Link)
 }
@@ -212,8 +199,8 @@ func each(ctx context.Context, dst, src string, keep func(name string) bool, fil
 		}
 		return fmt.Errorf("%s is neither a file, a directory nor a symbolic link", path)
 	})
-	// A failed copy ends the walk with a mere "context canceled": its own
-	// error is the one to tell.
+	// If a copy fails, the walk ends with a mere "context canceled": report the
+	// error of the copy.
 	if gerr := g.Wait(); gerr != nil {
 		return gerr
 	}
@@ -231,9 +218,6 @@ func copyFile(dst, src string, mode fs.FileMode) error {
 	if err != nil {
 		return err
 	}
-	if _, err := io.Copy(out, in); err != nil {
-		out.Close()
-		return err
-	}
-	return out.Close()
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
 }

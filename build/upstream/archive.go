@@ -60,7 +60,7 @@ func (t *tarball) Unpack(ctx context.Context, dir string) error {
 	if sum := hex.EncodeToString(h.Sum(nil)); sum != t.env.Pin.Tarball {
 		return hint.Add(fmt.Errorf("%s is not the archive that the pin of line %s names (or was cut short)\n\tgot  SHA-256 %s\n\twant SHA-256 %s (%s)", t.from, t.env.Line, sum, t.env.Pin.Tarball, t.env.Pin.File), "download %s.src.tar.gz again", t.env.Pin.Upstream)
 	}
-	// The very file that was read, whatever has its name by now.
+	// Unpack the file that was hashed, even if its name has another file by now.
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
@@ -71,8 +71,8 @@ func (t *tarball) Unpack(ctx context.Context, dir string) error {
 	return checkVersion(dir, t.env.Pin)
 }
 
-// download fetches the archive with curl, which every system that builds Go
-// has. The hash that is checked afterwards is what makes the result good.
+// download fetches the archive with curl, which every system that builds Go has.
+// The caller checks the hash.
 func (t *tarball) download(ctx context.Context, file string) error {
 	cmd := run.Command(ctx, "curl", "--fail", "--location", "--silent", "--show-error", "--retry", "3", "--output", file, "--", t.from)
 	t.env.trace(cmd)
@@ -89,9 +89,9 @@ func (t *tarball) download(ctx context.Context, file string) error {
 	return hint.Add(fmt.Errorf("cannot download %s: %v: %s", t.from, err, strings.TrimSpace(string(out))), "check the URL and the network, or download the file yourself and give -source tarball=PATH")
 }
 
-// untar unpacks an archive, whose content is verified, into dir with the tar
-// that every system has. Without a package for it the driver is compiled
-// sooner: archive/tar looks up users, by C code where there is a C compiler.
+// untar unpacks an archive, whose content is verified, into dir with the tar command
+// that every system has. Package archive/tar would make the driver slower to
+// compile: it looks up users, with C code if there is a C compiler.
 func untar(ctx context.Context, env *Env, archive *os.File, dir string) error {
 	cmd := run.Command(ctx, "tar", "-x", "-z", "-f", "-", "-C", dir, "--strip-components=1", "--no-same-owner", "--no-same-permissions")
 	cmd.Stdin = archive

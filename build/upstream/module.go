@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -23,8 +24,8 @@ import (
 	"gocoro/build/run"
 )
 
-// moduleSource is the golang.org/toolchain module of the release for the host: what
-// the go command itself downloads when it switches toolchains.
+// moduleSource is the golang.org/toolchain module of the release for the host, which
+// the go command also downloads when it switches toolchains.
 type moduleSource struct {
 	env *Env
 	sum string // h1 of the module, once known
@@ -69,9 +70,15 @@ func (m *moduleSource) download(ctx context.Context) error {
 		return err
 	}
 	defer os.RemoveAll(tmp)
+	// Without a hash in the pin, only the checksum database is left to check the
+	// module against.
 	if m.pinned() == "" {
-		if err := m.needChecksumDatabase(ctx, tmp); err != nil {
+		db, asked, err := m.checksumDatabase(ctx, tmp)
+		if err != nil {
 			return err
+		}
+		if !asked {
+			return hint.Add(fmt.Errorf("the pin of line %s has no h1 for %s, and %s leave the checksum database out", m.env.Line, m.env.Platform, db), "unset these, or use -source tarball=")
 		}
 	}
 	m.env.progress("downloading %s@%s", modulePath, m.version())
@@ -124,10 +131,11 @@ func Module(ctx context.Context, env *Env) (*Official, error) {
 	return o, err
 }
 
-// zipCache makes in tmp a module cache of whose modules the go command takes
-// only the zip: it shares its downloads with the user's, but has a directory, an
-// empty one, where the unpacked module would be. The go command takes that for
-// done and leaves out a quarter of a gigabyte that the driver never reads.
+// zipCache makes in tmp a module cache in which the go command downloads the zip and
+// does not unpack it. The cache shares the downloads of the user's cache, but has
+// an empty directory in the place of the unpacked module, which the go command
+// takes for unpacked. That saves a quarter of a gigabyte that the driver never
+// reads.
 func (m *moduleSource) zipCache(ctx context.Context, tmp string) (string, error) {
 	out, err := m.goCommand(ctx, tmp, "", "env", "GOMODCACHE")
 	if err != nil {
@@ -144,19 +152,8 @@ func (m *moduleSource) zipCache(ctx context.Context, tmp string) (string, error)
 	return cache, os.Symlink(downloads, filepath.Join(cache, "cache"))
 }
 
-// needChecksumDatabase refuses a platform that the pin has no hash for when
-// the user's settings keep the checksum database out: nothing would be left
-// to check the module against.
-func (m *moduleSource) needChecksumDatabase(ctx context.Context, dir string) error {
-	db, asked, err := m.checksumDatabase(ctx, dir)
-	if err == nil && !asked {
-		err = hint.Add(fmt.Errorf("the pin of line %s has no h1 for %s, and %s leave the checksum database out", m.env.Line, m.env.Platform, db), "unset these, or use -source tarball=")
-	}
-	return err
-}
-
 // checksumDatabase returns the user's GOSUMDB and whether the go command asks it
-// about the toolchain module. If not, the text is the settings that say so.
+// about the toolchain module. If not, db is instead the settings that say so.
 func (m *moduleSource) checksumDatabase(ctx context.Context, dir string) (db string, asked bool, err error) {
 	out, err := m.goCommand(ctx, dir, "", "env", "GOSUMDB", "GONOSUMDB", "GOPROXY")
 	if err != nil {
@@ -190,8 +187,7 @@ func (m *moduleSource) Unpack(ctx context.Context, dir string) error {
 		return err
 	}
 	m.env.progress("checking and unpacking %s", filepath.Base(m.zip))
-	// What was unpacked is thrown away if the hash is wrong: that, then, is
-	// what there is to tell, and not what a wrong zip led to.
+	// Report a wrong hash before an error of unpacking, which it may have caused.
 	sum, unpackErr, err := unzip(dir, m.zip, modulePath+"@"+m.version()+"/")
 	if err != nil {
 		return hint.Add(fmt.Errorf("%s is damaged: %v", m.zip, err), "remove it (rm %s), and run the command again", run.Quote(m.zip))
@@ -209,8 +205,8 @@ func (m *moduleSource) Unpack(ctx context.Context, dir string) error {
 }
 
 // unzip unpacks a toolchain module into the empty directory dir and returns the
-// module's h1 hash, reading each file of the zip once. err says why there is no
-// hash, unpackErr why what is in dir is not all of the zip.
+// module's h1 hash. It reads each file of the zip once. err says why there is no
+// hash, and unpackErr why dir does not have all files of the zip.
 //
 // It undoes what the module form does to a GOROOT: distpack renames each
 // go.mod to _go.mod, and module zips have no modes.
@@ -221,8 +217,8 @@ func unzip(dir, file, prefix string) (h1 string, unpackErr, err error) {
 	}
 	defer zr.Close()
 
-	// Several goroutines decompress and write; Hash1 takes the files one
-	// after the other, in order of their names, while the next are at work.
+	// Several goroutines decompress and write files. Meanwhile Hash1 takes one
+	// after the other, in the order of their names.
 	type result struct {
 		data               []byte
 		readErr, unpackErr error
@@ -281,7 +277,7 @@ func readFile(f *zip.File) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// writeFile writes a file of the zip to its place in dir, a new file always.
+// writeFile writes a file of the zip to its place in dir, which must be free.
 func writeFile(dir, prefix, name string, data []byte) error {
 	rel, ok := strings.CutPrefix(name, prefix)
 	if !ok || !fs.ValidPath(rel) {
@@ -302,9 +298,6 @@ func writeFile(dir, prefix, name string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	if _, err := f.Write(data); err != nil {
-		f.Close()
-		return err
-	}
-	return f.Close()
+	_, err = f.Write(data)
+	return errors.Join(err, f.Close())
 }

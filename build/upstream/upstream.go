@@ -16,10 +16,10 @@ import (
 	"gocoro/build/line"
 )
 
-// A Source is a place that a line's upstream can be had from.
+// A Source is a place to get a line's upstream from.
 type Source interface {
-	// ID returns a name for the content the source promises, without
-	// fetching it where that is possible. It is part of cache keys.
+	// ID returns a name for the content that the source promises. If it can, it
+	// does not fetch the content. The name is part of cache keys.
 	ID(ctx context.Context) (string, error)
 
 	// Unpack gets the upstream, verifies it and writes its tree into the

@@ -17,19 +17,19 @@ type change struct {
 	Path     string // relative to the top of the checkout
 	Old, New []byte // nil: there is no such file
 
-	To string `json:"-"` // the name that what it held has now, if it is removed
+	To string `json:"-"` // the new name of the file, if it is removed because it was renamed
 }
 
-// journalFile is where the changes of a save stand while they are made. Whoever
-// finds it makes them all, or takes them all back.
+// journalFile lists the changes of a save while they are made. A command that
+// finds it makes all of them, or reverts all of them.
 func journalFile(root string) string { return filepath.Join(root, editFolder, "journal") }
 
-// undoFile is what the journal is renamed to when its changes are taken back.
-// From then on every command that finds it reverts them, however far that has come.
+// undoFile is the new name of the journal once its changes are to be reverted.
+// Every command that finds it reverts all of them.
 func undoFile(root string) string { return filepath.Join(root, editFolder, "undo") }
 
-// write makes all changes, or none that stays: once the journal is on disk, the
-// next command finishes what this one did not.
+// write makes all changes or none. Once the journal is on disk, the next command
+// finishes what this one did not.
 func write(root string, changes []change, step func(string) error) error {
 	if len(changes) == 0 {
 		return nil
@@ -47,8 +47,8 @@ func write(root string, changes []change, step func(string) error) error {
 	return finish(root, journalFile(root), changes, step)
 }
 
-// finish makes the changes that stand in the journal, or takes back those that
-// stand in the undo file, and removes the file.
+// finish makes the changes, which are those of the journal or, reversed, of the
+// undo file, and removes the file.
 func finish(root, file string, changes []change, step func(string) error) error {
 	next := "the new files are in %s: when the cause is gone, any of the commands edit, save and rebase writes the rest"
 	if file == undoFile(root) {
@@ -68,7 +68,7 @@ func finish(root, file string, changes []change, step func(string) error) error 
 	return os.Remove(file)
 }
 
-// put makes the file what data says.
+// put gives the file the content data, or removes it if data is nil.
 func put(root, path string, data []byte) error {
 	file := filepath.Join(root, filepath.FromSlash(path))
 	if data != nil {
@@ -83,8 +83,8 @@ func put(root, path string, data []byte) error {
 	return nil
 }
 
-// readJournal returns the changes that an interrupted command had begun to
-// make, and the file that has them; or nil.
+// readJournal returns the changes that an interrupted command had begun to make,
+// and the file that lists them. They are nil if there is no such file.
 func readJournal(root string) (changes []change, file string, err error) {
 	for _, file := range []string{undoFile(root), journalFile(root)} {
 		data, err := os.ReadFile(file)
@@ -108,7 +108,7 @@ func readJournal(root string) (changes []change, file string, err error) {
 }
 
 // recoverJournal finishes what an interrupted command had begun to write or to
-// take back. It reports whether there was something.
+// revert. It reports whether there was anything.
 func recoverJournal(root string, step func(string) error) (bool, error) {
 	changes, file, err := readJournal(root)
 	if changes == nil || err != nil {
@@ -117,13 +117,13 @@ func recoverJournal(root string, step func(string) error) (bool, error) {
 	return true, finish(root, file, changes, step)
 }
 
-// rollBack takes back what an interrupted command had begun to write.
+// rollBack reverts what an interrupted command had begun to write.
 func rollBack(root string, step func(string) error) (bool, error) {
 	if _, err := os.Lstat(journalFile(root)); err == nil {
 		if err := step("undo"); err != nil {
 			return false, err
 		}
-		// A rename, which a full disk does not keep from happening.
+		// A rename works even if the disk is full.
 		if err := os.Rename(journalFile(root), undoFile(root)); err != nil {
 			return false, hint.Add(fmt.Errorf("nothing is reverted yet: %w", err), "fix the cause and, before any other command, run: go run ./build rebase -abort")
 		}

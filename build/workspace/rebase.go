@@ -10,20 +10,18 @@ import (
 	"path/filepath"
 	"strings"
 
-	"gocoro/build/gitrepo"
 	"gocoro/build/hint"
 	"gocoro/build/line"
 )
 
-// A rebase is the move of a series to another release, as far as it has come.
+// A rebase is the state of the move of a series to another release.
 type rebase struct {
-	From    string // the line that it began as
+	From    string // the line that the series comes from
 	To      string // the release
 	Pin     []byte // the new pin's text
 	Onto    string // the commit of the last patch that was moved
 	Next    int    // which of the patches comes next
 	Stopped bool   // its conflict is in the working tree, to be resolved
-	Dropped []string
 }
 
 // A StopError says that a patch conflicts with the release, and how to continue.
@@ -92,15 +90,11 @@ func (e *Env) Rebase(ctx context.Context, from, to *line.Line, pin []byte) ([]st
 		return nil, err
 	}
 
-	// The series where it is: what each patch was made on is in the repository
-	// then, which is what a merge needs.
-	oldBase, err := gitrepo.Release(ctx, oldRepo, from.Pin.Upstream)
-	if err != nil {
-		return nil, err
-	}
+	// First apply the series to its old release: to merge a patch, git needs the
+	// files that it was made on.
 	old := *w
 	old.line = from
-	layer, _, err := old.layer(ctx, oldUp, oldBase)
+	layer, err := old.layer(ctx, oldUp, oldRepo)
 	if err != nil {
 		return nil, err
 	}
@@ -108,10 +102,7 @@ func (e *Env) Rebase(ctx context.Context, from, to *line.Line, pin []byte) ([]st
 		return nil, fmt.Errorf("the series does not fit the release that it is pinned to: %w", err)
 	}
 
-	if w.state.Base, err = gitrepo.Release(ctx, newRepo, to.Pin.Upstream); err != nil {
-		return nil, err
-	}
-	if w.state.Rebase.Onto, _, err = w.layer(ctx, newUp, w.state.Base); err != nil {
+	if w.state.Rebase.Onto, err = w.layer(ctx, newUp, newRepo); err != nil {
 		return nil, err
 	}
 	return w.replay(ctx)
@@ -133,7 +124,6 @@ func (w *Workspace) replay(ctx context.Context) ([]string, error) {
 			return nil, w.stop(ctx, conflicts)
 		case c == "":
 			w.env.Say("%s: dropped, %s has all of it", p.Name, r.To)
-			r.Dropped = append(r.Dropped, p.Name)
 		default:
 			r.Onto = c
 		}
@@ -170,8 +160,8 @@ func (w *Workspace) stop(ctx context.Context, conflicts []string) error {
 	return &StopError{Patch: p.Name, Release: r.To, Line: w.line.Name, Files: conflicts, Dir: w.Dir, Text: sides(w.Dir, conflicts)}
 }
 
-// sides returns the places of the conflicts with what is there: the
-// release's lines, those that the patch was made on, and the patch's.
+// sides returns the places of the conflicts, each with the lines of the new
+// release, of the old release, and of the patch.
 func sides(dir string, files []string) string {
 	var b strings.Builder
 	for _, name := range files {
@@ -195,16 +185,15 @@ func sides(dir string, files []string) string {
 	return b.String()
 }
 
-// moving returns the workspace of the line that is being moved, with the line
-// as it will be.
+// moving returns the workspace of a line that is being moved. The line of the
+// workspace is the one that will result.
 func (e *Env) moving(name string) (*Workspace, error) {
-	none := hint.Add(fmt.Errorf("line %s is not being moved", name), "start with: go run ./build rebase -line %s -to RELEASE", name)
-	w, err := e.open((&line.Line{Name: name}))
+	w, err := e.open(&line.Line{Name: name})
 	if err != nil {
 		return nil, err
 	}
 	if w == nil || w.state.Rebase == nil {
-		return nil, none
+		return nil, hint.Add(fmt.Errorf("line %s is not being moved", name), "start with: go run ./build rebase -line %s -to RELEASE", name)
 	}
 	pin, err := line.ParsePin("the new pin of "+name, w.state.Rebase.Pin)
 	if err != nil {
@@ -239,22 +228,21 @@ func (e *Env) Continue(ctx context.Context, name string, skip bool) ([]string, e
 	}
 	r := w.state.Rebase
 	if r.Stopped {
-		p := w.state.Patches[r.Next]
-		c := ""
-		if skip {
-			r.Dropped = append(r.Dropped, p.Name)
-		} else if c, err = w.resolved(ctx, p); err != nil {
-			return nil, err
-		}
-		if c != "" {
-			r.Onto = c
-		} else if !skip {
-			e.Say("%s: dropped, nothing of it is left", p.Name)
-			r.Dropped = append(r.Dropped, p.Name)
+		if !skip {
+			p := w.state.Patches[r.Next]
+			c, err := w.resolved(ctx, p)
+			if err != nil {
+				return nil, err
+			}
+			if c == "" {
+				e.Say("%s: dropped, nothing of it is left", p.Name)
+			} else {
+				r.Onto = c
+			}
 		}
 		r.Next++
 		r.Stopped = false
-		// From here on the working tree is not needed: what it had is in Onto.
+		// From here on the working tree is not needed: Onto has its content.
 		if err := w.writeState(); err != nil {
 			return nil, err
 		}
@@ -267,8 +255,8 @@ func (e *Env) Continue(ctx context.Context, name string, skip bool) ([]string, e
 	return w.replay(ctx)
 }
 
-// resolved returns the commit of what the person made of the conflict, or "" if
-// nothing is left of the patch.
+// resolved returns the commit with the person's resolution of the conflict, or ""
+// if it changes nothing.
 func (w *Workspace) resolved(ctx context.Context, p patch) (string, error) {
 	again := fmt.Sprintf("correct it there, git add it, and run: go run ./build rebase -continue -line %s", w.line.Name)
 	unmerged, err := w.git.Unmerged(ctx)
@@ -335,23 +323,24 @@ func (w *Workspace) arrive(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	more := map[string][]byte{"patches/" + w.line.Name + "/pin": r.Pin}
+	dir := "patches/" + w.line.Name + "/"
+	more := map[string][]byte{dir + "pin": r.Pin}
 	if def, err := w.env.Repo.Default(); err != nil {
 		return nil, err
 	} else if def == w.line.Name {
 		more["VERSION"] = []byte(w.line.VERSION())
 	}
 	if from.HasAPI() {
-		if more["patches/"+w.line.Name+"/api.gz"], err = w.env.API(ctx, w.line); err != nil {
+		if more[dir+"api.gz"], err = w.env.API(ctx, w.line); err != nil {
 			return nil, err
 		}
 	}
 	if from.HasGODEBUG() {
-		if more["patches/"+w.line.Name+"/godebug.md"], err = os.ReadFile(from.GODEBUG()); err != nil {
+		if more[dir+"godebug.md"], err = os.ReadFile(from.GODEBUG()); err != nil {
 			return nil, err
 		}
 	}
-	for _, name := range []string{"patches/" + w.line.Name + "/api.gz", "patches/" + w.line.Name + "/godebug.md", "patches/" + w.line.Name + "/pin", "VERSION"} {
+	for _, name := range []string{dir + "api.gz", dir + "godebug.md", dir + "pin", "VERSION"} {
 		data, ok := more[name]
 		old, err := os.ReadFile(filepath.Join(w.env.Repo.Dir, filepath.FromSlash(name)))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -362,18 +351,18 @@ func (w *Workspace) arrive(ctx context.Context) ([]string, error) {
 		}
 	}
 	if worked {
-		return changed(changes), w.write(ctx, changes)
+		return changed(changes), w.write(changes)
 	}
-	// A workspace of the old release, in which everything is saved, is of no
-	// more use.
+	// If there was a workspace, it is of the old release, and everything in it is
+	// saved.
 	if err := write(w.env.Repo.Dir, changes, w.env.step); err != nil {
 		return nil, err
 	}
 	return changed(changes), w.env.remove(w.line.Name)
 }
 
-// Abort forgets a move. What it has written, if it was interrupted in that, is
-// taken back.
+// Abort undoes a move. If the move was killed while it wrote files, Abort
+// restores the old ones.
 func (e *Env) Abort(ctx context.Context, name string) error {
 	unlock, err := e.turn(ctx)
 	if err != nil {

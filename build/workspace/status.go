@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -31,83 +30,72 @@ const (
 type Row struct {
 	Patch     string   // its base name
 	State     State    //
-	Offset    int      // the largest one of its hunks, if it applies; may be negative
+	Offset    int      // the largest of its hunks, if it applies; may be negative
 	Fuzz      bool     // it does not apply, but would if context were ignored
 	At        string   // where it does not apply: "src/runtime/coro.go:12"
 	Conflicts []string // the files that git cannot merge
-	Changed   []string // those of its files that differ between the two releases
+	Changed   []string // its files that differ between the two releases
 
-	// After are the patches that it is to follow, by its header, if it is not
-	// to be a change of its own: those without which it does not apply.
+	// After are the patches that it must follow, by its header. If there are
+	// none, it is to be sent upstream as a change of its own.
 	After []string
-	// NotAlone is where it does not apply to the release with only these
-	// before it, "" if it does.
+	// NotAlone is the place where it does not apply to the release with only
+	// these patches before it, or "".
 	NotAlone string
+
+	Header string // what its line Upstream: says
 }
 
-// after matches what a header says of the patches that one is to follow.
-var after = regexp.MustCompile(`(?m)^Upstream: .*; after ([\w-]+(?:, [\w-]+)*)$`)
-
-// A Table is what becomes of a line's series on a release.
-type Table struct {
-	Line, Upstream, To string
-	Rows               []Row
-	Overlay            []string // files of the overlay that the release has, too
-}
+// after matches the names of the patches that one must follow, in its header.
+var after = regexp.MustCompile(`; after ([\w-]+(?:, [\w-]+)*)$`)
 
 // Status tries the series of line from on the release of line to, which may be
-// from itself. Patches after one that conflicts are tried without it.
-func (e *Env) Status(ctx context.Context, from, to *line.Line) (*Table, error) {
+// from itself. Patches after one that conflicts are tried without it. It also
+// returns the files of the overlay that the release has, too.
+func (e *Env) Status(ctx context.Context, from, to *line.Line) (rows []Row, overlay []string, err error) {
 	if err := gitrepo.Check(ctx); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	w, base, layer, remove, err := e.chain(ctx, from)
+	w, layer, remove, err := e.chain(ctx, from)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer remove()
-	t := &Table{Line: from.Name, Upstream: from.Pin.Upstream, To: to.Pin.Upstream}
-	files, err := from.Patches()
+	patches, err := series.ReadAll(from)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	moving := to.Pin.Upstream != from.Pin.Upstream
 	onto := layer
+	base := w.state.Base
 	newBase := base
 	if moving {
 		_, repo, err := e.upstream(ctx, to)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if err := w.git.Add(repo); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if newBase, err = gitrepo.Release(ctx, repo, to.Pin.Upstream); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		onto = newBase
-		have, err := w.git.Has(ctx, newBase, slices.Sorted(maps.Keys(w.state.Overlay)))
-		if err != nil {
-			return nil, err
+		if overlay, err = w.git.Has(ctx, newBase, slices.Sorted(maps.Keys(w.state.Overlay))); err != nil {
+			return nil, nil, err
 		}
-		t.Overlay = slices.Sorted(maps.Keys(have))
 	}
 	parent := layer // the series on its own release
-	for _, file := range files {
-		p, err := series.Read(file)
-		if err != nil {
-			return nil, err
+	for _, p := range patches {
+		row := Row{Patch: p.Name, Header: p.Trailer("Upstream")}
+		if row.After, row.NotAlone, err = w.alone(ctx, newBase, p, patches); err != nil {
+			return nil, nil, err
 		}
-		row := Row{Patch: p.Name}
-		if row.After, row.NotAlone, err = w.alone(ctx, newBase, p, files); err != nil {
-			return nil, err
-		}
-		var conflict *series.ConflictError
 		c, offsets, err := w.git.Apply(ctx, onto, p)
-		if errors.As(err, &conflict) {
+		if conflict, ok := errors.AsType[*series.ConflictError](err); ok {
 			row.State, row.At, row.Fuzz = Conflicts, conflict.At, conflict.Fuzz
 		} else if err != nil {
-			return nil, err
+			return nil, nil, err
 		} else {
 			row.State = Applies
 		}
@@ -117,15 +105,13 @@ func (e *Env) Status(ctx context.Context, from, to *line.Line) (*Table, error) {
 			}
 		}
 		if moving {
-			own, _, err := w.git.Apply(ctx, parent, p)
-			if err != nil {
-				return nil, err
+			if parent, _, err = w.git.Apply(ctx, parent, p); err != nil {
+				return nil, nil, err
 			}
-			parent = own
-			merged, files, err := w.git.Merge(ctx, onto, own)
+			merged, files, err := w.git.Merge(ctx, onto, parent)
 			switch {
 			case err != nil:
-				return nil, err
+				return nil, nil, err
 			case len(files) > 0:
 				row.State, row.Conflicts = Conflicts, files
 			case merged == "":
@@ -138,7 +124,7 @@ func (e *Env) Status(ctx context.Context, from, to *line.Line) (*Table, error) {
 			}
 			changes, err := w.git.Changes(ctx, base, newBase, p.Files...)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			for _, ch := range changes {
 				row.Changed = append(row.Changed, ch.Name)
@@ -147,28 +133,25 @@ func (e *Env) Status(ctx context.Context, from, to *line.Line) (*Table, error) {
 		if row.State == Applies || row.State == Merges {
 			onto = c
 		}
-		t.Rows = append(t.Rows, row)
+		rows = append(rows, row)
 	}
-	return t, nil
+	return rows, overlay, nil
 }
 
-// alone tries the patch on the release at base, after no others of the series,
-// whose files are given, but those that its line Upstream: says it follows. It
-// returns their names, and where it conflicts.
-func (w *Workspace) alone(ctx context.Context, base string, p *series.Patch, files []string) (follows []string, at string, err error) {
+// alone tries the patch on the release at base. Of the other patches, only those
+// that its line Upstream: says it follows come before it. alone returns their
+// names, and where there is a conflict.
+func (w *Workspace) alone(ctx context.Context, base string, p *series.Patch, patches []*series.Patch) (follows []string, at string, err error) {
 	var conflict *series.ConflictError
-	if m := after.FindSubmatch(p.Data); m != nil {
-		follows = strings.Split(string(m[1]), ", ")
+	if m := after.FindStringSubmatch(p.Trailer("Upstream")); m != nil {
+		follows = strings.Split(m[1], ", ")
 	}
 	for _, name := range follows {
-		i := slices.IndexFunc(files, func(f string) bool { return strings.HasSuffix(f, "-"+name+".patch") })
-		if i < 0 || files[i] == p.File {
+		i := slices.IndexFunc(patches, func(o *series.Patch) bool { return strings.HasSuffix(o.Name, "-"+name+".patch") })
+		if i < 0 || patches[i] == p {
 			return nil, "", hint.Add(fmt.Errorf("%s is to follow %s, and there is no such patch", p.Name, name), "correct the end of its line Upstream:")
 		}
-		before, err := series.Read(files[i])
-		if err != nil {
-			return nil, "", err
-		}
+		before := patches[i]
 		if base, _, err = w.git.Apply(ctx, base, before); errors.As(err, &conflict) {
 			return follows, before.Name + " at " + conflict.At, nil
 		} else if err != nil {
@@ -185,14 +168,14 @@ func (w *Workspace) alone(ctx context.Context, base string, p *series.Patch, fil
 
 // chain makes, in a repository that is removed afterwards, the commits of the
 // line's release and overlay.
-func (e *Env) chain(ctx context.Context, l *line.Line) (w *Workspace, base, layer string, remove func(), err error) {
+func (e *Env) chain(ctx context.Context, l *line.Line) (w *Workspace, layer string, remove func(), err error) {
 	up, repo, err := e.upstream(ctx, l)
 	if err != nil {
-		return nil, "", "", nil, err
+		return nil, "", nil, err
 	}
 	dir, err := os.MkdirTemp("", "gocoro")
 	if err != nil {
-		return nil, "", "", nil, err
+		return nil, "", nil, err
 	}
 	w, remove = e.workspace(l, dir), func() { os.RemoveAll(dir) }
 	defer func() {
@@ -201,19 +184,16 @@ func (e *Env) chain(ctx context.Context, l *line.Line) (w *Workspace, base, laye
 		}
 	}()
 	if err := w.git.Create(ctx, repo); err != nil {
-		return nil, "", "", nil, err
+		return nil, "", nil, err
 	}
-	if base, err = gitrepo.Release(ctx, repo, l.Pin.Upstream); err != nil {
-		return nil, "", "", nil, err
-	}
-	layer, _, err = w.layer(ctx, up, base)
-	return w, base, layer, remove, err
+	layer, err = w.layer(ctx, up, repo)
+	return w, layer, remove, err
 }
 
 // Canonical returns the text of each patch of the line, by its base name, as
 // save would write it.
 func (e *Env) Canonical(ctx context.Context, l *line.Line) (map[string][]byte, error) {
-	w, _, layer, remove, err := e.chain(ctx, l)
+	w, layer, remove, err := e.chain(ctx, l)
 	if err != nil {
 		return nil, err
 	}
@@ -224,7 +204,7 @@ func (e *Env) Canonical(ctx context.Context, l *line.Line) (map[string][]byte, e
 	}
 	texts := map[string][]byte{}
 	for _, p := range patches {
-		if texts[filepath.Base(p.Name)], err = w.git.Export(ctx, p.Commit); err != nil {
+		if texts[p.Name], err = w.git.Export(ctx, p.Commit); err != nil {
 			return nil, err
 		}
 	}

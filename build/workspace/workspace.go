@@ -13,9 +13,9 @@
 package workspace
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -50,12 +50,13 @@ type Env struct {
 	// Fetch returns the directory of the unpacked, verified upstream of a line.
 	Fetch func(ctx context.Context, l *line.Line) (string, error)
 
-	// API makes the API baseline of the line's upstream, as it is kept in a
+	// API makes the API baseline of the line's upstream, in the form kept in a
 	// line's directory. It is asked for only if the line keeps one.
 	API func(ctx context.Context, l *line.Line) ([]byte, error)
 
-	// Step, if not nil, is called before each step of writing, with its name.
-	// An error of it ends the command as if it had been killed there. For tests.
+	// Step, if not nil, is called with the name of each step before it is taken.
+	// If it returns an error, the command ends as if it had been killed there.
+	// It is for tests.
 	Step func(name string) error
 }
 
@@ -75,7 +76,7 @@ type Workspace struct {
 	state state
 }
 
-// state is what is recorded beside the repository of a workspace.
+// state is the record beside the repository of a workspace.
 type state struct {
 	Line     string
 	Upstream string            // the release
@@ -88,8 +89,8 @@ type state struct {
 	Rebase *rebase `json:",omitempty"`
 }
 
-// A patch is a patch file and the commit that was made of it, the overlay and
-// the patches before it.
+// A patch is a patch file with its commit, whose parent has the overlay and the
+// patches before it.
 type patch struct {
 	Name   string // 0001-coro-lock.patch
 	Commit string
@@ -147,14 +148,14 @@ func (e *Env) recover() error {
 	if done {
 		e.Say("finished what an interrupted command had begun to write to patches/ and src/")
 	}
-	// What was being made when a command was killed.
-	old, err := filepath.Glob(filepath.Join(e.Repo.Dir, editFolder, "tmp-*"))
+	// Remove the workspaces that killed commands have not finished.
+	old, err := filepath.Glob(e.dir("tmp-*"))
 	for _, dir := range old {
 		if err := store.RemoveAll(dir); err != nil {
 			return err
 		}
 	}
-	os.Remove(filepath.Join(e.Repo.Dir, editFolder)) // if empty
+	os.Remove(e.dir("")) // if empty
 	return err
 }
 
@@ -193,8 +194,8 @@ func (s state) marshal() []byte {
 
 func (w *Workspace) writeState() error { return store.WriteFile(w.stateFile(), w.state.marshal()) }
 
-// upstream returns the directory of the line's upstream and of a repository that
-// has it.
+// upstream returns the directory of the line's upstream, and the directory of a
+// repository that has it.
 func (e *Env) upstream(ctx context.Context, l *line.Line) (up, repo string, err error) {
 	if up, err = e.Fetch(ctx, l); err != nil {
 		return "", "", err
@@ -206,56 +207,53 @@ func (e *Env) upstream(ctx context.Context, l *line.Line) (up, repo string, err 
 	return up, repo, err
 }
 
-// layer makes the commit with the line's overlay, VERSION and go.env on base.
-func (w *Workspace) layer(ctx context.Context, up, base string) (commit string, files map[string][]byte, err error) {
+// layer makes the commit with the line's overlay, VERSION and go.env on its
+// upstream, which is unpacked at up and was imported into the repository repo.
+func (w *Workspace) layer(ctx context.Context, up, repo string) (commit string, err error) {
+	if w.state.Base, err = gitrepo.Release(ctx, repo, w.line.Pin.Upstream); err != nil {
+		return "", err
+	}
 	overlay, err := w.line.Overlay()
 	if err != nil {
-		return "", nil, err
+		return "", err
 	}
-	names := []string{}
-	files = map[string][]byte{}
+	files := map[string][]byte{}
 	w.state.Overlay = map[string]string{}
 	for _, f := range overlay {
 		if files[f.Name], err = os.ReadFile(f.Path); err != nil {
-			return "", nil, err
+			return "", err
 		}
-		names = append(names, f.Name)
 		rel, err := filepath.Rel(filepath.Join(w.env.Repo.Dir, "src"), f.Path)
 		if err != nil {
-			return "", nil, err
+			return "", err
 		}
 		w.state.Overlay[f.Name], _, _ = strings.Cut(filepath.ToSlash(rel), "/")
 	}
-	have, err := w.git.Has(ctx, base, names)
+	have, err := w.git.Has(ctx, w.state.Base, slices.Sorted(maps.Keys(files)))
 	if err != nil {
-		return "", nil, err
+		return "", err
 	}
 	if len(have) > 0 {
-		return "", nil, hint.Add(fmt.Errorf("upstream's %s has files of the overlay of line %s: %s", w.line.Pin.Upstream, w.line.Name, strings.Join(slices.Sorted(maps.Keys(have)), ", ")), "remove ours, or give them other names in src/; a line that needs them still keeps them in another overlay directory, which its pin names")
+		return "", hint.Add(fmt.Errorf("upstream's %s has files of the overlay of line %s: %s", w.line.Pin.Upstream, w.line.Name, strings.Join(have, ", ")), "remove ours, or give them other names in src/; a line that needs them still keeps them in another overlay directory, which its pin names")
 	}
 	files["VERSION"] = []byte(w.line.VERSION())
 	if files["go.env"], err = tree.LocalToolchain(filepath.Join(up, "go.env")); err != nil {
-		return "", nil, err
+		return "", err
 	}
-	commit, err = w.git.Lay(ctx, base, files, "gocoro: overlay, VERSION and go.env\n\nNot a patch. \"save\" takes what you change in the overlay's files from\nany commit.\n")
-	return commit, files, err
+	return w.git.Lay(ctx, w.state.Base, files, "gocoro: overlay, VERSION and go.env\n\nNot a patch. \"save\" takes what you change in the overlay's files from\nany commit.\n")
 }
 
 // apply makes the commits of the line's patches, the first one on parent.
 func (w *Workspace) apply(ctx context.Context, parent string) ([]patch, error) {
-	files, err := w.line.Patches()
+	all, err := series.ReadAll(w.line)
 	if err != nil {
 		return nil, err
 	}
 	var patches []patch
-	for _, file := range files {
-		p, err := series.Read(file)
-		if err != nil {
-			return nil, err
-		}
+	for _, p := range all {
 		for _, name := range p.Files {
 			if _, ok := w.state.Overlay[name]; ok {
-				return nil, hint.Add(fmt.Errorf("%s changes %s, which is not upstream's: it comes from the overlay", file, name), "remove that from the patch")
+				return nil, hint.Add(fmt.Errorf("%s changes %s, which is not upstream's: it comes from the overlay", p.File, name), "remove that from the patch")
 			}
 		}
 		c, _, err := w.git.Apply(ctx, parent, p)
@@ -268,8 +266,8 @@ func (w *Workspace) apply(ctx context.Context, parent string) ([]patch, error) {
 	return patches, nil
 }
 
-// ours are the settings of a workspace's own repository. The rest is the
-// user's: it is the user who works there.
+// ours are the settings of a workspace's own repository. All other settings stay
+// the user's, who works there.
 var ours = [][2]string{
 	{"core.autocrlf", "false"}, {"core.safecrlf", "false"}, {"core.eol", "lf"}, {"core.fileMode", "true"}, {"core.hooksPath", "/dev/null"},
 	{"core.excludesFile", "/dev/null"}, {"core.attributesFile", "/dev/null"}, {"commit.gpgSign", "false"}, {"am.threeWay", "true"},
@@ -300,16 +298,16 @@ func (w *Workspace) prepare(ctx context.Context) error {
 
 // temp returns a workspace in a directory that is removed unless it is renamed.
 func (e *Env) temp(l *line.Line) (w *Workspace, remove func(), err error) {
-	if err := os.MkdirAll(filepath.Join(e.Repo.Dir, editFolder), 0o777); err != nil {
+	if err := os.MkdirAll(e.dir(""), 0o777); err != nil {
 		return nil, nil, err
 	}
-	dir, err := os.MkdirTemp(filepath.Join(e.Repo.Dir, editFolder), "tmp-")
+	dir, err := os.MkdirTemp(e.dir(""), "tmp-")
 	if err != nil {
 		return nil, nil, err
 	}
 	return e.workspace(l, dir), func() {
 		store.RemoveAll(dir)
-		os.Remove(filepath.Join(e.Repo.Dir, editFolder)) // if empty
+		os.Remove(e.dir("")) // if empty
 	}, nil
 }
 
@@ -322,7 +320,9 @@ func (w *Workspace) keep() error {
 	if err := os.Rename(w.Dir, to); err != nil {
 		return err
 	}
-	*w = Workspace{Dir: to, env: w.env, line: w.line, state: w.state, git: &gitrepo.Repo{Dir: filepath.Join(to, ".git"), Work: to, Trace: w.env.Trace}}
+	state := w.state
+	*w = *w.env.workspace(w.line, to)
+	w.state = state
 	return nil
 }
 
@@ -368,10 +368,7 @@ func (e *Env) Edit(ctx context.Context, l *line.Line) (*Workspace, error) {
 		return nil, err
 	}
 	w.state = state{Line: l.Name, Upstream: l.Pin.Upstream, Files: snap}
-	if w.state.Base, err = gitrepo.Release(ctx, repo, l.Pin.Upstream); err != nil {
-		return nil, err
-	}
-	layer, _, err := w.layer(ctx, up, w.state.Base)
+	layer, err := w.layer(ctx, up, repo)
 	if err != nil {
 		return nil, err
 	}
@@ -412,14 +409,15 @@ func (e *Env) Discard(ctx context.Context, l *line.Line) error {
 	return e.remove(l.Name)
 }
 
-// remove removes the workspace of the line. Under its name it is there wholly
-// or not at all: the next command removes what is left of it under another.
+// remove removes the workspace of the line. It first gives it a temporary name:
+// under its own name, a workspace is always complete. If remove is killed, the
+// next command removes the rest.
 func (e *Env) remove(name string) error {
 	if err := e.step("remove"); err != nil {
 		return err
 	}
 	if _, err := os.Lstat(e.dir(name)); err == nil {
-		tmp, err := os.MkdirTemp(filepath.Join(e.Repo.Dir, editFolder), "tmp-")
+		tmp, err := os.MkdirTemp(e.dir(""), "tmp-")
 		if err != nil {
 			return err
 		}
@@ -433,7 +431,7 @@ func (e *Env) remove(name string) error {
 			return err
 		}
 	}
-	os.Remove(filepath.Join(e.Repo.Dir, editFolder)) // if empty
+	os.Remove(e.dir("")) // if empty
 	return nil
 }
 
@@ -494,16 +492,13 @@ func (e *Env) snapshot(l *line.Line) (map[string]string, error) {
 	return snap, nil
 }
 
-func sum(data []byte) string {
-	h := sha256.Sum256(data)
-	return hex.EncodeToString(h[:])
-}
+func sum(data []byte) string { return fmt.Sprintf("%x", sha256.Sum256(data)) }
 
 // SaveOptions are the flags of Save.
 type SaveOptions struct {
 	Overlay string // the overlay directory that new files go to
 	Rewrite bool   // also rewrite unchanged patches
-	Drop    bool   // it is meant that patches and overlay files are removed
+	Drop    bool   // allow patches and overlay files to be removed
 }
 
 // Save writes what the workspace of the line holds back to patches/ and src/,
@@ -545,7 +540,7 @@ func (e *Env) Save(ctx context.Context, l *line.Line, o SaveOptions) ([]string, 
 	if err != nil {
 		return nil, err
 	}
-	// One who looks at an earlier commit does not mean to give up the later ones.
+	// A user who looks at an earlier commit does not want to lose the later ones.
 	if detached, err := w.git.Detached(ctx); err != nil {
 		return nil, err
 	} else if detached {
@@ -571,11 +566,10 @@ func (e *Env) Save(ctx context.Context, l *line.Line, o SaveOptions) ([]string, 
 		}
 		return nil, hint.Add(fmt.Errorf("line %s: %s", l.Name, what), "%s\nto do it anyway: go run ./build save -line %s -drop", back, l.Name)
 	}
-	return changed(changes), w.write(ctx, changes)
+	return changed(changes), w.write(changes)
 }
 
-// removed returns the names of the files that are removed, less those that are
-// there under another name.
+// removed returns the names of the files that are removed and not renamed.
 func removed(changes []change) (names []string) {
 	for _, c := range changes {
 		if c.New == nil && c.To == "" {
@@ -599,8 +593,8 @@ func difference(a, b map[string]string) string {
 	return "the pin names another upstream"
 }
 
-// changed returns the names of the files that change, those that are removed
-// marked as such.
+// changed returns the names of the files that change, with a note if a file is
+// removed or renamed.
 func changed(changes []change) (names []string) {
 	for _, c := range changes {
 		switch {
@@ -616,7 +610,7 @@ func changed(changes []change) (names []string) {
 }
 
 // write writes the changes to the checkout, with the new state.
-func (w *Workspace) write(ctx context.Context, changes []change) error {
+func (w *Workspace) write(changes []change) error {
 	old, err := os.ReadFile(w.stateFile())
 	if err != nil {
 		return err
@@ -629,8 +623,8 @@ func (w *Workspace) write(ctx context.Context, changes []change) error {
 	return write(w.env.Repo.Dir, changes, w.env.step)
 }
 
-// collect makes of the commits up to head the files of the line, records them
-// in the state, and returns what differs in the checkout.
+// collect converts the commits up to head into the files of the line, records
+// them in the state, and returns how they differ from those in the checkout.
 func (w *Workspace) collect(ctx context.Context, head string, o SaveOptions) ([]change, error) {
 	commits, err := w.git.Commits(ctx, w.state.Base, head)
 	if err != nil {
@@ -671,8 +665,8 @@ func (w *Workspace) collect(ctx context.Context, head string, o SaveOptions) ([]
 			continue
 		}
 		if !known && len(left) == 1 {
-			// The one patch that is missing may have been given another subject:
-			// git keeps the author and the date of a commit that is amended.
+			// Perhaps this is the missing patch with a new subject: git keeps the
+			// author and the date of a commit that is amended.
 			if known, err = w.git.SameAuthor(ctx, left[0].Commit, c); err != nil {
 				return nil, err
 			}
@@ -712,9 +706,9 @@ func (w *Workspace) collect(ctx context.Context, head string, o SaveOptions) ([]
 	return changes, nil
 }
 
-// overlayAfter returns the files of the overlay after the commits, each with
-// its directory, and what the renamed ones of the checkout are called now. Some
-// of the files may be gone.
+// overlayAfter returns the files of the overlay after the commits, each with its
+// overlay directory, and the new names of the files that were renamed, by their
+// old names in the checkout. The overlay may include files that were removed.
 func (w *Workspace) overlayAfter(ctx context.Context, commits []string, o SaveOptions) (overlay, renamed map[string]string, err error) {
 	made := map[string]bool{} // files that the patches make, now or as they were
 	for _, p := range w.state.Patches {
@@ -751,11 +745,13 @@ func (w *Workspace) overlayAfter(ctx context.Context, commits []string, o SaveOp
 	return overlay, renamed, nil
 }
 
-// overlayAt returns the overlay's files as they are at head, nil for one that
-// is gone, which it takes out of overlay, and those that the driver writes.
+// overlayAt returns the contents at head of the overlay's files and of the files
+// that the driver writes. For an overlay file that was removed the content is
+// nil, and overlayAt deletes it from overlay.
 func (w *Workspace) overlayAt(ctx context.Context, head string, commits []string, overlay map[string]string) (map[string][]byte, error) {
 	names := slices.Sorted(maps.Keys(overlay))
-	// The overlay has texts only: of a link it would have the name that it leads to.
+	// The overlay has only plain files: it would have the name of a link's target
+	// as the content of the link.
 	if odd, err := w.git.Odd(ctx, head, names); err != nil {
 		return nil, err
 	} else if odd != nil {
@@ -814,9 +810,9 @@ func (w *Workspace) bySubject(ctx context.Context, subjects []string) (was map[s
 	return was, left, nil
 }
 
-// patchText returns the text of the patch file that p's commit makes. If old,
-// the patch that it was, has the same commit but for what is around it, that is
-// the text of the file, unless it is to be rewritten.
+// patchText returns the text of the patch file for p's commit. old is the same
+// patch before the changes, if there was one. If git exports the same text for
+// both, patchText returns old's file as it is, unless rewrite is set.
 func (w *Workspace) patchText(ctx context.Context, p, old patch, rewrite bool) ([]byte, error) {
 	exported, err := w.git.Export(ctx, p.Commit)
 	if err != nil {
@@ -829,20 +825,23 @@ func (w *Workspace) patchText(ctx context.Context, p, old patch, rewrite bool) (
 			return nil, err
 		}
 		if string(before) == string(text) && !rewrite {
-			if text, err = os.ReadFile(filepath.Join(w.oldDir(), old.Name)); err != nil {
+			if text, err = os.ReadFile(filepath.Join(w.env.Repo.Dir, "patches", w.from(), old.Name)); err != nil {
 				return nil, err
 			}
 		}
 	}
-	// Not the text in the checkout: that may have the trailers that a save added.
+	// Compare with exported: text may also have trailers that a save has added.
 	if message, back, err := w.git.ReadBack(ctx, p.Commit, exported); err != nil {
 		return nil, err
 	} else if message != back {
-		got, want := firstDifference(back, message)
+		_, got, want := FirstDifference(back, message)
 		return nil, hint.Add(fmt.Errorf("%s: the message of the commit for %s does not survive in a patch: reading it back gives %q, want %q", w.Dir, p.Name, got, want), "reword it: git -C %s commit --amend, or git rebase -i with \"reword\" if it is not the last one", run.Quote(w.Dir))
 	}
 	text = withTrailers(text)
-	return text, w.valid(p.Name, text)
+	if _, err := series.Parse(p.Name, text); err != nil { // a build would refuse it
+		return nil, fmt.Errorf("the commit for %s: %w", p.Name, err)
+	}
+	return text, nil
 }
 
 // overlayFile returns where in the checkout an overlay file is.
@@ -850,29 +849,26 @@ func overlayFile(folder, name string) string {
 	return "src/" + folder + "/" + strings.TrimPrefix(name, "src/")
 }
 
-// firstDifference returns the first line of each text that the other has not.
-func firstDifference(a, b string) (string, string) {
+// FirstDifference returns the number of the first line, from 1, in which two
+// texts differ, and this line of each.
+func FirstDifference(a, b string) (n int, inA, inB string) {
 	x, y := strings.Split(a, "\n"), strings.Split(b, "\n")
-	for len(x) > 0 && len(y) > 0 && x[0] == y[0] {
+	for n = 1; len(x) > 0 && len(y) > 0 && x[0] == y[0]; n++ {
 		x, y = x[1:], y[1:]
 	}
-	return append(x, "")[0], append(y, "")[0]
+	return n, append(x, "")[0], append(y, "")[0]
 }
 
 // diff returns how the wanted patches and overlay files of the line differ from
 // those in the checkout.
 func (w *Workspace) diff(want map[string][]byte) ([]change, error) {
 	var changes []change
-	names := map[string]bool{}
-	for name := range want {
-		names[name] = true
+	names := slices.Collect(maps.Keys(want))
+	if w.from() == w.state.Line {
+		names = slices.AppendSeq(names, maps.Keys(w.state.Files))
 	}
-	if w.sameFolder() {
-		for name := range w.state.Files {
-			names[name] = true
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(names)) {
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
 		old, err := os.ReadFile(filepath.Join(w.env.Repo.Dir, filepath.FromSlash(name)))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
@@ -887,18 +883,12 @@ func (w *Workspace) diff(want map[string][]byte) ([]change, error) {
 	return changes, nil
 }
 
-// sameFolder reports whether the patches go where they came from.
-func (w *Workspace) sameFolder() bool {
-	return w.state.Rebase == nil || w.state.Rebase.From == w.state.Line
-}
-
-// oldDir returns the directory that the patches came from.
-func (w *Workspace) oldDir() string {
-	name := w.state.Line
+// from returns the line that the patches came from.
+func (w *Workspace) from() string {
 	if w.state.Rebase != nil {
-		name = w.state.Rebase.From
+		return w.state.Rebase.From
 	}
-	return filepath.Join(w.env.Repo.Dir, "patches", name)
+	return w.state.Line
 }
 
 // overlayFor returns the overlay directory that a new file goes to.
@@ -919,23 +909,6 @@ func (w *Workspace) overlayFor(name string, o SaveOptions) (string, error) {
 	return "", hint.Add(fmt.Errorf("a commit adds %s, and line %s has several overlays", name, w.line.Name), "name one: go run ./build save -line %s -overlay NAME, one of %s", w.line.Name, strings.Join(overlays, ", "))
 }
 
-// valid checks that a patch is one that a build takes.
-func (w *Workspace) valid(name string, text []byte) error {
-	dir, err := os.MkdirTemp("", "gocoro")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	file := filepath.Join(dir, name)
-	if err := os.WriteFile(file, text, 0o666); err != nil {
-		return err
-	}
-	if _, err := series.Read(file); err != nil {
-		return fmt.Errorf("the commit for %s: %s", name, strings.ReplaceAll(hint.Text(err), dir+string(filepath.Separator), ""))
-	}
-	return nil
-}
-
 var notSlug = regexp.MustCompile(`[^a-z0-9]+`)
 
 // slug makes a file name of a patch's subject: "runtime: check the lock" is
@@ -951,23 +924,15 @@ func slug(subject string) string {
 			s = s[:i]
 		}
 	}
-	if s == "" {
-		s = "patch"
-	}
-	return s
+	return cmp.Or(s, "patch")
 }
 
-// withTrailers adds the lines that a patch's message must end with to one that
-// has none of them, for the user to fill in.
+// withTrailers adds the trailers, for the user to fill in, to a patch whose
+// message has none of them.
 func withTrailers(text []byte) []byte {
 	message, rest, ok := strings.Cut(string(text), "\n---\n")
-	if !ok {
+	if !ok || slices.ContainsFunc(Trailers, func(t string) bool { return strings.Contains(message, "\n"+t+": ") }) {
 		return text
-	}
-	for _, t := range Trailers {
-		if strings.Contains(message, "\n"+t+": ") {
-			return text
-		}
 	}
 	return []byte(strings.TrimRight(message, "\n") + "\n\n" + trailerTemplate + "---\n" + rest)
 }

@@ -24,7 +24,7 @@ import (
 // copied returns the directory of a copy of the tree.
 func (j *job) copied(ctx context.Context) (dir string, err error) {
 	dir = filepath.Join(j.tmp, filepath.Base(j.t.GOROOT))
-	return dir, tree.Copy(ctx, dir, j.t.GOROOT, nil)
+	return dir, tree.Copy(ctx, dir, j.t.GOROOT)
 }
 
 // dist runs a slice of the tests of all.bash.
