@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"go/build"
 	"internal/platform"
+	"internal/race"
 	"internal/testenv"
 	"internal/trace"
 	"internal/trace/raw"
@@ -346,11 +347,14 @@ func TestCoroLockRace(t *testing.T) {
 	if !platform.RaceDetectorSupported(runtime.GOOS, runtime.GOARCH) {
 		t.Skipf("no race detector on %s/%s", runtime.GOOS, runtime.GOARCH)
 	}
-	runCoroLockBuilt(t, "-race", []string{
-		"CoroSharedDeadlock",     // cgo turns the deadlock detector off
-		"CoroSharedStopInFlight", // is a race
-		"CoroSharedConcurrentNext",
-	})
+	runCoroLockBuilt(t, "-race", coroLockNoRace)
+}
+
+// coroLockNoRace has the prefixes of programs that do not run in race mode.
+var coroLockNoRace = []string{
+	"CoroSharedDeadlock",     // cgo turns the deadlock detector off
+	"CoroSharedStopInFlight", // is a race
+	"CoroSharedConcurrentNext",
 }
 
 // TestCoroLockASan runs them with the address sanitizer, which looks at the
@@ -385,15 +389,18 @@ func TestCoroLockMoreStack(t *testing.T) {
 	}
 }
 
+// skip skips the test of the program if it has one of the prefixes.
+func (p *coroLockProg) skip(t *testing.T, what string, without []string) {
+	if slices.ContainsFunc(without, func(prefix string) bool { return strings.HasPrefix(p.name, prefix) }) {
+		t.Skip("does not apply to", what)
+	}
+}
+
 // runCoroLockBuilt runs all programs, less those with one of the prefixes,
 // built with a flag.
 func runCoroLockBuilt(t *testing.T, flag string, without []string) {
 	eachCoroLockProg(t, func(t *testing.T, binary string, p coroLockProg) {
-		for _, prefix := range without {
-			if strings.HasPrefix(p.name, prefix) {
-				t.Skip("does not apply to", flag)
-			}
-		}
+		p.skip(t, flag, without)
 		checkCoroLock(t, "", runCoroLock(t, binary, []string{flag}, p.name))
 	})
 }
@@ -529,6 +536,9 @@ func eachCoroLockProg(t *testing.T, f func(t *testing.T, binary string, p coroLo
 			mustHaveCoroLock(t, b.name)
 			for _, p := range b.progs {
 				t.Run(p.name, func(t *testing.T) {
+					if race.Enabled { // then the programs are built for it, too
+						p.skip(t, "race mode", coroLockNoRace)
+					}
 					t.Parallel()
 					f(t, b.name, p)
 				})
