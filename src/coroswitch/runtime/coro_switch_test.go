@@ -117,8 +117,8 @@ func coroSwitchFrames(t *testing.T) (names []string) {
 			if !strings.Contains(p, "coroSwitchConsumer+") { // not the iterator
 				continue
 			}
-			line, _, _ := strings.Cut(p, "\n")
-			_, addrs, _ := strings.Cut(line, "@ ")
+			_, addrs, _ := strings.Cut(p, " @ ")
+			addrs, _, _ = strings.Cut(addrs, "\n")
 			var pcs []uintptr
 			for addr := range strings.FieldsSeq(addrs) {
 				pc, err := strconv.ParseUint(addr, 0, 64)
