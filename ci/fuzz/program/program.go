@@ -54,7 +54,7 @@ const (
 	World   Kind = "world"   // stops the world
 	Procs   Kind = "procs"   // sets GOMAXPROCS to N
 	Timer   Kind = "timer"   // waits for a function that time.AfterFunc calls after N microseconds
-	Signal  Kind = "signal"  // sends the process a signal that it handles
+	Signal  Kind = "signal"  // sends the process a signal that only the runtime handles
 	Exec    Kind = "exec"    // runs another program
 	Late    Kind = "late"    // makes a thread in C that first calls Go after N microseconds
 )
