@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"slices"
 
+	"gocoro/build/hint"
 	"gocoro/build/line"
 	"gocoro/build/store"
 	"gocoro/ci/plan"
@@ -98,4 +100,12 @@ func inStore(ctx context.Context, do func(*store.Store) error) error {
 		return err
 	}
 	return st.Do(ctx, func() error { return do(st) })
+}
+
+// repoWith returns the checkout, for a command that tests the toolchain in root.
+func repoWith(root, command string) (*line.Repo, error) {
+	if root == "" {
+		return nil, hint.Add(errors.New("no toolchain given"), `go run ./ci %s -goroot "$(go env GOROOT)"`, command)
+	}
+	return line.FindRepo(".")
 }

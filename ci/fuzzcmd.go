@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -13,8 +12,6 @@ import (
 	"time"
 
 	"gocoro/build/command"
-	"gocoro/build/hint"
-	"gocoro/build/line"
 	"gocoro/build/progress"
 	"gocoro/build/store"
 	"gocoro/ci/fuzz"
@@ -46,10 +43,7 @@ func fuzzCommand(fs *flag.FlagSet) func(context.Context, []string) error {
 		if err := command.NoArgs(rest); err != nil {
 			return err
 		}
-		if *root == "" {
-			return hint.Add(errors.New("no toolchain given"), "go run ./ci fuzz -goroot \"$(go env GOROOT)\"")
-		}
-		repo, err := line.FindRepo(".")
+		repo, err := repoWith(*root, "fuzz")
 		if err != nil {
 			return err
 		}

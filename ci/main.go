@@ -25,9 +25,9 @@ var program = command.Program{
 Test runs cells: a suite, on a platform, in a configuration, on the patched
 tree or on stock upstream. With no flags it runs the cells of the day: all of
 them for the line of VERSION, and for every other line those that break first.
-For a line that -line names it runs all of them. It first installs what this
-machine lacks (an emulator, a cross compiler) with scripts/setup-linux.sh, if it
-has permission.
+With -line, it runs all of them for the lines that it names. It first installs
+what this machine lacks (an emulator, a cross compiler) with
+scripts/setup-linux.sh, if it has permission.
 
 A cell that passed before is not run again while nothing that goes into it has
 changed: test uses its record, and says so. With -fresh, and at night, every

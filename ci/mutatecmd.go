@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -13,7 +12,6 @@ import (
 
 	"gocoro/build/command"
 	"gocoro/build/hint"
-	"gocoro/build/line"
 	"gocoro/build/progress"
 	"gocoro/build/store"
 	"gocoro/ci/mutate"
@@ -36,10 +34,7 @@ func mutateCommand(fs *flag.FlagSet) func(context.Context, []string) error {
 		if err := command.NoArgs(rest); err != nil {
 			return err
 		}
-		if *root == "" {
-			return hint.Add(errors.New("no toolchain given"), "go run ./ci mutate -goroot \"$HOME/sdk/go1.27.4-coro1\"")
-		}
-		repo, err := line.FindRepo(".")
+		repo, err := repoWith(*root, "mutate")
 		if err != nil {
 			return err
 		}
