@@ -206,32 +206,32 @@ func coroLockLentExt() bool {
 	return false
 }
 
-// coroLockLentInt is called by lockOSThread when the goroutine is bound to the
-// current M and has no claim.
+// coroLockInt is lockOSThread for a goroutine that is bound to the current M and
+// has no claim.
 //
 //go:nosplit
-//go:noinline
-func coroLockLentInt() {
-	if debug.corolock == 0 {
-		return
-	}
+func coroLockInt() {
 	gp := getg()
-	mc := &gp.m.coro
-	mc.shared = true
-	if mc.leaver.ptr() == gp {
-		mc.leaver = 0 // a callback stays on its thread
-	} else {
-		gp.lent = true
-		gp.lentInt = gp.m.lockedInt
+	mp := gp.m
+	if mc := &mp.coro; debug.corolock != 0 {
+		mc.shared = true
+		if mc.leaver.ptr() == gp {
+			mc.leaver = 0 // a callback stays on its thread
+		} else {
+			gp.lent = true
+			gp.lentInt = mp.lockedInt
+		}
 	}
+	mp.lockedInt++
+	gp.lockedInt++
+	dolockOSThread()
 }
 
-// coroUnlock is UnlockOSThread if the goroutine or the M has other locks, or
-// the goroutine has none.
+// coroUnlockExt is UnlockOSThread if the M may be shared, or if the goroutine has
+// nothing left that it has locked with LockOSThread.
 //
 //go:nosplit
-//go:noinline
-func coroUnlock() {
+func coroUnlockExt() {
 	gp := getg()
 	if gp.lockedExt == 0 {
 		coroUnlockLent()
@@ -239,6 +239,20 @@ func coroUnlock() {
 	}
 	gp.lockedExt--
 	gp.m.lockedExt--
+	dounlockOSThread()
+}
+
+// coroUnlockInt is unlockOSThread if the M may be shared, or if the goroutine has
+// no such lock.
+//
+//go:nosplit
+func coroUnlockInt() {
+	gp := getg()
+	if gp.lockedInt == 0 {
+		systemstack(badunlockosthread)
+	}
+	gp.lockedInt--
+	gp.m.lockedInt--
 	dounlockOSThread()
 }
 
