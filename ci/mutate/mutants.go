@@ -72,7 +72,7 @@ var Mutants = []Mutant{
 		Old: "if gp.lockedExt == 0 || mp.coro.shared {", New: "if gp.lockedExt == 0 {"},
 	{Name: "a callback returns without a look at who shares its thread", File: "proc.go",
 		Old: "if gp.lockedInt == 0 || mp.coro.shared {", New: "if gp.lockedInt == 0 {"},
-	{Name: "a callback on a loan is its borrower's only lock", File: "proc.go",
+	{Name: "a callback on a loan is like any other", File: "proc.go",
 		Old: "if gp.lockedm != 0 && !gp.claims() {", New: "if false {"},
 	{Name: "a claim stays lent when its goroutine has all locks", File: "corolock.go",
 		Old: "		mc.uneven = false\n		gp.lent = false\n", New: "		mc.uneven = false\n"},

@@ -233,11 +233,16 @@ func only(want record.Want, re *regexp.Regexp) record.Want {
 // emulatedAtNight are the tests of the suite testprog that took most of its nine
 // minutes under qemu-user and have nothing to do with threads, locks, callbacks or
 // coroutines. By day they run only natively. (The series changes the goroutine leak
-// profile, which a test of the overlay checks under qemu-user by day.)
+// profile, which a test of the overlay checks under qemu-user by day. TestCgoPprofPIE
+// compiles the standard library in another way and is then TestCgoPprof.)
 var emulatedAtNight = []string{
-	"TestCheckPtr", "TestCheckPtr2", "TestConcurrentMapWritesIssue69447", "TestFinalizerOrCleanupDeadlock",
+	"TestCgoPprofPIE", "TestCheckPtr", "TestCheckPtr2", "TestConcurrentMapWritesIssue69447", "TestFinalizerOrCleanupDeadlock",
 	"TestGoroutineLeakProfile", "TestMemPprof",
 }
+
+// stdAtNight are the tests of the suite std that take half of its time, for gigabytes
+// of memory in small steps and for millions of map operations. By day they do not run.
+var stdAtNight = []string{"TestConcurrentReadsAfterGrowthReflect", "TestMemmoveOverflow"}
 
 // atNight reports whether the cell leaves the test to the night.
 func atNight(c plan.Cell, test string) bool {
@@ -307,6 +312,9 @@ func (j *job) goTests(ctx context.Context) error {
 				return err
 			}
 			skip = append(skip, prog...)
+		}
+		if j.c.Depth != plan.Nightly {
+			skip = append(skip, stdAtNight...)
 		}
 		flags = append(flags, "-skip=^("+strings.Join(skip, "|")+")$")
 	}
@@ -528,7 +536,8 @@ func (j *job) crossBuild(ctx context.Context) error {
 		j.rec.Steps = steps
 		return nil
 	}
-	for _, s := range j.c.Method.CrossSteps(ctx, j.t.GOROOT, j.tmp, j.env, j.c.Suite) {
+	env := slices.Concat(j.env, goroot.Collector())
+	for _, s := range j.c.Method.CrossSteps(ctx, j.t.GOROOT, j.tmp, env, j.c.Suite) {
 		j.yield(s.Cmd)
 		if err := runStep(ctx, j.rec, s.Name, s.Cmd, false); err != nil {
 			return err

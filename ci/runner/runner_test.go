@@ -463,6 +463,7 @@ func TestAtNight(t *testing.T) {
 		{"another test", "coro", platform.QemuUser, plan.Line{}, plan.Default, "plain", "TestCoroLock", false},
 		{"slow, native", "testprog", platform.Native, plan.Line{Default: true}, plan.Default, "plain", "TestGoroutineLeakProfile/X", false},
 		{"slow, emulated", "testprog", platform.QemuUser, plan.Line{Default: true}, plan.Default, "plain", "TestGoroutineLeakProfile/X", true},
+		{"another build, emulated", "testprog", platform.QemuUser, plan.Line{Default: true}, plan.Default, "plain", "TestCgoPprofPIE", true},
 		{"fast, emulated", "testprog", platform.QemuUser, plan.Line{Default: true}, plan.Default, "plain", "TestCgoCallbackGC", false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
