@@ -234,15 +234,20 @@ func only(want record.Want, re *regexp.Regexp) record.Want {
 // minutes under qemu-user and have nothing to do with threads, locks, callbacks or
 // coroutines. By day they run only natively. (The series changes the goroutine leak
 // profile, which a test of the overlay checks under qemu-user by day. TestCgoPprofPIE
-// compiles the standard library in another way and is then TestCgoPprof.)
+// compiles the standard library in another way and is then TestCgoPprof. For
+// TestSecretCgo there is the overlay's own test of secrets.)
 var emulatedAtNight = []string{
 	"TestCgoPprofPIE", "TestCheckPtr", "TestCheckPtr2", "TestConcurrentMapWritesIssue69447", "TestFinalizerOrCleanupDeadlock",
-	"TestGoroutineLeakProfile", "TestMemPprof",
+	"TestGoroutineLeakProfile", "TestMemPprof", "TestSecretCgo",
 }
 
 // stdAtNight are the tests of the suite std that take half of its time, for gigabytes
 // of memory in small steps and for millions of map operations. By day they do not run.
 var stdAtNight = []string{"TestConcurrentReadsAfterGrowthReflect", "TestMemmoveOverflow"}
+
+// lockPrograms begins the names of the tests of the programs of shared locks that do
+// not use C.
+const lockPrograms = "TestCoroLock/testprog/"
 
 // atNight reports whether the cell leaves the test to the night.
 func atNight(c plan.Cell, test string) bool {
@@ -262,6 +267,10 @@ func atNight(c plan.Cell, test string) bool {
 		// It builds a program, and so the standard library, with the race
 		// detector, again in each configuration.
 		return c.Method.Kind == platform.Native && c.ID.Config != "plain"
+	case c.Suite == "coro" && strings.HasPrefix(test, lockPrograms):
+		// Every line has the same code for these programs. Under qemu-user they
+		// take a minute, and one line's are enough.
+		return !c.Of.Default && c.Method.Kind == platform.QemuUser
 	case c.Suite == "testprog" && c.Method.Kind == platform.QemuUser:
 		return slices.Contains(emulatedAtNight, top)
 	}
@@ -317,6 +326,9 @@ func (j *job) goTests(ctx context.Context) error {
 			skip = append(skip, stdAtNight...)
 		}
 		flags = append(flags, "-skip=^("+strings.Join(skip, "|")+")$")
+	}
+	if atNight(j.c, lockPrograms) {
+		flags = append(flags, "-skip=^TestCoroLock$/^testprog$")
 	}
 	if err := j.goTest(ctx, flags, packages); err != nil {
 		return err

@@ -185,14 +185,14 @@ type When string
 const (
 	Always  When = ""         // if it passes, remove the expectation
 	AtTimes When = "at times" // it must pass in a rerun
-	Hangs   When = "hangs"    // it hangs at times, so it does not run
+	Omit    When = "omit"     // it does not run
 )
 
 // Omitted reports whether a cell leaves out a wanted test. Its outcome is
 // skipped, with the reason.
 func Omitted(expected []Expectation, id record.ID, pkg, test string) bool {
 	return slices.ContainsFunc(expected, func(x Expectation) bool {
-		return x.When == Hangs && x.cell(id) && match(x.Package, pkg) && match(x.Test, test)
+		return x.When == Omit && x.cell(id) && match(x.Package, pkg) && match(x.Test, test)
 	})
 }
 
@@ -323,7 +323,7 @@ func (c *CellOutcome) wants(pattern string) bool {
 func (o *Outcome) expect(x Expectation) {
 	failed := o.State == Failed || o.State == Crashed || o.State == TimedOut
 	switch {
-	case x.When == Hangs && o.State == DidNotRun:
+	case x.When == Omit && o.State == DidNotRun:
 		o.State, o.Reason = Skipped, "not run: "+x.Reason
 	case x.When == Always && failed, x.When == AtTimes && o.State == Flaky:
 		o.Was, o.State = o.State, ExpectedFailure
