@@ -72,6 +72,8 @@ var Mutants = []Mutant{
 		Old: "if gp.lockedExt == 0 || mp.coro.shared {", New: "if gp.lockedExt == 0 {"},
 	{Name: "a callback returns without a look at who shares its thread", File: "proc.go",
 		Old: "if gp.lockedInt == 0 || mp.coro.shared {", New: "if gp.lockedInt == 0 {"},
+	{Name: "a deadlock is looked for while a spare M has a P", File: "proc.go",
+		Old: "		if sched.npidle.Load() != gomaxprocs {\n			return\n", New: "		if false {\n			return\n"},
 	{Name: "a callback on a loan is like any other", File: "proc.go",
 		Old: "if gp.lockedm != 0 && !gp.claims() {", New: "if false {"},
 	{Name: "a claim stays lent when its goroutine has all locks", File: "corolock.go",

@@ -194,6 +194,7 @@ var coroLockCgoProgs = []coroLockProg{
 	{name: "CoroSharedCgoCallbackPairs", off: "OK"},
 	{name: "CoroSharedCgoOwner", off: "OK"},
 	{name: "CoroSharedCgoLateThread", off: coroThrow},
+	{name: "CoroSharedCgoThreadEnds", off: coroThrow},
 	{name: "CoroSharedCgoFrameDump", off: coroThrow},
 
 	{name: "CoroSharedCgoBlocking", off: coroThrow},

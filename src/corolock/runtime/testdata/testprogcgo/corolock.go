@@ -164,6 +164,14 @@ static void corolockLate(uintptr_t f) {
 		abort();
 	pthread_detach(t);
 }
+
+// corolockDetach is corolockCall on a thread that C creates and does not wait for.
+static void corolockDetach(uintptr_t f) {
+	pthread_t t;
+	if (pthread_create(&t, 0, corolockThread, (void*)f) != 0)
+		abort();
+	pthread_detach(t);
+}
 */
 import "C"
 
@@ -251,6 +259,7 @@ func init() {
 	shared("CoroSharedCgoCallbackPairs", CoroSharedCgoCallbackPairs)
 	shared("CoroSharedCgoOwner", CoroSharedCgoOwner)
 	register("CoroSharedCgoLateThread", CoroSharedCgoLateThread)
+	register("CoroSharedCgoThreadEnds", CoroSharedCgoThreadEnds)
 	register("CoroSharedCgoFrameDump", CoroSharedCgoFrameDump)
 
 	shared("CoroSharedCgoBlocking", CoroSharedCgoBlocking)
@@ -1615,6 +1624,28 @@ func CoroSharedCgoLateThread() {
 		sharedNext(next)
 	})
 	println("OK")
+}
+
+// CoroSharedCgoThreadEnds: while a callback waits to return below the C frames of an
+// iterator, threads of C call Go and end. The last of them has the only P.
+func CoroSharedCgoThreadEnds() {
+	println("expect: OK")
+	runtime.GOMAXPROCS(1)
+	go inCallback("caller", func(*corotest.Pin) {
+		next, _ := corotest.Pull(sharedIterCallbackHold)
+		sharedNext(next)
+	})
+	time.Sleep(10 * time.Millisecond)
+	h := cgo.NewHandle(runtime.Gosched)
+	runtime.LockOSThread()
+	for range 300 {
+		C.corolockDetach(C.uintptr_t(h))
+		for range 20 {
+			runtime.Gosched()
+		}
+	}
+	println("OK")
+	os.Exit(0)
 }
 
 // CoroSharedCgoFrameDump: a callback that waits below the C frames of an iterator
