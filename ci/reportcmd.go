@@ -40,7 +40,7 @@ func reportCommand(fs *flag.FlagSet) func(context.Context, []string) error {
 		if err != nil {
 			return err
 		}
-		expected, err := plan.Expected(platform.Host(), lines)
+		expected, err := plan.Expected(platform.Host(), lines, f.sel.Depth)
 		if err != nil {
 			return err
 		}

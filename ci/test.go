@@ -79,7 +79,7 @@ func test(ctx context.Context, r *runner.Runner, lines []*plan.Line, cells []pla
 	if err := os.MkdirAll(r.Results, 0o777); err != nil {
 		return err
 	}
-	expected, err := plan.Expected(platform.Host(), lines)
+	expected, err := plan.Expected(platform.Host(), lines, cells[0].Depth)
 	if err != nil {
 		return err
 	}

@@ -8,8 +8,8 @@ import (
 	"gocoro/ci/verdict"
 )
 
-// Expected returns the failures that the lines' cells are known to have.
-func Expected(host platform.Platform, lines []*Line) ([]verdict.Expectation, error) {
+// Expected returns the failures that the lines' cells are known to have at a depth.
+func Expected(host platform.Platform, lines []*Line, depth Depth) ([]verdict.Expectation, error) {
 	var list []verdict.Expectation
 	for _, target := range platform.All {
 		methods, err := platform.Methods(host, target)
@@ -19,6 +19,12 @@ func Expected(host platform.Platform, lines []*Line) ([]verdict.Expectation, err
 		for _, m := range methods {
 			for _, f := range m.ExpectedFailures() {
 				f.Platform, f.Suite = PlatformID(m), "testprog"
+				if f.When == verdict.OmitByDay {
+					f.When = verdict.Omit
+					if depth == Nightly {
+						f.When = verdict.Always
+					}
+				}
 				if strings.HasPrefix(f.Test, "TestCoro") {
 					f.Suite = "coro"
 				}

@@ -9,6 +9,7 @@ import (
 	"gocoro/ci/platform"
 	"gocoro/ci/record"
 	"gocoro/ci/suite"
+	"gocoro/ci/verdict"
 )
 
 var (
@@ -118,21 +119,27 @@ func TestExpected(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	expected, err := Expected(linux, lines)
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := 0
-	for _, x := range expected {
-		if x.Tree == record.Stock && x.Line == "go1.22" && x.Platform == "" {
-			n++
+	for depth, race := range map[Depth]verdict.When{Default: verdict.Omit, Nightly: verdict.Always} {
+		expected, err := Expected(linux, lines, depth)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if x.Reason == "" || x.Test == "" {
-			t.Errorf("%s: no reason or no test", x)
+		n := 0
+		for _, x := range expected {
+			if x.Tree == record.Stock && x.Line == "go1.22" && x.Platform == "" {
+				n++
+			}
+			if x.Reason == "" || x.Test == "" {
+				t.Errorf("%s: no reason or no test", x)
+			}
+			// What the emulator cannot run is still tried at night.
+			if x.Test == "TestRaceProf" && x.When != race || x.When == verdict.OmitByDay {
+				t.Errorf("%s: %s: got %q, want %q", depth, x, x.When, race)
+			}
 		}
-	}
-	if n != 16 {
-		t.Errorf("%d programs are expected to fail on stock go1.22, want 16", n)
+		if n != 16 {
+			t.Errorf("%d programs are expected to fail on stock go1.22, want 16", n)
+		}
 	}
 }
 

@@ -186,6 +186,9 @@ const (
 	Always  When = ""         // if it passes, remove the expectation
 	AtTimes When = "at times" // it must pass in a rerun
 	Omit    When = "omit"     // it does not run
+
+	// OmitByDay is Omit by day, and Always at night. An evaluation has one of these.
+	OmitByDay When = "omit by day"
 )
 
 // Omitted reports whether a cell leaves out a wanted test. Its outcome is
