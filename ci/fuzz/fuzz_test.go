@@ -78,7 +78,7 @@ func TestPlantedFaults(t *testing.T) {
 		fault, want string
 		size        int
 	}{
-		{"drop", "different", 6},
+		{"drop", "different", 7},
 		{"move", "violation: ", 5},
 		{"crash", "crash: panic: assignment to entry in nil map", 7},
 		{"hang", "hang", 8},
@@ -124,6 +124,28 @@ func TestIdentityCheck(t *testing.T) {
 	o, err := c.Runner.Check(t.Context(), p)
 	if err != nil || o.String() != "violation: identity" {
 		t.Errorf("%v, %v; want violation: identity\n%s", o, err, o.Stderr)
+	}
+}
+
+// A bystander that has to wait for seconds is seen.
+func TestBystanderCheck(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		beside      int
+		fault, want string
+	}{
+		{0, "", "same"}, {1, "", "same"}, {2, "", "same"}, {3, "", "same"}, {4, "", "same"}, {5, "", "same"},
+		{0, "starve", "violation: starved"},
+	} {
+		p, err := program.Parse(fmt.Sprintf("procs 1\nroot\n\tlock\n\tbeside %d\n\tunlock\n", test.beside))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := campaign(t, 0)
+		c.Runner.Only, c.Runner.Args, c.Runner.Repeat = "chan", []string{"-fault=" + test.fault}, 1
+		if o, err := c.Runner.Check(t.Context(), p); err != nil || o.String() != test.want {
+			t.Errorf("beside %d, fault %q: %v, %v; want %s\n%s", test.beside, test.fault, o, err, test.want, o.Stderr)
+		}
 	}
 }
 

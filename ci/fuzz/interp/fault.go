@@ -5,6 +5,7 @@ import (
 	"iter"
 	"runtime"
 	"sync"
+	"time"
 )
 
 // plant breaks Pull, to see that the fuzzer finds it.
@@ -57,6 +58,14 @@ func plant(fault string) error {
 			v, ok := next()
 			if ok && v%1000 == 2 {
 				select {}
+			}
+			return v, ok
+		})
+	case "starve": // the goroutines that switch to and fro leave bystanders no time
+		wrap(func(next func() (int, bool)) (int, bool) {
+			v, ok := next()
+			if v == besideValue {
+				time.Sleep(6 * time.Second)
 			}
 			return v, ok
 		})

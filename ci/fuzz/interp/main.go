@@ -26,7 +26,7 @@ func init() {
 	seed := flag.Uint64("seed", 0, "generate the program of this seed instead of reading one")
 	size := flag.Int("size", 40, "of about this many operations")
 	list := flag.Bool("list", false, "print the program, do not run it")
-	fault := flag.String("fault", "", "break Pull on purpose: drop, move, crash or hang")
+	fault := flag.String("fault", "", "break Pull on purpose: drop, move, crash, hang or starve")
 	flag.Parse()
 	if err := prepare(*seed, *size, *list, *fault); err != nil {
 		fmt.Fprintln(os.Stderr, "interp:", err)
@@ -124,6 +124,8 @@ func exec(g *G, env []*iterator, ops []program.Op) {
 			panic(fmt.Sprint("fault ", op.N))
 		case program.Goexit:
 			runtime.Goexit()
+		case program.Beside:
+			g.beside(op.N)
 		default:
 			g.quiet(string(op.Kind), op.N)
 		}

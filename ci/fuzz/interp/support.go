@@ -79,6 +79,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"gocoro/ci/fuzz/program"
 )
 
 // The operations, and the checks that go with each.
@@ -702,6 +704,59 @@ func (g *G) quiet(what string, n int) {
 	}
 	g.event("%s", what)
 }
+
+// bystanders each have one turn beside a pair of goroutines that switch to and fro.
+var bystanders = [program.BesideLocked]func(){
+	runtime.Gosched,
+	func() { time.Sleep(100 * time.Microsecond) },
+	func() {
+		r, w, err := os.Pipe()
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(4)
+		}
+		defer r.Close()
+		go func() {
+			runtime.Gosched()
+			w.Close()
+		}()
+		io.ReadAll(r)
+	},
+}
+
+// beside drives an iterator for as long as a bystander needs for its turns. A turn
+// comes after a few time slices, whoever has locked what: with channels 5 seconds are
+// never needed.
+func (g *G) beside(n int) {
+	const turns, limit = 3, 5 * time.Second
+	var over atomic.Bool
+	go func() {
+		for range turns {
+			bystanders[n%program.BesideLocked]()
+		}
+		over.Store(true)
+	}()
+	next, stop := pull(func(yield func(int) bool) {
+		if n >= program.BesideLocked {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+		}
+		for yield(besideValue) {
+		}
+	})
+	start := time.Now()
+	for !over.Load() {
+		next()
+	}
+	if d := time.Since(start); d > limit {
+		violation("starved", "goroutine %s drove an iterator beside a bystander that had its %d turns after %v", g.name, turns, d)
+	}
+	stop()
+	g.event("%s", program.Beside)
+}
+
+// besideValue is what the iterators of beside yield.
+const besideValue = 999
 
 // A channelCoro does with channels what the runtime's coro does: one goroutine
 // is blocked on it, and a switch blocks the caller and starts that one.

@@ -64,7 +64,7 @@ type place struct {
 func (g *generator) one(n int) bool { return g.r.IntN(n) == 0 }
 
 func (g *generator) program() *Program {
-	p := &Program{Procs: []int{1, 2, 4}[g.r.IntN(3)]}
+	p := &Program{Procs: 1 << g.r.IntN(4)}
 	g.goexit = g.one(3)
 	g.faults = !g.one(3)
 	g.over = g.one(10)
@@ -309,7 +309,7 @@ func (g *generator) short() Op {
 
 // quiet returns an operation that only gives the runtime something to do.
 func (g *generator) quiet() Op {
-	switch g.r.IntN(19) {
+	switch g.r.IntN(20) {
 	case 0, 1:
 		return Op{Kind: Gosched}
 	case 2:
@@ -327,7 +327,7 @@ func (g *generator) quiet() Op {
 	case 11, 12:
 		return Op{Kind: CCall, N: 10 << g.r.IntN(4)}
 	case 13:
-		return Op{Kind: Procs, N: 1 << g.r.IntN(3)}
+		return Op{Kind: Procs, N: 1 << g.r.IntN(4)}
 	case 14:
 		return Op{Kind: Timer, N: 10 << g.r.IntN(4)}
 	case 15, 16:
@@ -337,6 +337,12 @@ func (g *generator) quiet() Op {
 			return Op{Kind: Exec}
 		}
 		return Op{Kind: Late, N: 50 << g.r.IntN(6)}
+	case 18:
+		kinds := BesideLocked
+		if !g.matched {
+			kinds *= 2
+		}
+		return Op{Kind: Beside, N: g.r.IntN(kinds)}
 	}
 	return Op{Kind: World}
 }

@@ -595,6 +595,10 @@ func (m *model) exec(g *modelG, env []*modelIter, ops []Op) {
 		case Gosched, GC, Block, Sleep, Syscall, CCall, World, Procs, Timer, Signal, Exec, Late:
 			g.last = nil // it may go on elsewhere
 			m.event(g, "%s", op.Kind)
+		case Beside:
+			g.last = nil
+			m.throws = m.throws || op.N >= BesideLocked
+			m.event(g, "%s", op.Kind)
 		default:
 			m.event(g, "%s", op.Kind)
 		}

@@ -57,6 +57,9 @@ const (
 	Signal  Kind = "signal"  // sends the process a signal that only the runtime handles
 	Exec    Kind = "exec"    // runs another program
 	Late    Kind = "late"    // makes a thread in C that first calls Go after N microseconds
+	Beside  Kind = "beside"  // drives an iterator while a bystander of the Nth kind has its turns
+
+	BesideLocked = 3 // this many kinds of bystanders; from here on the iterator has a lock of its own
 )
 
 // kinds says of every kind whether it has an argument, and whether it has a body.
@@ -67,7 +70,7 @@ var kinds = map[Kind]struct{ arg, body bool }{
 	Try: {body: true}, Defer: {body: true}, Loop: {true, true}, Panic: {arg: true}, Goexit: {},
 	Gosched: {}, GC: {}, Grow: {arg: true}, Block: {}, Spin: {arg: true}, Sleep: {arg: true},
 	Syscall: {arg: true}, CCall: {arg: true}, World: {}, Procs: {arg: true},
-	Timer: {arg: true}, Signal: {}, Exec: {}, Late: {arg: true},
+	Timer: {arg: true}, Signal: {}, Exec: {}, Late: {arg: true}, Beside: {arg: true},
 }
 
 // Slots is how many iterators a root and the goroutines below it can hold at a time.
@@ -144,6 +147,9 @@ func (p *Program) Unlocked() *Program {
 			op.Body = strip(op.Body)
 			switch op.Kind {
 			case Lock, Unlock, CCall, Late:
+			case Beside:
+				op.N %= BesideLocked
+				out = append(out, op)
 			case Callback:
 				op.Kind, op.N = Loop, 1
 				out = append(out, op)
@@ -258,6 +264,8 @@ func Parse(text string) (*Program, error) {
 			return nil, bad("wrong number of arguments")
 		case (f[0] == "next" || f[0] == "stop" || f[0] == "pull") && n >= Slots:
 			return nil, bad(fmt.Sprintf("there are %d slots", Slots))
+		case f[0] == "beside" && n >= 2*BesideLocked:
+			return nil, bad(fmt.Sprintf("there are %d kinds", 2*BesideLocked))
 		case depth >= len(bodies) || bodies[depth] == nil:
 			return nil, bad("too deep: it belongs to nothing")
 		}

@@ -13,7 +13,7 @@ func TestGenerateIsDeterministic(t *testing.T) {
 		}
 	}
 	// The seeds that people write down must mean the same tomorrow.
-	const want = "procs 4\nnoise 1\nmain\ninit\n\tpull 0\n\t\tyield 0\n\t\tyield 0\n\t\tyield 0\n\t\tspin 80\n\tnext 0\n\tlock\n\tgosched\n\tunlock\nroot\n"
+	const want = "procs 8\nmain\ninit\n\tlock\n\tblock\n\tunlock\n\tpull 3\n\t\tyield 0\n\t\tprocs 8\n\t\tlock\n\t\tsyscall 40\n\t\tunlock\n\t\tgosched\n\tnext 3\nroot\n"
 	if got := Generate(1, 6).String(); got != want {
 		t.Errorf("seed 1, size 6:\n%s\nwant:\n%s", got, want)
 	}
@@ -34,7 +34,7 @@ func TestRoundTrip(t *testing.T) {
 
 func TestParseErrors(t *testing.T) {
 	for _, text := range []string{
-		"", "procs 1", "root\n\tdance", "root\n\tnext", "root\n\tlock 1", "root\n\tnext 4", "root\n\tnext -1",
+		"", "procs 1", "root\n\tdance", "root\n\tnext", "root\n\tlock 1", "root\n\tnext 4", "root\n\tnext -1", "root\n\tbeside 6",
 		"root\n\tlock\n\t\tlock", "root\n\t\tlock", "\tlock", "root\n\tgo 1 2", "tree",
 	} {
 		if p, err := Parse(text); err == nil {
@@ -168,6 +168,8 @@ func TestThrows(t *testing.T) {
 		{"root\n\tthread 2\n\t\tpull 0\n\t\t\tyield 0\n\t\tnext 0\n\t\tstop 0", false},
 		{"init\n\tpull 0\n\t\tlock\n\t\tunlock\n\t\tyield 0\n\tnext 0\nroot\n\tmark", false},
 		{"init\n\tpull 0\n\t\tyield 0\nroot\n\tnext 0", true},
+		{"root\n\tlock\n\tbeside 2", false},
+		{"root\n\tbeside 3", true},
 	} {
 		p, err := Parse(test.program)
 		if err != nil {
