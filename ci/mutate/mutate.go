@@ -97,6 +97,9 @@ func (r *Runner) Run(ctx context.Context, m *Mutant) (killer string, err error) 
 	s, err := c.Run(ctx)
 	if err == nil && s.Failed() {
 		killer = "the fuzzer"
+		if len(s.Findings) > 0 {
+			killer = fmt.Sprintf("the fuzzer, seed %d, %s", s.Findings[0].Seed, s.Findings[0].Outcome)
+		}
 	}
 	return killer, err
 }
