@@ -90,7 +90,8 @@ func TestCoroBugHeapDump(t *testing.T) {
 }
 
 // TestCoroBugLockedStarvation checks that two goroutines which wake each other
-// leave some time to others when one of them is locked to its thread.
+// leave some time to others when one of them is locked to its thread, also if
+// somebody else always waits in the global queue.
 func TestCoroBugLockedStarvation(t *testing.T) {
 	if runtime.GOARCH == "wasm" {
 		t.Skip("no threads on wasm")
@@ -99,13 +100,26 @@ func TestCoroBugLockedStarvation(t *testing.T) {
 	for _, test := range []struct {
 		name           string
 		client, server bool // is locked
+		yielder        bool
 	}{
-		{"none", false, false},
-		{"client", true, false},
-		{"server", false, true},
-		{"both", true, true},
+		{"none", false, false, false},
+		{"client", true, false, false},
+		{"server", false, true, false},
+		{"both", true, true, false},
+		{"client, yielder", true, false, true},
+		{"server, yielder", false, true, true},
+		{"both, yielder", true, true, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			if test.yielder {
+				var over atomic.Bool
+				defer over.Store(true)
+				go func() {
+					for !over.Load() {
+						runtime.Gosched()
+					}
+				}()
+			}
 			requests, replies := make(chan bool, 1), make(chan bool, 1)
 			defer close(requests)
 			go func() {

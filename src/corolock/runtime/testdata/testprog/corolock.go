@@ -1838,9 +1838,22 @@ func CoroSharedFair() {
 }
 
 // CoroSharedBystander: a pair that does nothing but switch leaves its only P to a
-// goroutine in the queue now and then, whichever side is locked.
+// goroutine in the queue now and then, whichever side is locked, and whether or not
+// somebody else always waits in the global queue.
 func CoroSharedBystander() {
 	runtime.GOMAXPROCS(1)
+	sharedBystander()
+	var over atomic.Bool
+	go func() {
+		for !over.Load() {
+			runtime.Gosched()
+		}
+	}()
+	sharedBystander()
+	over.Store(true)
+}
+
+func sharedBystander() {
 	for _, locked := range [][2]bool{{true, false}, {false, true}, {true, true}} {
 		var pin, own *corotest.Pin
 		if locked[0] {
