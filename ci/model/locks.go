@@ -332,6 +332,9 @@ func (w *world) leaveFrame(m mid, unwind bool) {
 	mp.lockedInt--
 	if !gp.claims() {
 		w.unclaim(m, false)
+	} else {
+		mp.apart = mp.apart && !w.only(g, m)
+		w.unshare(m, g)
 	}
 	if !unwind {
 		mp.pc = pcSyscall

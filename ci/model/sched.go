@@ -263,6 +263,13 @@ func (w *world) bind(m mid, g gid) (evicted gid) {
 	mp.leaver = 0
 	mp.lockedg = g
 	gp.lockedm = m
+	w.unshare(m, g)
+	return evicted
+}
+
+// unshare is m.settle.
+func (w *world) unshare(m mid, g gid) {
+	mp, gp := &w.m[m], &w.g[g]
 	if mp.shared && mp.queue.empty() {
 		if gp.lockedExt == mp.lockedExt && gp.lockedInt == mp.lockedInt && (mp.debt == 0 || w.is(clearedInDebt)) && (!mp.doomed || w.is(clearedInDoom)) {
 			mp.shared = false
@@ -272,7 +279,6 @@ func (w *world) bind(m mid, g gid) (evicted gid) {
 			mp.shared = false
 		}
 	}
-	return evicted
 }
 
 // evict is mCoro.evict.

@@ -68,6 +68,8 @@ var Mutants = []Mutant{
 		Old: "		mp.coro.shared = true\n	}\n}", New: "	}\n}"},
 	{Name: "an M that becomes free is uneven still", File: "corolock.go",
 		Old: "		mp.coro.uneven = false\n", New: ""},
+	{Name: "an M that never becomes free stays uneven", File: "corolock.go",
+		Old: "	if gp.m.coro.uneven && gp.claims() {", New: "	if false {"},
 	{Name: "an M becomes free without a look at who shares it", File: "proc.go",
 		Old: "if gp.lockedExt == 0 || mp.coro.shared {", New: "if gp.lockedExt == 0 {"},
 	{Name: "a callback returns without a look at who shares its thread", File: "proc.go",

@@ -600,6 +600,9 @@ func (g *G) cthread(n int, body func(*G)) {
 			for _, c := range on(t).claims {
 				fmt.Fprintf(os.Stderr, "end: goroutine %s has locked thread %d of C, which may end now\n", c.name, t)
 			}
+			if on(t).unsure {
+				fmt.Fprintf(os.Stderr, "end: goroutine ? may have locked thread %d of C, which may end now\n", t)
+			}
 		}()
 		k.base(false, body)
 	})

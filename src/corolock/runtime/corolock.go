@@ -74,8 +74,9 @@ type mCoro struct {
 	// more than to be unlocked when the last lock goes. It is set by the M itself
 	// when there is a second claimant, or with the lock held before one is made
 	// ready from elsewhere. It is cleared only when a goroutine with all the
-	// locks is about to run, or when nobody has any, and so it cannot change while
-	// the M or another one looks whether somebody who does not run is alone.
+	// locks is about to run, or when its callback returns, or when nobody has any,
+	// and so it cannot change while the M or another one looks whether somebody who
+	// does not run is alone.
 	shared bool
 
 	// idle says that the M waits in coroStopLocked for one of its goroutines,
@@ -93,8 +94,8 @@ type mCoro struct {
 	debt uint32
 
 	// uneven says that there has been a switch under unequal locks since one
-	// goroutine had all of them. Then a borrower that unlocks has no debt: the
-	// locks could come to equal a coro's without being its.
+	// goroutine was seen to have all of them. Then a borrower that unlocks has no
+	// debt: the locks could come to equal a coro's without being its.
 	uneven bool
 
 	// leaver, if it is lockedg, is a goroutine that has unlocked its last lock
@@ -254,6 +255,16 @@ func coroUnlockInt() {
 	gp.lockedInt--
 	gp.m.lockedInt--
 	dounlockOSThread()
+	if gp.m.coro.uneven && gp.claims() {
+		// The M of a thread that C created, or that is locked for good, is
+		// never free. What was in this callback must not outlast it for ever.
+		systemstack(func() {
+			mp := getg().m
+			lock(&mp.coro.lock)
+			mp.unshare(mp.curg)
+			unlock(&mp.coro.lock)
+		})
+	}
 }
 
 // coroUnlockLent is UnlockOSThread for a goroutine which has nothing left that it
@@ -404,12 +415,21 @@ func (mp *m) bind(gp *g) (evicted *g) {
 	mc.leaver = 0
 	mp.lockedg.set(gp)
 	gp.lockedm.set(mp)
+	mp.unshare(gp)
+	return evicted
+}
+
+// unshare makes gp, which is bound to mp and runs there or is about to, alone
+// there if it has all the locks. The lock is held.
+//
+//go:nowritebarrierrec
+func (mp *m) unshare(gp *g) {
+	mc := &mp.coro
 	if mc.shared && mc.queue.empty() && gp.lockedExt == mp.lockedExt && gp.lockedInt == mp.lockedInt && mc.debt|mc.doomed == 0 {
 		mc.shared = false
 		mc.uneven = false
 		gp.lent = false
 	}
-	return evicted
 }
 
 // evict takes gp, which is not bound any more, out of the queue and returns it,

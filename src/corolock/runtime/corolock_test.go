@@ -178,6 +178,7 @@ var coroLockCgoProgs = []coroLockProg{
 	{name: "CoroSharedCgoThreadDropLoan", off: coroThrow},
 	{name: "CoroSharedCgoThreadDropClaim", off: coroThrow},
 	{name: "CoroSharedCgoThreadLockedExit", off: coroThrow},
+	{name: "CoroSharedCgoThreadAgain", off: coroThrow},
 
 	{name: "CoroSharedCgoCallbackLock", off: coroThrow},
 	{name: "CoroSharedCgoCallbackLockDead", off: coroThrow, unlikeChannels: coroFrames},

@@ -243,6 +243,7 @@ func init() {
 	shared("CoroSharedCgoThreadDropLoan", CoroSharedCgoThreadDropLoan)
 	shared("CoroSharedCgoThreadDropClaim", CoroSharedCgoThreadDropClaim)
 	shared("CoroSharedCgoThreadLockedExit", CoroSharedCgoThreadLockedExit)
+	shared("CoroSharedCgoThreadAgain", CoroSharedCgoThreadAgain)
 
 	shared("CoroSharedCgoCallbackLock", CoroSharedCgoCallbackLock)
 	register("CoroSharedCgoCallbackLockDead", CoroSharedCgoCallbackLockDead)
@@ -1276,6 +1277,38 @@ func CoroSharedCgoThreadDropClaim() {
 			sharedDrain(next, pin.Check)
 		})
 	}
+}
+
+// CoroSharedCgoThreadAgain: a switch under unequal locks in a callback from a
+// thread of C is forgotten in the next one, from the same thread or from another
+// that gets its M. An iterator may unlock the thread on loan and lock it again, and
+// has no lock then.
+func CoroSharedCgoThreadAgain() {
+	frame := func() {
+		runtime.LockOSThread()
+		next, _ := corotest.Pull(func(yield func(int) bool) {
+			runtime.UnlockOSThread()
+			runtime.LockOSThread()
+			inner, stop := corotest.Pull(sharedIterLockYield)
+			sharedNext(inner)
+			stop()
+			yield(5)
+		})
+		sharedNext(next)
+		runtime.UnlockOSThread()
+	}
+	for range 10 {
+		onThread("maker", func(pin *corotest.Pin) {
+			frame()
+			pin.Check("after next")
+		})
+	}
+	n := 0
+	loop(loopThread, func() bool {
+		frame()
+		n++
+		return n < 10
+	})
 }
 
 // CoroSharedCgoCallbackLock: an iterator that has borrowed a thread in a callback
