@@ -607,6 +607,14 @@ func (r *Repo) Before(ctx context.Context, a, b string) (bool, error) {
 	return a != b, err
 }
 
+// Beyond returns the names under which the repository has commits that the given
+// one does not include: branches, tags, refs/stash, and HEAD without a branch,
+// that of other worktrees as well.
+func (r *Repo) Beyond(ctx context.Context, commit string) ([]string, error) {
+	out, err := r.git(ctx, "log", "--no-show-signature", "--all", "--source", "--format=%S", "--not", commit)
+	return slices.Compact(slices.Sorted(strings.FieldsSeq(out))), err
+}
+
 // Parent returns a commit's first parent.
 func (r *Repo) Parent(ctx context.Context, c string) (string, error) {
 	return r.git(ctx, "rev-parse", "--verify", c+"^")

@@ -61,12 +61,12 @@ func (e *Env) Rebase(ctx context.Context, from, to *line.Line, pin []byte) ([]st
 		if err := w.notMoving(); err != nil {
 			return nil, err
 		}
-		why, err := w.unsaved(ctx)
+		why, next, err := w.unsaved(ctx)
 		if err != nil {
 			return nil, err
 		}
 		if why != "" {
-			return nil, hint.Add(fmt.Errorf("%s has changes that are not saved: %s", w.Dir, why), "save them (go run ./build save -line %s) or discard them (go run ./build edit -line %s -discard)", to.Name, to.Name)
+			return nil, hint.Add(fmt.Errorf("%s has changes that are not saved: %s", w.Dir, why), "%ssave them (go run ./build save -line %s) or discard them (go run ./build edit -line %s -discard)", next, to.Name, to.Name)
 		}
 	}
 	oldUp, oldRepo, err := e.upstream(ctx, from)

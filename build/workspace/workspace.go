@@ -343,16 +343,15 @@ func (e *Env) Edit(ctx context.Context, l *line.Line) (*Workspace, error) {
 		if err := w.notMoving(); err != nil {
 			return nil, err
 		}
-		current := maps.Equal(snap, w.state.Files) && w.state.Upstream == l.Pin.Upstream
-		why, err := w.unsaved(ctx)
+		if maps.Equal(snap, w.state.Files) && w.state.Upstream == l.Pin.Upstream {
+			return w, nil
+		}
+		why, next, err := w.unsaved(ctx)
 		if err != nil {
 			return nil, err
 		}
-		switch {
-		case current:
-			return w, nil
-		case why != "":
-			return nil, hint.Add(fmt.Errorf("%s has changes that are not saved (%s), and the files of line %s in patches/ or src/ are not those that it was made of", w.Dir, why, l.Name), "restore those files (git stash, or git checkout) and run: go run ./build save -line %s\nor discard the changes: go run ./build edit -line %s -discard", l.Name, l.Name)
+		if why != "" {
+			return nil, hint.Add(fmt.Errorf("%s has changes that are not saved (%s), and the files of line %s in patches/ or src/ are not those that it was made of", w.Dir, why, l.Name), "%srestore those files (git stash, or git checkout) and run: go run ./build save -line %s\nor discard the changes: go run ./build edit -line %s -discard", next, l.Name, l.Name)
 		}
 	}
 	up, repo, err := e.upstream(ctx, l)
@@ -435,25 +434,40 @@ func (e *Env) remove(name string) error {
 	return nil
 }
 
-// unsaved says what of the workspace is not saved, or "".
-func (w *Workspace) unsaved(ctx context.Context) (string, error) {
+// unsaved says what of the workspace is not saved, or "". If save alone cannot
+// save it, next is a line that says what to do before.
+func (w *Workspace) unsaved(ctx context.Context) (why, next string, err error) {
 	if s := w.git.InProgress(); s != "" {
-		return "a git " + s + " is under way", nil
+		return "a git " + s + " is under way", "", nil
 	}
 	head, err := w.git.Head(ctx)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	dirty, err := w.git.Status(ctx)
+	if err != nil {
+		return "", "", err
+	}
+	if len(dirty) > 0 {
+		return fmt.Sprintf("%d files are not committed", len(dirty)), "", nil
+	}
+	refs, err := w.git.Beyond(ctx, w.state.Head)
 	switch {
 	case err != nil:
-		return "", err
-	case len(dirty) > 0:
-		return fmt.Sprintf("%d files are not committed", len(dirty)), nil
+		return "", "", err
+	case slices.Equal(refs, []string{"refs/heads/gocoro"}):
+		return "commits of refs/heads/gocoro", "", nil
+	case len(refs) > 0:
+		return "commits of " + strings.Join(refs, ", "), w.beyond(w.state.Head), nil
 	case head != w.state.Head:
-		return "commits were made", nil
+		return "an earlier commit is checked out", "", nil
 	}
-	return "", nil
+	return "", "", nil
+}
+
+// beyond is the hint on commits that the given one does not include.
+func (w *Workspace) beyond(commit string) string {
+	return fmt.Sprintf("look at them: git -C %s log --all --not %.12s\ntake them to the branch gocoro (git stash pop, git cherry-pick), or remove them (git stash drop, git branch -D)\n", run.Quote(w.Dir), commit)
 }
 
 func (w *Workspace) notMoving() error {
