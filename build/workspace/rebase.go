@@ -282,7 +282,15 @@ func (w *Workspace) resolved(ctx context.Context, p patch) (string, error) {
 	}
 	c := head // if the person made the commit
 	if head == onto {
-		if c, err = w.git.CommitPicked(ctx, onto, p.Commit); c == "" || err != nil {
+		if c, err = w.git.CommitPicked(ctx, onto, p.Commit); err != nil {
+			return "", err
+		}
+		if c == "" {
+			// Do not drop the patch if its resolution may be elsewhere.
+			refs, err := w.git.Beyond(ctx, onto)
+			if len(refs) > 0 {
+				err = hint.Add(fmt.Errorf("%s: nothing of %s is checked out, but there are commits of %s", w.Dir, p.Name, strings.Join(refs, ", ")), "%sor leave the patch out: go run ./build rebase -skip -line %s", w.beyond(onto), w.line.Name)
+			}
 			return "", err
 		}
 	} else if parent, err := w.git.Parent(ctx, head); err != nil || parent != onto || len(dirty) > 0 {
