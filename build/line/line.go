@@ -43,6 +43,24 @@ func FindRepo(dir string) (*Repo, error) {
 	}
 }
 
+// Journal and Undo are files in a checkout, in which package workspace lists the
+// changes of several files while it makes them, or reverts them.
+const (
+	Journal = ".edit/journal"
+	Undo    = ".edit/undo"
+)
+
+// Whole returns an error if a command was killed while it wrote the files of the
+// checkout. They may then be a mixture of two series.
+func (r *Repo) Whole() error {
+	for _, f := range []string{Undo, Journal} {
+		if _, err := os.Lstat(filepath.Join(r.Dir, filepath.FromSlash(f))); err == nil {
+			return hint.Add(fmt.Errorf("%s is there: a command was killed while it wrote patches/ and src/, or has not finished, and their files may be a mixture of old and new ones", f), "go run ./build status")
+		}
+	}
+	return nil
+}
+
 // Lines returns the names of all lines, oldest first.
 func (r *Repo) Lines() ([]string, error) {
 	ents, err := os.ReadDir(filepath.Join(r.Dir, "patches"))
@@ -91,7 +109,11 @@ func (r *Repo) Default() (string, error) {
 //
 // For the default line the VERSION file must say exactly what the pin says:
 // two places that disagree about a release's name are an error, not a choice.
+// Nor does Line load anything of a checkout that is not Whole.
 func (r *Repo) Line(name string) (*Line, error) {
+	if err := r.Whole(); err != nil {
+		return nil, err
+	}
 	first, text, err := r.readVERSION()
 	if err != nil {
 		return nil, err

@@ -91,22 +91,12 @@ func Doctor(fs *flag.FlagSet) command.Func {
 	f.registerTarget(fs)
 	dir := fs.String("dir", ".", "the `directory` of the module that you build with the toolchain")
 	return command.FlagsOnly(func(ctx context.Context) error {
-		l, err := line.Find(f.Line)
+		findings, err := f.examine(ctx, *dir)
 		if err != nil {
 			return err
 		}
-		t, err := f.readable(ctx, l.Release())
-		if err != nil {
-			return err
-		}
-		st, cache := store.Open()
-		m, err := doctor.Look(ctx, l, st, t, *dir)
-		if err != nil {
-			return err
-		}
-		m.Cache = cache
 		bad := 0
-		for _, x := range doctor.Examine(m) {
+		for _, x := range findings {
 			fmt.Println(x)
 			if x.Bad() {
 				bad++
@@ -119,4 +109,31 @@ func Doctor(fs *flag.FlagSet) command.Func {
 		fmt.Println("\nno problems found")
 		return nil
 	})
+}
+
+// examine returns the findings for the module in dir. In a checkout that is not
+// whole that is the only one: its lines cannot be loaded.
+func (f *flags) examine(ctx context.Context, dir string) ([]doctor.Finding, error) {
+	repo, err := line.FindRepo(".")
+	if err != nil {
+		return nil, err
+	}
+	if err := repo.Whole(); err != nil {
+		return []doctor.Finding{{Level: doctor.Stop, Text: err.Error(), Fix: strings.Join(hint.Of(err), "\n")}}, nil
+	}
+	l, err := repo.Line(f.Line)
+	if err != nil {
+		return nil, err
+	}
+	t, err := f.readable(ctx, l.Release())
+	if err != nil {
+		return nil, err
+	}
+	st, cache := store.Open()
+	m, err := doctor.Look(ctx, l, st, t, dir)
+	if err != nil {
+		return nil, err
+	}
+	m.Cache = cache
+	return doctor.Examine(m), nil
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"gocoro/build/hint"
+	"gocoro/build/line"
 	"gocoro/build/store"
 )
 
@@ -22,11 +23,11 @@ type change struct {
 
 // journalFile lists the changes of a save while they are made. A command that
 // finds it makes all of them, or reverts all of them.
-func journalFile(root string) string { return filepath.Join(root, editFolder, "journal") }
+func journalFile(root string) string { return filepath.Join(root, filepath.FromSlash(line.Journal)) }
 
 // undoFile is the new name of the journal once its changes are to be reverted.
 // Every command that finds it reverts all of them.
-func undoFile(root string) string { return filepath.Join(root, editFolder, "undo") }
+func undoFile(root string) string { return filepath.Join(root, filepath.FromSlash(line.Undo)) }
 
 // write makes all changes or none. Once the journal is on disk, the next command
 // finishes what this one did not.

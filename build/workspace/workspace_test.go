@@ -282,6 +282,9 @@ func TestAbortInterrupt(t *testing.T) {
 	if maps.Equal(first.files(t), before) {
 		t.Fatal("the move was killed before it wrote anything")
 	}
+	if _, err := first.env.Repo.Line("go1.22"); err == nil {
+		t.Error("a line of a mixture of old and new files was loaded")
+	}
 
 	whole := first.again(t)
 	var steps []string
@@ -309,6 +312,9 @@ func TestAbortInterrupt(t *testing.T) {
 				t.Fatalf("got error %v, want %v", err, errKilled)
 			}
 			y.env.Step = nil
+			if _, err := y.env.Repo.Line("go1.22"); err == nil && !maps.Equal(y.files(t), before) {
+				t.Error("a line of a mixture of old and new files was loaded")
+			}
 			if i > 0 { // it has begun
 				other := y.again(t)
 				if err := other.env.Recover(ctx); err != nil {
