@@ -1,6 +1,7 @@
 package workspace
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -42,10 +43,29 @@ func write(root string, changes []change, step func(string) error) error {
 	if err := step("journal"); err != nil {
 		return err
 	}
+	if err := expected(root, changes, "nothing is written; look at git diff, and run the command again"); err != nil {
+		return err
+	}
 	if err := store.WriteFile(journalFile(root), data); err != nil {
 		return err
 	}
 	return finish(root, journalFile(root), changes, step)
+}
+
+// expected returns an error if somebody else has changed one of the files: if it
+// is neither as it was before the changes nor as it is to be after them.
+func expected(root string, changes []change, next string) error {
+	same := func(a, b []byte) bool { return (a == nil) == (b == nil) && bytes.Equal(a, b) }
+	for _, c := range changes {
+		data, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(c.Path)))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if !same(data, c.Old) && !same(data, c.New) {
+			return hint.Add(fmt.Errorf("%s has changed since a command began to replace it", c.Path), "%s", next)
+		}
+	}
+	return nil
 }
 
 // finish makes the changes, which are those of the journal or, reversed, of the
@@ -113,6 +133,9 @@ func readJournal(root string) (changes []change, file string, err error) {
 func recoverJournal(root string, step func(string) error) (bool, error) {
 	changes, file, err := readJournal(root)
 	if changes == nil || err != nil {
+		return false, err
+	}
+	if err := expected(root, changes, fmt.Sprintf("look at git status and git diff, and put the file back as it was before, or restore what is wrong and remove %s", file)); err != nil {
 		return false, err
 	}
 	return true, finish(root, file, changes, step)

@@ -204,14 +204,21 @@ func (e *Env) moving(name string) (*Workspace, error) {
 		return nil, err
 	}
 	w.line = from.For(name, pin)
-	snap, err := e.snapshot(from)
-	if err != nil {
-		return nil, err
+	return w, w.untouched(from)
+}
+
+// untouched returns an error if the files of the line that is being moved have
+// changed since the move began.
+func (w *Workspace) untouched(from *line.Line) error {
+	snap, err := w.env.snapshot(from)
+	if err != nil || maps.Equal(snap, w.state.Files) {
+		return err
 	}
-	if !maps.Equal(snap, w.state.Files) {
-		return nil, hint.Add(fmt.Errorf("the files of line %s in patches/ or src/ have changed since the move to %s began: %s", from.Name, w.state.Rebase.To, difference(snap, w.state.Files)), "restore them (git stash, or git checkout), or undo the move: go run ./build rebase -abort -line %s", name)
+	err = fmt.Errorf("the files of line %s in patches/ or src/ have changed since the move to %s began: %s", from.Name, w.state.Rebase.To, difference(snap, w.state.Files))
+	if w.Dir != w.env.dir(w.line.Name) {
+		return hint.Add(err, "nothing is moved; run the command again")
 	}
-	return w, nil
+	return hint.Add(err, "restore them (git stash, or git checkout), or undo the move: go run ./build rebase -abort -line %s", w.line.Name)
 }
 
 // Continue continues a move after the user has resolved a conflict or, with
@@ -325,6 +332,9 @@ func (w *Workspace) arrive(ctx context.Context) ([]string, error) {
 	}
 	from, err := w.env.Repo.Line(r.From)
 	if err != nil {
+		return nil, err
+	}
+	if err := w.untouched(from); err != nil {
 		return nil, err
 	}
 	changes, err := w.collect(ctx, r.Onto, SaveOptions{})

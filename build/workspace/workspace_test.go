@@ -337,6 +337,63 @@ func TestAbortInterrupt(t *testing.T) {
 	}
 }
 
+// What somebody does to a file while a move runs, or after it was killed, is not
+// overwritten.
+func TestChangedMeanwhile(t *testing.T) {
+	ctx := context.Background()
+	const mine = "package runtime // mine\n"
+	for _, c := range []struct {
+		name, file string
+		kill       bool
+	}{
+		{"move 0001-coro-lock.patch", "src/go1.22/runtime/coro_test.go", false},
+		{"journal", "patches/go1.22/0001-coro-lock.patch", false},
+		{"patches/go1.22/0001-coro-lock.patch", "patches/go1.22/0001-coro-lock.patch", true},
+		{"end", "patches/go1.22/0001-coro-lock.patch", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			y := newToy(t)
+			// Only the first patch has something to merge, so nothing conflicts.
+			writeFile(t, filepath.Join(releaseDir(y.root, "go1.22.13"), "src/runtime/proc.go"), "package runtime\n\n// ready marks c as ready to run.\nfunc ready(c *coro) {\n\tc.gp = 1\n}\n\nfunc throw(s string) { panic(s) }\n")
+			file := filepath.Join(y.env.Repo.Dir, c.file)
+			y.env.Step = func(name string) error {
+				if name != c.name {
+					return nil
+				}
+				writeFile(t, file, mine)
+				if c.kill {
+					return errKilled
+				}
+				return nil
+			}
+			l := y.line(t)
+			pin, err := line.ParsePin("pin", []byte(newPin))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = y.env.Rebase(ctx, l, l.For("go1.22", pin), []byte(newPin))
+			y.env.Step = nil
+			if c.kill {
+				if !errors.Is(err, errKilled) {
+					t.Fatalf("got error %v, want %v", err, errKilled)
+				}
+				if err = y.env.Recover(ctx); err == nil {
+					err = y.env.Abort(ctx, "go1.22")
+				}
+			}
+			if err == nil || !strings.Contains(err.Error(), c.file) {
+				t.Errorf("got error %v, want one that names %s", err, c.file)
+			}
+			if data, err := os.ReadFile(file); string(data) != mine {
+				t.Errorf("%s was overwritten with %q, %v", c.file, data, err)
+			}
+			if err := y.env.Repo.Whole(); (err != nil) != c.kill {
+				t.Errorf("after a kill (%v) Whole returns %v", c.kill, err)
+			}
+		})
+	}
+}
+
 func different(a, b map[string]string) string {
 	var names []string
 	for name := range a {
