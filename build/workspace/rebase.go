@@ -55,19 +55,8 @@ func (e *Env) Rebase(ctx context.Context, from, to *line.Line, pin []byte) ([]st
 		return nil, err
 	}
 	defer unlock()
-	if w, err := e.open(to); err != nil {
+	if err := e.saved(ctx, to); err != nil {
 		return nil, err
-	} else if w != nil {
-		if err := w.notMoving(); err != nil {
-			return nil, err
-		}
-		why, next, err := w.unsaved(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if why != "" {
-			return nil, hint.Add(fmt.Errorf("%s has changes that are not saved: %s", w.Dir, why), "%ssave them (go run ./build save -line %s) or discard them (go run ./build edit -line %s -discard)", next, to.Name, to.Name)
-		}
 	}
 	oldUp, oldRepo, err := e.upstream(ctx, from)
 	if err != nil {
@@ -153,7 +142,7 @@ func (w *Workspace) stop(ctx context.Context, conflicts []string) error {
 		return err
 	}
 	if w.Dir != w.env.dir(w.line.Name) {
-		if err := w.keep(); err != nil {
+		if err := w.keep(ctx); err != nil {
 			return err
 		}
 	}
@@ -371,8 +360,10 @@ func (w *Workspace) arrive(ctx context.Context) ([]string, error) {
 	if worked {
 		return changed(changes), w.write(changes)
 	}
-	// If there was a workspace, it is of the old release, and everything in it is
-	// saved.
+	// If there is a workspace, it is of the old release.
+	if err := w.env.saved(ctx, w.line); err != nil {
+		return nil, err
+	}
 	if err := write(w.env.Repo.Dir, changes, w.env.step); err != nil {
 		return nil, err
 	}

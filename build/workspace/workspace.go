@@ -312,8 +312,11 @@ func (e *Env) temp(l *line.Line) (w *Workspace, remove func(), err error) {
 }
 
 // keep renames the workspace of a temporary directory to its place.
-func (w *Workspace) keep() error {
+func (w *Workspace) keep(ctx context.Context) error {
 	to := w.env.dir(w.line.Name)
+	if err := w.env.saved(ctx, w.line); err != nil {
+		return err
+	}
 	if err := w.env.remove(w.line.Name); err != nil {
 		return err
 	}
@@ -390,7 +393,7 @@ func (e *Env) Edit(ctx context.Context, l *line.Line) (*Workspace, error) {
 	if err := e.step("keep"); err != nil {
 		return nil, err
 	}
-	return w, w.keep()
+	return w, w.keep(ctx)
 }
 
 // Discard removes the workspace of the line with all that is in it.
@@ -432,6 +435,24 @@ func (e *Env) remove(name string) error {
 	}
 	os.Remove(e.dir("")) // if empty
 	return nil
+}
+
+// saved returns an error if the line has a workspace that cannot be given up. A
+// command that takes a while calls it when it begins, and again when it replaces
+// or removes the workspace.
+func (e *Env) saved(ctx context.Context, l *line.Line) error {
+	w, err := e.open(l)
+	if w == nil || err != nil {
+		return err
+	}
+	if err := w.notMoving(); err != nil {
+		return err
+	}
+	why, next, err := w.unsaved(ctx)
+	if why != "" {
+		err = hint.Add(fmt.Errorf("%s has changes that are not saved: %s", w.Dir, why), "%ssave them (go run ./build save -line %s) or discard them (go run ./build edit -line %s -discard)", next, l.Name, l.Name)
+	}
+	return err
 }
 
 // unsaved says what of the workspace is not saved, or "". If save alone cannot

@@ -354,7 +354,7 @@ func TestChangedMeanwhile(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			y := newToy(t)
 			// Only the first patch has something to merge, so nothing conflicts.
-			writeFile(t, filepath.Join(releaseDir(y.root, "go1.22.13"), "src/runtime/proc.go"), "package runtime\n\n// ready marks c as ready to run.\nfunc ready(c *coro) {\n\tc.gp = 1\n}\n\nfunc throw(s string) { panic(s) }\n")
+			writeFile(t, filepath.Join(releaseDir(y.root, "go1.22.13"), "src/runtime/proc.go"), procGo)
 			file := filepath.Join(y.env.Repo.Dir, c.file)
 			y.env.Step = func(name string) error {
 				if name != c.name {
@@ -393,6 +393,50 @@ func TestChangedMeanwhile(t *testing.T) {
 		})
 	}
 }
+
+// Nor is a workspace that was saved when a command began, and is not at the end.
+func TestWorkMeanwhile(t *testing.T) {
+	ctx := context.Background()
+	for _, step := range []string{"keep", "move 0001-coro-lock.patch", "stop"} {
+		t.Run(step, func(t *testing.T) {
+			y := newToy(t)
+			if step != "stop" { // nothing conflicts
+				writeFile(t, filepath.Join(releaseDir(y.root, "go1.22.13"), "src/runtime/proc.go"), procGo)
+			}
+			l := y.line(t)
+			w, err := y.env.Edit(ctx, l)
+			if err != nil {
+				t.Fatal(err)
+			}
+			work := filepath.Join(w.Dir, "src/runtime/work.go")
+			y.env.Step = func(name string) error {
+				if name == step {
+					writeFile(t, work, "package runtime\n")
+				}
+				return nil
+			}
+			if step == "keep" {
+				writeFile(t, filepath.Join(y.env.Repo.Dir, "src/go1.22/runtime/coro_test.go"), "package runtime\n")
+				_, err = y.env.Edit(ctx, l)
+			} else {
+				pin, perr := line.ParsePin("pin", []byte(newPin))
+				if perr != nil {
+					t.Fatal(perr)
+				}
+				_, err = y.env.Rebase(ctx, l, l.For("go1.22", pin), []byte(newPin))
+			}
+			if err == nil || !strings.Contains(err.Error(), "has changes that are not saved") {
+				t.Errorf("got error %v, want one that says what is not saved", err)
+			}
+			if _, err := os.Stat(work); err != nil {
+				t.Errorf("the work is gone: %v", err)
+			}
+		})
+	}
+}
+
+// procGo is src/runtime/proc.go of the first release.
+const procGo = "package runtime\n\n// ready marks c as ready to run.\nfunc ready(c *coro) {\n\tc.gp = 1\n}\n\nfunc throw(s string) { panic(s) }\n"
 
 func different(a, b map[string]string) string {
 	var names []string
