@@ -19,6 +19,7 @@ type rebase struct {
 	From    string // the line that the series comes from
 	To      string // the release
 	Pin     []byte // the new pin's text
+	Was     string // SHA-256 of the pin that this one replaces, or "" if it replaces none
 	Onto    string // the commit of the last patch that was moved
 	Next    int    // which of the patches comes next
 	Stopped bool   // its conflict is in the working tree, to be resolved
@@ -77,6 +78,11 @@ func (e *Env) Rebase(ctx context.Context, from, to *line.Line, pin []byte) ([]st
 	w.state = state{Line: to.Name, Upstream: to.Pin.Upstream, Rebase: &rebase{From: from.Name, To: to.Pin.Upstream, Pin: pin}}
 	if w.state.Files, err = e.snapshot(from); err != nil {
 		return nil, err
+	}
+	if from.Name == to.Name {
+		if w.state.Rebase.Was, err = pinSum(from); err != nil {
+			return nil, err
+		}
 	}
 
 	// First apply the series to its old release: to merge a patch, git needs the
@@ -200,14 +206,31 @@ func (e *Env) moving(name string) (*Workspace, error) {
 // changed since the move began.
 func (w *Workspace) untouched(from *line.Line) error {
 	snap, err := w.env.snapshot(from)
-	if err != nil || maps.Equal(snap, w.state.Files) {
+	if err != nil {
 		return err
 	}
-	err = fmt.Errorf("the files of line %s in patches/ or src/ have changed since the move to %s began: %s", from.Name, w.state.Rebase.To, difference(snap, w.state.Files))
+	pin, err := pinSum(from)
+	if err != nil {
+		return err
+	}
+	r := w.state.Rebase
+	what := "the pin differs"
+	if !maps.Equal(snap, w.state.Files) {
+		what = difference(snap, w.state.Files)
+	} else if pin == r.Was || r.Was == "" {
+		return nil
+	}
+	err = fmt.Errorf("the files of line %s in patches/ or src/ have changed since the move to %s began: %s", from.Name, r.To, what)
 	if w.Dir != w.env.dir(w.line.Name) {
 		return hint.Add(err, "nothing is moved; run the command again")
 	}
 	return hint.Add(err, "restore them (git stash, or git checkout), or undo the move: go run ./build rebase -abort -line %s", w.line.Name)
+}
+
+// pinSum returns the SHA-256 of the line's pin.
+func pinSum(l *line.Line) (string, error) {
+	data, err := os.ReadFile(filepath.Join(l.Dir, "pin"))
+	return sum(data), err
 }
 
 // Continue continues a move after the user has resolved a conflict or, with
