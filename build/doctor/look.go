@@ -58,6 +58,9 @@ func Look(ctx context.Context, l *line.Line, st *store.Store, t *install.Target,
 	for _, k := range []string{"GOTOOLCHAIN", "GOROOT"} {
 		m.Env[k] = os.Getenv(k)
 	}
+	if switched(m.Env["GOROOT"], m.Path) {
+		m.Env["GOROOT"] = ""
+	}
 	m.Go = ask(ctx, "go", os.TempDir(), "GOTOOLCHAIN=local")
 	m.Seen = ask(ctx, "go", abs)
 	file, _, _ := strings.Cut(install.ReadGoEnv(install.GoEnvFile())["GOTOOLCHAIN"], "+")
@@ -107,6 +110,15 @@ func Look(ctx context.Context, l *line.Line, st *store.Store, t *install.Target,
 		m.Disks = append(m.Disks, d)
 	}
 	return m, nil
+}
+
+// switched reports whether it was the go command that has set GOROOT. A go command
+// that becomes a toolchain of the module cache sets it for all that it runs, and
+// hides what the user has set. go run puts the bin directory first on PATH.
+func switched(goroot string, path []string) bool {
+	dir, name := filepath.Split(goroot)
+	return filepath.Base(dir) == "golang.org" && strings.HasPrefix(name, "toolchain@") &&
+		len(path) > 0 && path[0] == filepath.Join(goroot, "bin")
 }
 
 // ask asks a go command for its version, in dir.
