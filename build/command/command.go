@@ -132,6 +132,10 @@ func (p *Program) run(ctx context.Context, args []string, stdout, stderr io.Writ
 		fmt.Fprintf(stderr, "\t%s help %s explains the flags\n", p.Name, c.Name)
 		return 2
 	}
+	if f := unset(fs); f != "" {
+		fmt.Fprintf(stderr, "invalid value \"\" for flag -%s: want a value (is a variable of the shell not set?)\n\t%s help %s explains the flags\n", f, p.Name, c.Name)
+		return 2
+	}
 	err := do(ctx, names)
 	var exit ExitError
 	switch {
@@ -198,17 +202,16 @@ func isBool(f *flag.Flag) bool {
 	return ok && b.IsBoolFlag()
 }
 
-// DirVar defines a flag that names a file or a directory. The name must not be
-// empty: if the value comes from a shell variable that is not set, the command
-// would silently use its default.
-func DirVar(fs *flag.FlagSet, p *string, name, usage string) {
-	fs.Func(name, usage, func(s string) error {
-		if s == "" {
-			return errors.New("want a name (is a variable of the shell not set?)")
+// unset returns the name of a flag whose value is the empty string, or "". It comes
+// from a shell variable that is not set: the command would silently use the flag's
+// default. The values that a flag of fs.Func takes are its own affair.
+func unset(fs *flag.FlagSet) (name string) {
+	fs.Visit(func(f *flag.Flag) {
+		if _, ok := f.Value.(flag.Getter); ok && f.Value.String() == "" {
+			name = f.Name
 		}
-		*p = s
-		return nil
 	})
+	return name
 }
 
 // flagInUsage matches a flag in the Args of a command.

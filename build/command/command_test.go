@@ -17,8 +17,9 @@ var toy = Program{
 	Doc:     "Toy does little.",
 	Default: "one",
 	Commands: []Command{
-		{Name: "one", Args: "[-f S]", Short: "do one thing", Long: "\nOne is a thing.", Setup: func(fs *flag.FlagSet) func(context.Context, []string) error {
+		{Name: "one", Args: "[-f S] [-g S]", Short: "do one thing", Long: "\nOne is a thing.", Setup: func(fs *flag.FlagSet) func(context.Context, []string) error {
 			f := fs.String("f", "", "fail with `S`")
+			fs.Func("g", "do nothing with `S`, which may be empty", func(string) error { return nil })
 			return func(ctx context.Context, args []string) error {
 				if *f == "exit" {
 					return ExitError(7)
@@ -46,15 +47,17 @@ func TestProgram(t *testing.T) {
 		{"one two", 2, "", "toy one: unexpected argument \"two\": this command takes flags only\n\ttoy help one explains it\n"},
 		{"one two -f oh", 1, "", "toy: oh\n"},
 		{"one two -f", 2, "", "flag needs an argument: -f\n"},
-		{"one two -g", 2, "", "flag provided but not defined: -g\n"},
+		{"one two -h2", 2, "", "flag provided but not defined: -h2\n"},
 		{"one -- -f", 2, "", "toy one: unexpected argument \"-f\""},
-		{"one two --help", 0, "Usage: toy one [-f S]\n", ""},
+		{"one two --help", 0, "Usage: toy one [-f S] [-g S]\n", ""},
 		{"two", 2, "", "toy: unknown command \"two\"\n\ttoy help lists the commands\n"},
-		{"one -g", 2, "", "flag provided but not defined: -g\n\ttoy help one explains the flags\n"},
+		{"one -h2", 2, "", "flag provided but not defined: -h2\n\ttoy help one explains the flags\n"},
+		{"one -f=", 2, "", "invalid value \"\" for flag -f: want a value (is a variable of the shell not set?)\n\ttoy help one explains the flags\n"},
+		{"one -g=", 0, "", ""},
 		{"help", 0, "Toy does little.\n\nUsage:\n\n\ttoy [command] [flags]\n", ""},
 		{"--help", 0, "\tone        do one thing (default)\n", ""},
-		{"help one", 0, "Usage: toy one [-f S]\n\nOne is a thing.\n\nFlags:\n\n  -f S\n    \tfail with S\n", ""},
-		{"one -h", 0, "Usage: toy one [-f S]\n", ""},
+		{"help one", 0, "Usage: toy one [-f S] [-g S]\n\nOne is a thing.\n\nFlags:\n\n  -f S\n    \tfail with S\n", ""},
+		{"one -h", 0, "Usage: toy one [-f S] [-g S]\n", ""},
 		{"help two", 2, "", "toy: no help on \"two\""},
 	} {
 		var stdout, stderr bytes.Buffer

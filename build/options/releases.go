@@ -32,8 +32,8 @@ type Dist struct {
 func (o *Dist) Register(fs *flag.FlagSet) {
 	o.Flags.Register(fs)
 	fs.StringVar(&o.Platform, "platform", "all", platforms)
-	command.DirVar(fs, &o.Out, "o", "the release `directory` (default: dist at the top of the checkout)")
-	command.DirVar(fs, &o.KeyFile, "sumdb-key", "the `file` with the key that signs the checksum database (go run ./build key makes one)")
+	fs.StringVar(&o.Out, "o", "", "the release `directory` (default: dist at the top of the checkout)")
+	fs.StringVar(&o.KeyFile, "sumdb-key", "", "the `file` with the key that signs the checksum database (go run ./build key makes one)")
 	fs.StringVar(&o.SignCmd, "sign-cmd", "", "a `command` that writes a signature beside the file that is its last argument; it runs for SHA256SUMS and each provenance statement")
 	fs.BoolVar(&o.Flat, "flat", false, "put all files side by side, as a GitHub release has them, without a module proxy")
 	fs.StringVar(&o.Builder, "builder", "urn:gocoro:local", "the `URI` of the builder, for the provenance statement")

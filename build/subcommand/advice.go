@@ -25,8 +25,7 @@ func Env(fs *flag.FlagSet) command.Func {
 	f.registerTarget(fs)
 	route := fs.String("route", "path", "the `way` to the toolchain: path (installed), unpacked (an archive or a copy elsewhere) or module (a release directory)")
 	shell := fs.String("shell", "sh", "the `language` to print: "+env.Shells)
-	dir := new(string)
-	command.DirVar(fs, dir, "dir", "for -route unpacked: the `directory` of the toolchain")
+	dir := fs.String("dir", "", "for -route unpacked: the `directory` of the toolchain")
 	url := fs.String("url", "", "for -route module: the `URL` of the release directory")
 	key := fs.String("key", "", "for -route module: the public `key` of its checksum database")
 	return command.FlagsOnly(func(ctx context.Context) error {

@@ -30,8 +30,8 @@ type flags struct {
 }
 
 func (f *flags) registerTarget(fs *flag.FlagSet) {
-	command.DirVar(fs, &f.Root, "root", "the `directory` that holds the installed toolchains (default ~/sdk)")
-	command.DirVar(fs, &f.Bin, "bin", "the `directory` on PATH for the link (default GOBIN, or GOPATH/bin)")
+	fs.StringVar(&f.Root, "root", "", "the `directory` that holds the installed toolchains (default ~/sdk)")
+	fs.StringVar(&f.Bin, "bin", "", "the `directory` on PATH for the link (default GOBIN, or GOPATH/bin)")
 }
 
 // target returns the install target of the release with the given name.
