@@ -10,6 +10,7 @@ import (
 
 	"gocoro/build/hint"
 	"gocoro/build/run"
+	"gocoro/build/sumdb"
 )
 
 // A Setting is one environment variable.
@@ -58,9 +59,10 @@ func Module(name, url, key, others string) ([]Setting, error) {
 	switch {
 	case !strings.Contains(url, "://") || strings.ContainsAny(url, ",| "):
 		return nil, fmt.Errorf("-url %q is not a URL such as https://dl.example.org/gocoro or file:///srv/gocoro", url)
-	case key != "" && (strings.Count(key, "+") < 2 || strings.ContainsAny(key, " ,")):
-		return nil, hint.Add(fmt.Errorf("-key %q is not the public key of a checksum database, NAME+HASH+KEY", key), "go run ./build key printed it, and dist does")
 	case key != "":
+		if err := sumdb.CheckPublic(key); err != nil {
+			return nil, fmt.Errorf("-key: %w", err)
+		}
 		return []Setting{
 			{Name: "GOPROXY", Value: proxy + "," + others, Why: "where the toolchain's module is, then all others"},
 			{Name: "GOSUMDB", Value: key, Why: "who vouches for the toolchain; it knows no other module, whose hashes must be in go.sum"},

@@ -53,6 +53,9 @@ func (k *Key) Name() string { return k.verifier.Name() }
 // ReadKey reads a key from a file that NewKey has written.
 func ReadKey(file string) (*Key, error) {
 	const how = "make one, once, and keep it from others: go run ./build key -o FILE NAME"
+	if isPrivate(file) {
+		return nil, hint.Add(errors.New("the key of the checksum database: this is the private key itself, want the name of its file"), "give the file with -sumdb-key")
+	}
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return nil, hint.Add(fmt.Errorf("the key of the checksum database: %w", err), how)
@@ -84,13 +87,21 @@ func ReadKey(file string) (*Key, error) {
 	return &Key{signer, verifier, vkey}, nil
 }
 
-// CheckPublic returns an error if text is not the public part of a key.
+// CheckPublic returns an error if text is not the public part of a key. The error
+// does not have the text, which may be secret.
 func CheckPublic(text string) error {
+	const next = "give what go run ./build key printed: NAME+HASH+KEY"
+	if isPrivate(text) {
+		return hint.Add(errors.New("this is a private key, which signs a checksum database, and which nobody else may see"), next)
+	}
 	if _, err := note.NewVerifier(text); err != nil {
-		return hint.Add(fmt.Errorf("%q is not the public key of a checksum database (NAME+HASH+KEY): %v", text, err), "give what go run ./build key printed")
+		return hint.Add(fmt.Errorf("this is not the public key of a checksum database: %w", err), next)
 	}
 	return nil
 }
+
+// isPrivate reports whether text has a private key in it, which no error may print.
+func isPrivate(text string) bool { return strings.Contains(text, "PRIVATE+KEY") }
 
 // checkName checks the name of a database, which is a path below proxy/sumdb.
 func checkName(name string) error {
