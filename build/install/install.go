@@ -2,8 +2,9 @@
 // that GOTOOLCHAIN=<name> finds it on PATH.
 //
 // The record gocoro.json in an installed GOROOT says what it was made of. The
-// package never changes or removes a directory without one. While it works, it
-// uses names beside the GOROOT that end in .gocoro-new and .gocoro-old.
+// package never changes or removes a directory without one, unless its name and its
+// VERSION are those of a release, and the user says so. While it works, it uses
+// names beside the GOROOT that end in .gocoro-new and .gocoro-old.
 package install
 
 import (
@@ -104,8 +105,10 @@ func DefaultBin(ctx context.Context, trace func(*exec.Cmd)) (string, error) {
 }
 
 // Read returns the record of the GOROOT at dir. The error is fs.ErrNotExist if
-// there is nothing of that name, and a DamagedError if the record cannot be read.
-// A directory without a record is somebody else's, and also an error.
+// there is nothing of that name. It is a DamagedError if the record is missing,
+// cannot be read or is another release's, and VERSION says that dir is the release
+// of its name. Another directory without a record is somebody else's, and also an
+// error.
 func Read(dir string) (*Record, error) {
 	switch _, err := os.Lstat(dir); {
 	case errors.Is(err, syscall.ENOTDIR): // a file is in the way
@@ -113,24 +116,40 @@ func Read(dir string) (*Record, error) {
 	case err != nil:
 		return nil, err
 	}
-	data, err := os.ReadFile(filepath.Join(dir, RecordFile))
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+	name := filepath.Base(dir)
+	data, _ := os.ReadFile(filepath.Join(dir, "VERSION"))
+	version, _, _ := strings.Cut(string(data), "\n")
+	ours := line.IsName(name) && version == name
+	r, err := readRecord(filepath.Join(dir, RecordFile))
+	switch {
+	case err == nil && ours && r.Release != name:
+		return nil, &DamagedError{dir, fmt.Errorf("it is of %s", r.Release)}
+	case err == nil:
+		return r, nil
+	case ours:
+		return nil, &DamagedError{dir, err}
+	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR):
 		return nil, hint.Add(fmt.Errorf("%s exists and was not installed by gocoro (it has no %s)", dir, RecordFile), "move it away, or choose another directory with -root")
 	}
-	if err != nil {
-		return nil, err
+	return nil, hint.Add(fmt.Errorf("%s may not be gocoro's: its %s is damaged (%v), and its VERSION is %q", dir, RecordFile, err, version), "look at it, and remove it by hand: rm -rf %s", run.Quote(dir))
+}
+
+func readRecord(file string) (*Record, error) {
+	data, err := os.ReadFile(file)
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return nil, pe.Err // who reads the error knows the file
 	}
 	r := new(Record)
 	if err := json.Unmarshal(data, r); err != nil {
-		return nil, &DamagedError{dir, err}
+		return nil, err
 	}
 	if r.Release == "" {
-		return nil, &DamagedError{dir, errors.New("it names no release")}
+		return nil, errors.New("it names no release")
 	}
 	return r, nil
 }
 
-// A DamagedError reports an installation whose record cannot be read.
+// A DamagedError reports an installation without a record that can be used.
 type DamagedError struct {
 	Dir string
 	Err error
@@ -380,7 +399,7 @@ func List(root string) ([]Entry, error) {
 		r, err := Read(filepath.Join(root, e.Name()))
 		var damaged *DamagedError
 		switch {
-		case errors.As(err, &damaged) && line.IsName(e.Name()):
+		case errors.As(err, &damaged):
 			list = append(list, Entry{Name: e.Name(), Err: err})
 		case err == nil && r.Release == e.Name():
 			list = append(list, Entry{Name: e.Name(), Record: r})

@@ -215,7 +215,24 @@ func TestRemoval(t *testing.T) {
 			os.Truncate(tg.GOROOT()+"/"+RecordFile, 9)
 			os.Remove(tg.GOROOT() + "/VERSION")
 		}, true, "", "may not be gocoro's"},
-		{"no record", func(t *testing.T, tg *Target) { os.Remove(tg.GOROOT() + "/" + RecordFile) }, true, "", "was not installed by gocoro"},
+		{"somebody's link", func(t *testing.T, tg *Target) {
+			os.Remove(tg.GOROOT() + "/" + RecordFile)
+			os.Symlink(RecordFile, tg.GOROOT()+"/"+RecordFile)
+			os.Remove(tg.GOROOT() + "/VERSION")
+		}, true, "", "may not be gocoro's"},
+		{"no record", func(t *testing.T, tg *Target) { os.Remove(tg.GOROOT() + "/" + RecordFile) }, false, "", "is damaged (gocoro.json: no such file or directory)"},
+		{"no record, by force", func(t *testing.T, tg *Target) { os.Remove(tg.GOROOT() + "/" + RecordFile) }, true, "bin/NAME sdk/NAME", ""},
+		{"a directory for a record", func(t *testing.T, tg *Target) {
+			os.Remove(tg.GOROOT() + "/" + RecordFile)
+			os.Mkdir(tg.GOROOT()+"/"+RecordFile, 0o777)
+		}, true, "bin/NAME sdk/NAME", ""},
+		{"another's record", func(t *testing.T, tg *Target) {
+			store.WriteFile(tg.GOROOT()+"/"+RecordFile, []byte(`{"release":"go1.22.12-coro9"}`))
+		}, false, "", "is damaged (gocoro.json: it is of go1.22.12-coro9)"},
+		{"no record and no VERSION", func(t *testing.T, tg *Target) {
+			os.Remove(tg.GOROOT() + "/" + RecordFile)
+			os.Remove(tg.GOROOT() + "/VERSION")
+		}, true, "", "was not installed by gocoro"},
 		{"a file", func(t *testing.T, tg *Target) { os.RemoveAll(tg.GOROOT()); os.WriteFile(tg.GOROOT(), nil, 0o666) }, true, "", "was not installed by gocoro"},
 		{"renamed", func(t *testing.T, tg *Target) {
 			os.Rename(tg.GOROOT(), tg.GOROOT()+"7")

@@ -36,10 +36,6 @@ func (t *Target) Removal(force bool) (*Removal, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case errors.As(err, &damaged):
-		version, _ := os.ReadFile(filepath.Join(t.GOROOT(), "VERSION"))
-		if name, _, _ := strings.Cut(string(version), "\n"); name != t.Name {
-			return nil, hint.Add(fmt.Errorf("%s may not be gocoro's: its %s is damaged (%v), and its VERSION is %q", t.GOROOT(), RecordFile, damaged.Err, name), "look at it, and remove it by hand: rm -rf %s", run.Quote(t.GOROOT()))
-		}
 		if !force {
 			return nil, hint.Add(fmt.Errorf("%s is damaged (%s: %v), so it is unknown whether its files were changed", t.GOROOT(), RecordFile, damaged.Err), "to remove it anyway: go run ./build uninstall -force%s %s", t.Flags, t.Name)
 		}
