@@ -114,9 +114,14 @@ func (d *Driver) treeKey(ctx context.Context) (string, error) {
 		return "", err
 	}
 	for _, p := range patches {
-		if err := k.AddFile("patch "+filepath.Base(p), p); err != nil {
+		data, err := os.ReadFile(p)
+		if err != nil {
 			return "", err
 		}
+		if err := line.CheckLineEnds(p, data); err != nil {
+			return "", err
+		}
+		k.Add("patch "+filepath.Base(p), data)
 	}
 	if d.Line.HasAPI() {
 		if err := k.AddFile("api", d.Line.API()); err != nil {

@@ -161,6 +161,11 @@ func (r *Repo) Line(name string) (*Line, error) {
 			return nil, hint.Add(fmt.Errorf("%s: overlay %q: there is no directory src/%s", r.rel(pinFile), o, o), "correct the overlay line of the pin")
 		}
 	}
+	if l.HasGODEBUG() {
+		if err := checkFile(l.GODEBUG()); err != nil {
+			return nil, err
+		}
+	}
 	if release != "" && release != l.Release() {
 		return nil, hint.Add(fmt.Errorf("line %s is at %s here, not at %s", name, l.Release(), release), "git checkout %s, if there is such a tag, or -line %s for what is here", release, name)
 	}
@@ -199,6 +204,15 @@ func CheckLineEnds(file string, text []byte) error {
 	return hint.Add(fmt.Errorf("%s has CRLF line ends, want LF: git (with core.autocrlf=true) or an editor has converted it", file),
 		"this file alone: tr -d '\\r' <%s >%[1]s.lf && mv %[1]s.lf %[1]s\n"+
 			"all files, where you have changed none: git config core.autocrlf false && git rm -r -q --cached . && git reset --hard", word)
+}
+
+// checkFile is CheckLineEnds for a file, which may be binary.
+func checkFile(file string) error {
+	data, err := os.ReadFile(file)
+	if err != nil || bytes.IndexByte(data, 0) >= 0 {
+		return err
+	}
+	return CheckLineEnds(file, data)
 }
 
 func (r *Repo) rel(file string) string {
@@ -329,14 +343,8 @@ func (l *Line) Overlay() ([]OverlayFile, error) {
 			if prev, dup := from[name]; dup {
 				return hint.Add(fmt.Errorf("overlays src/%s and src/%s both have %s", prev, o, name), "keep one of them")
 			}
-			if strings.HasSuffix(name, ".go") {
-				data, err := os.ReadFile(path)
-				if err != nil {
-					return err
-				}
-				if err := CheckLineEnds(path, data); err != nil {
-					return err
-				}
+			if err := checkFile(path); err != nil {
+				return err
 			}
 			from[name] = o
 			files = append(files, OverlayFile{Name: name, Path: path})
