@@ -234,7 +234,10 @@ func (s *Store) lock(ctx context.Context, name string, mode int) (*lockedfile.Fi
 	for {
 		select {
 		case r := <-done:
-			return r.f, r.err
+			if r.err != nil {
+				return nil, cannotWrite(r.err)
+			}
+			return r.f, nil
 		case <-late.C:
 			if s.Waiting != nil {
 				s.Waiting(name)

@@ -250,14 +250,17 @@ func Uninstall(fs *flag.FlagSet) command.Func {
 		var all []*install.Removal
 		for _, name := range slices.Compact(slices.Sorted(slices.Values(args))) {
 			t := at.Named(name)
+			var unlocked error
 			if !f.Dry && st.Exists() { // else no process installs
 				lock, err := t.Lock(ctx, st)
-				if err != nil {
-					return err
+				if unlocked = err; err == nil {
+					defer lock.Close()
 				}
-				defer lock.Close()
 			}
 			rm, err := t.Removal(*force)
+			if err == nil { // else the reason is the same with -n
+				err = unlocked
+			}
 			if err != nil {
 				if len(args) > 1 {
 					err = fmt.Errorf("nothing is removed: %w", err)
