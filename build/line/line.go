@@ -127,12 +127,16 @@ func (r *Repo) Line(name string) (*Line, error) {
 		release, name = name, version.Lang(name)
 	}
 	dir := filepath.Join(r.Dir, "patches", name)
-	if !isDir(dir) {
+	if valid := name == version.Lang(name); !valid || !isDir(dir) {
 		have, err := r.Lines()
 		if err != nil {
 			return nil, err
 		}
-		return nil, hint.Add(fmt.Errorf("no line %q: patches/ has %s", name, strings.Join(have, ", ")), "choose one of these with -line")
+		what := fmt.Sprintf("no line %q", name)
+		if !valid {
+			what = fmt.Sprintf("%q is not the name of a line", name)
+		}
+		return nil, hint.Add(fmt.Errorf("%s: patches/ has %s", what, strings.Join(have, ", ")), "choose one of these with -line")
 	}
 	pinFile := filepath.Join(dir, "pin")
 	data, err := os.ReadFile(pinFile)
