@@ -88,10 +88,11 @@ type Machine struct {
 	File    map[string]string
 	EnvFile string
 
-	Path  []string      // the entries of PATH
-	Bin   string        // the directory for links
-	Named map[string]Go // what PATH has under the release's name, by directory, first on PATH first
-	Order []string      // the directories of Named, in PATH's order
+	Path   []string      // the entries of PATH
+	Bin    string        // the directory for links
+	OnPath bool          // PATH has it, under this name or another one
+	Named  map[string]Go // what PATH has under the release's name, by directory, first on PATH first
+	Order  []string      // the directories of Named, in PATH's order
 
 	Dir       string // the directory of the user's module
 	GoMod     string // its go.mod, or empty
@@ -289,7 +290,7 @@ func (m *Machine) found(add adder) {
 			add(Note, "take it out of PATH", "PATH has the relative entry %q: the go command runs no toolchain from there", p)
 		}
 	}
-	if m.has(m.Release) && !slices.Contains(m.Path, m.Bin) && len(m.Order) == 0 {
+	if m.has(m.Release) && !m.OnPath && len(m.Order) == 0 {
 		add(Trap, `export PATH="$PATH":`+run.Quote(m.Bin), "%s is not on PATH, and there the link %s is: GOTOOLCHAIN=%s does not find it", m.Bin, m.Release, m.Release)
 	}
 	for i, dir := range m.Order {

@@ -199,6 +199,16 @@ func (t *Target) Linked() bool {
 	return err == nil && got == t.goBinary()
 }
 
+// OnPath reports whether the directories of path, as PATH lists them, include that
+// of the link, under this name or another one.
+func (t *Target) OnPath(path string) bool {
+	bin, _ := os.Stat(t.Bin) // nil if it is to be made
+	return slices.ContainsFunc(filepath.SplitList(path), func(dir string) bool {
+		st, err := os.Stat(dir)
+		return filepath.Clean(dir) == t.Bin || filepath.IsAbs(dir) && err == nil && os.SameFile(st, bin)
+	})
+}
+
 func (t *Target) goBinary() string { return filepath.Join(t.GOROOT(), "bin", "go") }
 
 // Allowed checks that the target's directories are suitable, and that an existing

@@ -176,10 +176,8 @@ func next(t *install.Target, flags, path string) string {
 // pathHint tells what to type if PATH lacks the directory of the link, and
 // returns "" if it has it.
 func pathHint(t *install.Target, path string) string {
-	for _, p := range filepath.SplitList(path) {
-		if p != "" && filepath.Clean(p) == t.Bin {
-			return ""
-		}
+	if t.OnPath(path) {
+		return ""
 	}
 	return fmt.Sprintf("%s is not on your PATH, where the go command looks for toolchains:\n\n\texport PATH=\"$PATH\":%s\n\n", t.Bin, run.Quote(t.Bin))
 }
