@@ -40,7 +40,7 @@ func Check(fs *flag.FlagSet) command.Func {
 	o := new(options.Check)
 	o.Register(fs)
 	return func(ctx context.Context, args []string) error {
-		if len(args) != 1 {
+		if len(args) != 1 || args[0] == "" {
 			return errors.New("want one release directory: go run ./build check DIR")
 		}
 		if o.Key != "" {
@@ -73,7 +73,7 @@ func Check(fs *flag.FlagSet) command.Func {
 			return fmt.Errorf("check: %w", store.Explain(err, os.TempDir()))
 		}
 		if faults > 0 {
-			fmt.Printf("%d faults in %s\n", faults, args[0])
+			fmt.Printf("%d faults in %s\n\tdo not use it: get what %s lists again, or make a release in a new directory: go run ./build dist -o DIR\n", faults, args[0], SumsFile)
 			return command.ExitError(1)
 		}
 		fmt.Printf("%s of %s: ok\n", args[0], o.Release)
@@ -100,6 +100,10 @@ type Checker struct {
 	Say func(what, platform string, v *proof.Verdict)
 }
 
+// broken is the error of a package that cannot be read. It is a fault of the
+// release.
+type broken struct{ error }
+
 // Run checks everything. It returns an error if it could not check something.
 func (c *Checker) Run(ctx context.Context) error {
 	f, err := OpenFolder(c.Dir)
@@ -122,7 +126,11 @@ func (c *Checker) Run(ctx context.Context) error {
 			continue
 		}
 		any = true
-		if err := c.platform(ctx, f, p, names); err != nil {
+		switch err := c.platform(ctx, f, p, names); err := err.(type) {
+		case nil:
+		case broken:
+			c.Say("package", p, &proof.Verdict{Text: "cannot be read", Faults: []string{err.Error()}})
+		default:
 			return err
 		}
 	}
@@ -147,7 +155,7 @@ func (c *Checker) platform(ctx context.Context, f *Folder, platform string, name
 	}
 	module, err := proof.Open(f.module(names.Zip()))
 	if err != nil {
-		return err
+		return broken{err}
 	}
 	defer module.Close()
 	extra := 0
@@ -182,10 +190,7 @@ func (c *Checker) platform(ctx context.Context, f *Folder, platform string, name
 		}
 	}
 	root := filepath.Join(tmp, "go")
-	version, err := os.ReadFile(filepath.Join(root, "VERSION"))
-	if err != nil {
-		return err
-	}
+	version, _ := os.ReadFile(filepath.Join(root, "VERSION")) // none says ""
 	if got, _, _ := strings.Cut(string(version), "\n"); got != c.Release {
 		v.Fault("VERSION says %q, want %q", got, c.Release)
 	}
@@ -237,12 +242,12 @@ func (c *Checker) platform(ctx context.Context, f *Folder, platform string, name
 func untar(v *proof.Verdict, file, dir string) (map[string][sha256.Size]byte, error) {
 	in, err := os.Open(file)
 	if err != nil {
-		return nil, err
+		return nil, broken{err}
 	}
 	defer in.Close()
 	zr, err := gzip.NewReader(in)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
+		return nil, broken{fmt.Errorf("%s: %w", file, err)}
 	}
 	sums := map[string][sha256.Size]byte{}
 	var when time.Time
@@ -253,7 +258,7 @@ func untar(v *proof.Verdict, file, dir string) (map[string][sha256.Size]byte, er
 			break
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", file, err)
+			return nil, broken{fmt.Errorf("%s: %w", file, err)}
 		}
 		name, ok := strings.CutPrefix(h.Name, "go/")
 		if when.IsZero() {
@@ -266,7 +271,7 @@ func untar(v *proof.Verdict, file, dir string) (map[string][sha256.Size]byte, er
 		case h.Typeflag == tar.TypeDir && (ok || h.Name == "go/"):
 			continue
 		case !ok || h.Typeflag != tar.TypeReg || !fs.ValidPath(name):
-			return nil, fmt.Errorf("%s holds %q of type %q, want files and directories below go/", file, h.Name, h.Typeflag)
+			return nil, broken{fmt.Errorf("%s holds %q of type %q, want files and directories below go/", file, h.Name, h.Typeflag)}
 		}
 		mode := fs.FileMode(0o644)
 		if upstream.IsExec(name) {
@@ -286,20 +291,20 @@ func untar(v *proof.Verdict, file, dir string) (map[string][sha256.Size]byte, er
 			if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
 				return nil, err
 			}
-			out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
-			if err != nil {
-				return nil, err
+			out, failed := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
+			if failed != nil {
+				return nil, failed
 			}
-			if _, err := io.Copy(io.MultiWriter(sum, out), tr); err != nil {
-				out.Close()
-				return nil, fmt.Errorf("unpacking %s: %w", file, err)
-			}
-			if err := out.Close(); err != nil {
-				return nil, err
+			_, err = io.Copy(io.MultiWriter(sum, out), tr)
+			if failed = out.Close(); failed != nil {
+				return nil, failed
 			}
 		}
+		if _, ok := errors.AsType[*fs.PathError](err); ok { // of the file system
+			return nil, fmt.Errorf("unpacking %s: %w", file, err)
+		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: %s: %w", file, h.Name, err)
+			return nil, broken{fmt.Errorf("%s: %s: %w", file, h.Name, err)}
 		}
 		sums[name] = [sha256.Size]byte(sum.Sum(nil))
 	}

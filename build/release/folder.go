@@ -105,7 +105,7 @@ func OpenFolder(dir string) (*Folder, error) {
 	for n := 1; sc.Scan(); n++ {
 		sum, name, ok := strings.Cut(sc.Text(), "  ")
 		if !ok || len(sum) != 64 || strings.Trim(sum, "0123456789abcdef") != "" || !fs.ValidPath(name) {
-			return nil, fmt.Errorf("%s:%d: %q is not a line of sha256sum", filepath.Join(dir, SumsFile), n, sc.Text())
+			return nil, hint.Add(fmt.Errorf("%s:%d: %q is not a line of sha256sum", filepath.Join(dir, SumsFile), n, sc.Text()), "restore it from a copy")
 		}
 		f.Sums[name] = sum
 		f.Flat = f.Flat || strings.HasPrefix(name, "v0.0.1-") // a file of a module

@@ -21,7 +21,7 @@ func (c *Checker) sums(f *Folder) error {
 		case errors.Is(err, fs.ErrNotExist):
 			v.Fault("%s is missing", name)
 		case err != nil:
-			return err
+			v.Fault("%s cannot be read: %v", name, err)
 		case got != f.Sums[name]:
 			v.Fault("%s is %s, %s says %s", name, got, SumsFile, f.Sums[name])
 		}
@@ -58,7 +58,7 @@ func (c *Checker) sums(f *Folder) error {
 	}
 	list, err := ReadIndex(f.path(IndexFile))
 	if err != nil {
-		return err
+		v.Fault("%v", err)
 	}
 	listed := map[string]bool{}
 	for _, r := range list {

@@ -126,7 +126,7 @@ func NewKey(file, name string) (public string, err error) {
 		return "", hint.Add(fmt.Errorf("%s exists: a key is never replaced, because that would lock out whoever trusts it", file), "give another file")
 	}
 	if err != nil {
-		return "", err
+		return "", hint.Add(err, "give another file with -o")
 	}
 	_, err = fmt.Fprintln(f, skey)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
