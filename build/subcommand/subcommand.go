@@ -4,8 +4,10 @@ package subcommand
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -62,9 +64,19 @@ func (f *flags) existing(ctx context.Context) (*install.Target, error) {
 		{"-root", f.Root, "give the directory that holds installed toolchains, or leave -root out for ~/sdk"},
 		{"-bin", f.Bin, "give the directory that holds their links, or leave -bin out for GOBIN"},
 	} {
-		if _, err := os.Stat(v.dir); v.dir != "" && err != nil {
-			return nil, hint.Add(fmt.Errorf("%s %s is not a directory", v.flag, v.dir), "%s", v.next)
+		if v.dir == "" {
+			continue
 		}
+		f, err := os.Open(v.dir)
+		if err == nil {
+			f.Close()
+			continue
+		}
+		why := fmt.Sprintf("%s %s is not a directory", v.flag, v.dir)
+		if errors.Is(err, fs.ErrPermission) {
+			why = fmt.Sprintf("%s %s: %v", v.flag, v.dir, fs.ErrPermission)
+		}
+		return nil, hint.Add(errors.New(why), "%s", v.next)
 	}
 	return f.readable(ctx, "")
 }
