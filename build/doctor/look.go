@@ -107,7 +107,7 @@ func Look(ctx context.Context, l *line.Line, st *store.Store, t *install.Target,
 		if d.Free, err = free(d.Dir); err != nil {
 			return nil, err
 		}
-		d.Err = install.MayWrite(d.Dir)
+		d.Err = store.MayWrite(d.Dir)
 		m.Disks = append(m.Disks, d)
 	}
 	return m, nil

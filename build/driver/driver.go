@@ -179,6 +179,9 @@ func (d *Driver) step(ctx context.Context, name, kind, key, what string, build f
 		return d.Store.Path(kind, key), nil
 	}
 	if d.Dry {
+		if err := d.Store.MayLock(); err != nil {
+			return "", err
+		}
 		d.Rep.Printf("%-8s would do: %s\n         into %s", name, what, d.Store.Path(kind, key))
 		return d.Store.Path(kind, key), nil
 	}

@@ -226,7 +226,7 @@ func (t *Target) Allowed(cache string) error {
 		case !st.IsDir():
 			return cannotInstall(v.flag, v.dir, syscall.ENOTDIR)
 		}
-		if err := MayWrite(v.dir); err != nil {
+		if err := store.MayWrite(v.dir); err != nil {
 			return cannotInstall(v.flag, v.dir, err)
 		}
 		if within(v.dir, cache) {
@@ -285,25 +285,6 @@ func within(path, dir string) bool {
 func cannotInstall(flag, dir string, err error) error {
 	return hint.Add(fmt.Errorf("cannot install into %s: %w", dir, err), "choose a directory that you may write to with %s", flag)
 }
-
-// MayWrite checks the permissions to make files in dir or, if dir does not exist,
-// to make dir. It changes nothing.
-func MayWrite(dir string) error {
-	for {
-		err := syscall.Access(dir, writeAndSearch)
-		if up := filepath.Dir(dir); errors.Is(err, fs.ErrNotExist) && up != dir {
-			dir = up
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("you may not write to %s: %w", dir, err)
-		}
-		return nil
-	}
-}
-
-// writeAndSearch is W_OK|X_OK of access(2).
-const writeAndSearch = 2 | 1
 
 // Lock keeps other processes from changing what is installed at the target.
 func (t *Target) Lock(ctx context.Context, st *store.Store) (io.Closer, error) {

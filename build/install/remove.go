@@ -62,7 +62,7 @@ func (t *Target) Removal(force bool) (*Removal, error) {
 		add(path)
 	}
 	for _, path := range rm.Paths {
-		if err := MayWrite(filepath.Dir(path)); err != nil {
+		if err := store.MayWrite(filepath.Dir(path)); err != nil {
 			return nil, hint.Add(fmt.Errorf("cannot remove %s: %w", path, err), "uninstall it as the user who installed it")
 		}
 	}

@@ -23,6 +23,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/rogpeppe/go-internal/lockedfile"
@@ -209,14 +210,28 @@ func Explain(err error, cache string) error {
 
 // Lock takes the named lock, waiting for other processes if need be.
 func (s *Store) Lock(ctx context.Context, name string) (*lockedfile.File, error) {
+	if err := s.MayLock(); err != nil {
+		return nil, err
+	}
 	return s.lock(ctx, name, os.O_RDWR)
 }
+
+// MayLock returns the error that Lock would return because of missing permissions.
+// It changes nothing.
+func (s *Store) MayLock() error {
+	if err := MayWrite(s.lockDir()); err != nil {
+		return cannotWrite(err)
+	}
+	return nil
+}
+
+func (s *Store) lockDir() string { return filepath.Join(s.Root, "lock") }
 
 func (s *Store) lock(ctx context.Context, name string, mode int) (*lockedfile.File, error) {
 	if err := s.mark(); err != nil {
 		return nil, err
 	}
-	dir := filepath.Join(s.Root, "lock")
+	dir := s.lockDir()
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, cannotWrite(err)
 	}
@@ -323,6 +338,25 @@ func Probe(dir string) error {
 	f.Close()
 	return os.Remove(f.Name())
 }
+
+// MayWrite checks the permissions to make files in dir or, if dir does not exist,
+// to make dir. It changes nothing.
+func MayWrite(dir string) error {
+	for {
+		err := syscall.Access(dir, writeAndSearch)
+		if up := filepath.Dir(dir); errors.Is(err, fs.ErrNotExist) && up != dir {
+			dir = up
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("you may not write to %s: %w", dir, err)
+		}
+		return nil
+	}
+}
+
+// writeAndSearch is W_OK|X_OK of access(2).
+const writeAndSearch = 2 | 1
 
 // Create is WriteFile for what write writes.
 func Create(name string, write func(io.Writer) error) (err error) {

@@ -261,14 +261,18 @@ func Uninstall(fs *flag.FlagSet) command.Func {
 		for _, name := range slices.Compact(slices.Sorted(slices.Values(args))) {
 			t := at.Named(name)
 			var unlocked error
-			if !f.Dry && st.Exists() { // else no process installs
+			switch {
+			case !st.Exists(): // no process installs
+			case f.Dry:
+				unlocked = st.MayLock()
+			default:
 				lock, err := t.Lock(ctx, st)
 				if unlocked = err; err == nil {
 					defer lock.Close()
 				}
 			}
 			rm, err := t.Removal(*force)
-			if err == nil { // else the reason is the same with -n
+			if err == nil {
 				err = unlocked
 			}
 			if err != nil {
@@ -391,6 +395,11 @@ func Clean(fs *flag.FlagSet) command.Func {
 			fmt.Printf("%8.1f MB  %s\n", float64(it.Bytes)/1e6, it.Path)
 		}
 		if *dry {
+			if st.Exists() {
+				if err := st.MayLock(); err != nil {
+					return err
+				}
+			}
 			var items []store.Item
 			if items, foreign, err = st.Items(); err != nil {
 				return err
