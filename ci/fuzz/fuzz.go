@@ -199,7 +199,7 @@ func (r *Runner) Run(ctx context.Context, p *program.Program, pull string, more 
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	// Every Go program prints its goroutines on SIGQUIT, and dies.
 	cmd.Cancel = func() error { return run.Signal(cmd, syscall.SIGQUIT) }
-	cmd.WaitDelay = 5 * time.Second
+	cmd.WaitDelay = 30 * time.Second // a busy machine needs some; without a dump, a hang cannot be judged
 	err = cmd.Run()
 	if cmd.Process != nil && limited.Err() != nil {
 		run.Signal(cmd, syscall.SIGKILL) // a process that did not
