@@ -267,7 +267,7 @@ func newLine(fs *flag.FlagSet) command.Func {
 	f := new(options.NewLine)
 	f.Register(fs)
 	return func(ctx context.Context, args []string) error {
-		if len(args) == 1 && version.Lang(args[0]) != args[0] {
+		if len(args) == 1 && (args[0] == "" || version.Lang(args[0]) != args[0]) {
 			name := version.Lang("go" + strings.TrimPrefix(args[0], "go"))
 			if name == "" {
 				return hint.Add(fmt.Errorf("%q is not the name of a line, which is that of a minor release of Go such as go1.28", args[0]), "for example: go run ./build new-line go1.28 -from go1.27")
